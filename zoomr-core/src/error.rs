@@ -1,0 +1,52 @@
+//! What can go wrong in the core: one enum, every message with names and numbers.
+
+/// An error of the method's core.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting is out of its range, or two settings contradict each other.
+    #[error("setting `{name}`: {reason}")]
+    Setting {
+        /// The setting's name, as on the command line without its dashes.
+        name: &'static str,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A tensor handed to the hook does not fit its layer or the step under way.
+    #[error("layer {layer}: {tensor} has shape {found:?}, expected {expected:?}")]
+    Shape {
+        /// The layer that was called.
+        layer: usize,
+        /// `q`, `k` or `v`.
+        tensor: &'static str,
+        /// `[rows, heads, head_dim]` as handed in.
+        found: [usize; 3],
+        /// `[rows, heads, head_dim]` as needed.
+        expected: [usize; 3],
+    },
+    /// The hook was called out of order.
+    #[error("{0}")]
+    Protocol(&'static str),
+    /// A step needs more resident KV memory than the configured cap.
+    #[error("this step needs {needed} bytes of resident KV memory, over the cap of {cap}; raise the cap, or lower window, zoom or prompt")]
+    OverCap {
+        /// Resident bytes that the step needs.
+        needed: u64,
+        /// Resident bytes allowed.
+        cap: u64,
+    },
+    /// A sequence cannot be cut back so far: the policy has dropped detail that it would need.
+    #[error("cannot truncate to {len} tokens: policy `{policy}` has dropped tokens that would be visible there")]
+    Dropped {
+        /// The length asked for.
+        len: usize,
+        /// The policy's name.
+        policy: &'static str,
+    },
+    /// No such sequence (never added, or removed).
+    #[error("no sequence {0}")]
+    NoSequence(usize),
+    /// A cold tier failed to keep or return a page.
+    #[error("cold tier: {0}")]
+    Tier(#[from] std::io::Error),
+}

@@ -1,0 +1,88 @@
+//! Steps 1 and 2 of METHOD.md for one row: from scores to votes.
+//!
+//! Plain loops over a few hundred numbers, shared by every provider, so that equal scores give equal votes
+//! everywhere (law 7).
+
+use std::cmp::Ordering;
+
+/// The votes of some set of query heads for the candidate thoughts of one row.
+///
+/// Candidates are thoughts `0..len()`, oldest first. Tallies of several layers add up ([`Tally::add`]).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Heads that voted for each thought.
+    pub votes: Vec<u32>,
+    /// Softmax of each head's scores over the candidates, summed over the heads; what breaks ties.
+    pub mass: Vec<f64>,
+    /// How many heads voted.
+    pub heads: u32,
+}
+
+impl Tally {
+    /// Lets each head vote for its `votes` best candidates.
+    ///
+    /// `scores` is `[heads, candidates]`, row-major. Ties go to the older thought; NaN never wins.
+    pub fn from_scores(scores: &[f32], candidates: usize, votes: usize) -> Self {
+        let mut tally = Self { votes: vec![0; candidates], mass: vec![0.0; candidates], heads: 0 };
+        if candidates == 0 {
+            return tally;
+        }
+        for head in scores.chunks_exact(candidates) {
+            tally.heads += 1;
+            for j in best(head, votes) {
+                tally.votes[j] += 1;
+            }
+            add_softmax(head, &mut tally.mass);
+        }
+        tally
+    }
+
+    /// How many candidates there are.
+    pub fn len(&self) -> usize {
+        self.votes.len()
+    }
+
+    /// Whether there is no candidate.
+    pub fn is_empty(&self) -> bool {
+        self.votes.is_empty()
+    }
+
+    /// Adds another layer's votes for the same candidates.
+    ///
+    /// # Panics
+    /// Where the candidates differ in number.
+    pub fn add(&mut self, other: &Self) {
+        assert_eq!(self.len(), other.len(), "tallies over different candidates");
+        self.votes.iter_mut().zip(&other.votes).for_each(|(a, b)| *a += b);
+        self.mass.iter_mut().zip(&other.mass).for_each(|(a, b)| *a += b);
+        self.heads += other.heads;
+    }
+}
+
+/// The `count` best scores' indices: higher first, then older; NaN excluded.
+fn best(scores: &[f32], count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..scores.len()).filter(|&j| !scores[j].is_nan()).collect();
+    order.sort_by(|&a, &b| {
+        scores[b].partial_cmp(&scores[a]).unwrap_or(Ordering::Equal).then(a.cmp(&b))
+    });
+    order.truncate(count);
+    order
+}
+
+/// Adds the softmax of `scores` to `mass`, in f64; NaN counts as minus infinity.
+fn add_softmax(scores: &[f32], mass: &mut [f64]) {
+    let max = scores.iter().copied().filter(|s| !s.is_nan()).fold(f32::NEG_INFINITY, f32::max);
+    if max == f32::NEG_INFINITY {
+        return;
+    }
+    // Infinite scores share the whole mass: inf - inf would be NaN.
+    let weight = |s: f32| match s {
+        s if s.is_nan() => 0.0,
+        s if s == max => 1.0,
+        s => f64::from(s - max).exp(),
+    };
+    let sum: f64 = scores.iter().map(|&s| weight(s)).sum();
+    for (m, &s) in mass.iter_mut().zip(scores) {
+        *m += weight(s) / sum;
+    }
+}
