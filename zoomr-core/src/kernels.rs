@@ -38,12 +38,21 @@ impl PageSpan {
 ///
 /// `keys[s]` and `values[s]` are slab `s`, each `[pages_per_slab, kv_heads, page_size, head_dim]` in the
 /// backend's float type; all slabs have one shape. Slots that no span names hold anything, NaN included.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct PagedKv<'a, B: Backend> {
     /// Slabs of keys, after RoPE.
     pub keys: &'a [Tensor<B, 4>],
     /// Slabs of values.
     pub values: &'a [Tensor<B, 4>],
+}
+
+// Derived, these would ask `B: Copy`, which no backend need be.
+impl<B: Backend> Copy for PagedKv<'_, B> {}
+
+impl<B: Backend> Clone for PagedKv<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
 /// Rows of one sequence that attend together.

@@ -1,13 +1,22 @@
-//! Under construction: the method's core. The provider boundary ([`kernels`], [`weight`], [`state`]) and the
-//! hook are settled.
+#![doc = include_str!("../README.md")]
 
+pub mod cache;
+pub mod config;
 mod error;
 pub mod hook;
+pub mod index;
 pub mod kernels;
 pub mod layer;
+pub mod policy;
+pub mod portable;
 pub mod positions;
+pub mod segment;
 pub mod select;
+pub mod session;
 pub mod state;
+pub mod stats;
+pub mod token;
+pub mod trigger;
 pub mod weight;
 
 pub use error::Error;

@@ -1,7 +1,10 @@
 //! Coarse-to-fine selection: score, vote, consensus.
 //!
-//! * [`tally`](crate::select::tally): one row's votes for the candidate thoughts (steps 1 and 2).
+//! * [`Tally`]: one row's votes for the candidate thoughts (steps 1 and 2 of METHOD.md).
+//! * [`Zoom`]: how many thoughts a consensus zooms into; [`Selection`]: the ones it chose (step 3).
 
-pub mod tally;
+mod consensus;
+mod tally;
 
+pub use consensus::{Selection, Zoom};
 pub use tally::Tally;

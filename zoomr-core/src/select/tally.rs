@@ -86,3 +86,23 @@ fn add_softmax(scores: &[f32], mass: &mut [f64]) {
         *m += weight(s) / sum;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_go_to_the_older_and_nan_never_wins() {
+        let tally = Tally::from_scores(&[1.0, f32::NAN, 1.0, 1.0], 4, 2);
+        assert_eq!(tally.votes, [1, 0, 1, 0]);
+        assert_eq!(tally.mass[1], 0.0);
+        let nan = Tally::from_scores(&[f32::NAN; 3], 3, 2);
+        assert_eq!(nan.votes, [0, 0, 0]);
+    }
+
+    #[test]
+    fn infinite_scores_take_all_the_mass() {
+        let tally = Tally::from_scores(&[f32::INFINITY, 0.0, f32::INFINITY], 3, 1);
+        assert_eq!(tally.mass, [0.5, 0.0, 0.5]);
+    }
+}

@@ -1,0 +1,202 @@
+//! Settings of the method, parsed into a value that cannot be invalid.
+//!
+//! [`Options`] is what a user writes; [`Settings`] is what the rest of the crate takes. The only way from one
+//! to the other is `Settings::try_from(options)`.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error,
+    policy::{Base, Full, Oracle, Policy, Summaries, Window, Zoomr},
+    select::Zoom,
+};
+
+/// Implements names for a field-less enum: `ALL`, `name`, `Display`, `FromStr`.
+macro_rules! named {
+    ($type:ident, $setting:literal, $($variant:ident => $name:literal),+ $(,)?) => {
+        impl $type {
+            /// Every value, in the order in which they are listed to users.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name on the command line, in tables and in JSON.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self, Error> {
+                Self::ALL.iter().copied().find(|value| value.name() == text).ok_or_else(|| {
+                    let known: Vec<_> = Self::ALL.iter().map(|value| value.name()).collect();
+                    let reason = format!("`{text}` is not one of {}", known.join(", "));
+                    Error::Setting { name: $setting, reason }
+                })
+            }
+        }
+    };
+}
+
+/// Which policy decides what a row sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicyKind {
+    /// See [`Full`].
+    Full,
+    /// See [`Window`].
+    Window,
+    /// See [`Summaries`].
+    Summaries,
+    /// See [`Zoomr`].
+    Zoomr,
+    /// See [`Oracle`].
+    Oracle,
+}
+
+named!(PolicyKind, "policy",
+    Full => "full", Window => "window", Summaries => "summaries", Zoomr => "zoomr", Oracle => "oracle");
+
+/// Which heads vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// All heads of all layers, for the next step (the paper). One set for all layers, steady from step to
+    /// step. Rows of a prompt, and the first step after a thought leaves the window, use [`Scope::Layer`].
+    Global,
+    /// Each layer's heads, at this step, for that layer (ours).
+    Layer,
+    /// All heads of all layers of this same step, by running it twice: for tests and tables.
+    TwoPass,
+}
+
+named!(Scope, "scope", Global => "global", Layer => "layer", TwoPass => "two-pass");
+
+/// Whose summaries a row sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SummaryVisibility {
+    /// Those of the thoughts that got a vote (the paper).
+    Voted,
+    /// Those of all retired thoughts.
+    All,
+}
+
+named!(SummaryVisibility, "summaries", Voted => "voted", All => "all");
+
+/// Settings as a user writes them. Serialises with the names of the command line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Options {
+    /// What rows see.
+    pub policy: PolicyKind,
+    /// Which heads vote.
+    pub scope: Scope,
+    /// `k`: the thoughts that each query head votes for; at least 1.
+    pub votes: usize,
+    /// `c`: how much a consensus zooms into.
+    pub zoom: Zoom,
+    /// `W`: the most recent tokens, always attended, the current one included; at least 1.
+    pub window: usize,
+    /// `P`: how many of the prompt's first tokens stay visible; `None` for all.
+    pub prompt: Option<usize>,
+    /// First tokens that policy `window` keeps; 4 in StreamingLLM.
+    pub sinks: usize,
+    /// Whose summaries are visible.
+    pub summaries: SummaryVisibility,
+    /// Thoughts per layer whose detail may stay resident outside of the window, zoomed ones included; the
+    /// least recently zoomed leave first. `None` for as many as are zoomed.
+    pub resident_thoughts: Option<usize>,
+    /// Tokens per page: what the pool hands out. Small pages waste less at the ends of segments, large ones
+    /// cost less bookkeeping. At most 1,024.
+    pub page_size: usize,
+    /// The most bytes of resident KV memory; `None` for no limit.
+    pub cap: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            policy: PolicyKind::Zoomr,
+            scope: Scope::Global,
+            votes: 4,
+            zoom: Zoom::Thoughts(2),
+            window: 128,
+            prompt: None,
+            sinks: 4,
+            summaries: SummaryVisibility::All,
+            resident_thoughts: None,
+            page_size: 16,
+            cap: None,
+        }
+    }
+}
+
+/// Checked settings.
+///
+/// ```
+/// use zoomr_core::config::{Options, Settings};
+/// assert!(Settings::try_from(Options::default()).is_ok());
+/// let error = Settings::try_from(Options { window: 0, ..Options::default() }).unwrap_err();
+/// assert_eq!(error.to_string(), "setting `window`: 0 tokens would hide a row from itself; give at least 1");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings(Options);
+
+impl TryFrom<Options> for Settings {
+    type Error = Error;
+
+    fn try_from(options: Options) -> Result<Self, Error> {
+        let refuse = |name, reason: &str| Err(Error::Setting { name, reason: reason.into() });
+        if options.window == 0 {
+            return refuse("window", "0 tokens would hide a row from itself; give at least 1");
+        }
+        if options.votes == 0 {
+            return refuse("votes", "heads that cast no vote choose nothing; give at least 1");
+        }
+        if !(1..=1024).contains(&options.page_size) {
+            return refuse("page-size", "give 1 to 1024 tokens");
+        }
+        if let Zoom::Mass(share) = options.zoom
+            && !(0.0..=1.0).contains(&share)
+        {
+            return refuse("zoom-mass", "a share of the softmax score lies between 0 and 1");
+        }
+        if options.cap == Some(0) {
+            return refuse("cap", "no KV memory at all cannot hold a token; leave the cap out for no limit");
+        }
+        Ok(Self(options))
+    }
+}
+
+impl std::ops::Deref for Settings {
+    type Target = Options;
+
+    fn deref(&self) -> &Options {
+        &self.0
+    }
+}
+
+impl Settings {
+    /// The policy in force.
+    pub fn policy(&self) -> Box<dyn Policy> {
+        let prompt = self.prompt.unwrap_or(usize::MAX);
+        let summaries = self.summaries == SummaryVisibility::All;
+        let base = Base { prompt, window: self.window, summaries };
+        match self.policy {
+            PolicyKind::Full => Box::new(Full),
+            PolicyKind::Window => Box::new(Window { sinks: self.sinks, window: self.window }),
+            PolicyKind::Summaries => Box::new(Summaries::new(prompt, self.window)),
+            PolicyKind::Zoomr => Box::new(Zoomr { base }),
+            PolicyKind::Oracle => Box::new(Oracle { base }),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Full attention: every row sees everything before it. The baseline of all others.
+
+use super::{Choice, Policy};
+use crate::{positions::PositionSet, segment::Stream};
+
+/// See the [module](self).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Full;
+
+impl Policy for Full {
+    fn name(&self) -> &'static str {
+        "full"
+    }
+
+    fn base(&self, _: &Stream, position: usize) -> PositionSet {
+        PositionSet::from_iter([0..position + 1])
+    }
+
+    fn candidates(&self, _: &Stream, _: usize) -> usize {
+        0
+    }
+
+    fn choice(&self) -> Choice {
+        Choice::Nothing
+    }
+
+    fn keeps_detail(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,89 @@
+//! Policies: what a row sees whatever its query asks for, and how the rest is chosen.
+//!
+//! One file each. A policy speaks of positions only; pages, tiers and tensors follow from what it says.
+
+mod full;
+mod oracle;
+mod summaries;
+mod window;
+mod zoomr;
+
+pub use full::Full;
+pub use oracle::Oracle;
+pub use summaries::Summaries;
+pub use window::Window;
+pub use zoomr::Zoomr;
+
+use crate::{
+    positions::PositionSet,
+    segment::{Kind, Stream},
+};
+
+/// How a policy picks the thoughts that a row zooms into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// It never zooms.
+    Nothing,
+    /// By votes and consensus.
+    Votes,
+    /// By true attention mass, found by attending to everything first.
+    Mass,
+}
+
+/// What rows see.
+pub trait Policy: Send + Sync + std::fmt::Debug {
+    /// The name on the command line and in tables.
+    fn name(&self) -> &'static str;
+
+    /// What the row at `position` sees whatever its query asks for. `stream` may already hold later tokens;
+    /// the set must depend only on tokens up to `position`, and hold `position` itself.
+    fn base(&self, stream: &Stream, position: usize) -> PositionSet;
+
+    /// How many thoughts (the oldest ones) that row may zoom into.
+    fn candidates(&self, stream: &Stream, position: usize) -> usize;
+
+    /// How it picks among them.
+    fn choice(&self) -> Choice;
+
+    /// Whether detail that leaves the device is kept in a colder tier rather than destroyed.
+    fn keeps_detail(&self) -> bool;
+}
+
+/// The most recent `window` positions up to `position`, which is one of them.
+pub fn recent(position: usize, window: usize) -> std::ops::Range<usize> {
+    (position + 1).saturating_sub(window.max(1))..position + 1
+}
+
+/// What zoomr, its oracle and `summaries` have in common: prompt, ordinary text, window and all that has
+/// not retired yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// How many of the sequence's first tokens stay visible, of those that belong to a prompt.
+    pub prompt: usize,
+    /// The window in tokens.
+    pub window: usize,
+    /// Whether every retired thought's summary is visible.
+    pub summaries: bool,
+}
+
+impl Base {
+    /// What the row at `position` sees.
+    pub fn visible(&self, stream: &Stream, position: usize) -> PositionSet {
+        let end = position + 1;
+        let mut set = PositionSet::default();
+        set.insert(recent(position, self.window));
+        for segment in stream.segments().iter().take_while(|s| s.range.start < end) {
+            let range = segment.range.start..segment.range.end.min(end);
+            match segment.kind {
+                Kind::Prompt => set.insert(range.start..range.end.min(self.prompt)),
+                Kind::Answer => set.insert(range),
+                Kind::Summary if self.summaries => set.insert(range),
+                Kind::Summary | Kind::Thought => {}
+            }
+        }
+        if let Some(thought) = stream.thoughts().get(stream.retired(position)) {
+            set.insert(thought.detail.start..end);
+        }
+        set
+    }
+}

@@ -1,0 +1,34 @@
+//! The best that zooming could do: as zoomr, but the thoughts with most true attention mass return. Everything
+//! stays resident, since finding them takes full attention: a bound for tables, not a way to save memory.
+
+use super::{Base, Choice, Policy};
+use crate::{positions::PositionSet, segment::Stream};
+
+/// See the [module](self).
+#[derive(Clone, Copy, Debug)]
+pub struct Oracle {
+    /// What is visible without zooming.
+    pub base: Base,
+}
+
+impl Policy for Oracle {
+    fn name(&self) -> &'static str {
+        "oracle"
+    }
+
+    fn base(&self, stream: &Stream, position: usize) -> PositionSet {
+        self.base.visible(stream, position)
+    }
+
+    fn candidates(&self, stream: &Stream, position: usize) -> usize {
+        stream.candidates(position, self.base.window)
+    }
+
+    fn choice(&self) -> Choice {
+        Choice::Mass
+    }
+
+    fn keeps_detail(&self) -> bool {
+        true
+    }
+}

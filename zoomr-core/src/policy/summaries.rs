@@ -1,0 +1,40 @@
+//! Summaries only, never zooming (SumR, Memento): a retired thought's detail is destroyed.
+
+use super::{Base, Choice, Policy};
+use crate::{positions::PositionSet, segment::Stream};
+
+/// See the [module](self).
+#[derive(Clone, Copy, Debug)]
+pub struct Summaries {
+    /// What is visible; `summaries` is set.
+    base: Base,
+}
+
+impl Summaries {
+    /// Prompt, summaries and window.
+    pub fn new(prompt: usize, window: usize) -> Self {
+        Self { base: Base { prompt, window, summaries: true } }
+    }
+}
+
+impl Policy for Summaries {
+    fn name(&self) -> &'static str {
+        "summaries"
+    }
+
+    fn base(&self, stream: &Stream, position: usize) -> PositionSet {
+        self.base.visible(stream, position)
+    }
+
+    fn candidates(&self, _: &Stream, _: usize) -> usize {
+        0
+    }
+
+    fn choice(&self) -> Choice {
+        Choice::Nothing
+    }
+
+    fn keeps_detail(&self) -> bool {
+        false
+    }
+}

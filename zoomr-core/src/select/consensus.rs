@@ -1,0 +1,114 @@
+//! Step 3 of METHOD.md: from votes to the thoughts that are zoomed.
+
+use std::{cmp::Ordering, ops::Range};
+
+use serde::{Deserialize, Serialize};
+
+use super::Tally;
+
+/// How much a consensus zooms into.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Zoom {
+    /// The `c` thoughts with most votes.
+    Thoughts(usize),
+    /// Thoughts in the order of their votes, as long as their detail fits into this many tokens; one that
+    /// does not fit is passed over.
+    Tokens(usize),
+    /// Thoughts in the order of their votes until they hold this share of the mean softmax score.
+    Mass(f64),
+}
+
+/// What one row zooms into.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// How many thoughts (the oldest ones) were to choose from.
+    pub candidates: usize,
+    /// The consensus: thoughts whose detail is attended, oldest first.
+    pub zoomed: Vec<usize>,
+    /// Thoughts that at least one head voted for, oldest first.
+    pub voted: Vec<usize>,
+}
+
+impl Selection {
+    /// The consensus of `tally`; `detail(j)` gives the positions of thought `j`.
+    pub fn consensus(tally: &Tally, zoom: Zoom, detail: impl Fn(usize) -> Range<usize>) -> Self {
+        let order = by_votes(tally);
+        let mut zoomed = match zoom {
+            Zoom::Thoughts(count) => order.into_iter().take(count).collect(),
+            Zoom::Tokens(budget) => within_budget(order, budget, |j| detail(j).len()),
+            Zoom::Mass(share) => up_to_mass(order, share, tally),
+        };
+        zoomed.sort_unstable();
+        let voted = (0..tally.len()).filter(|&j| tally.votes[j] > 0).collect();
+        Self { candidates: tally.len(), zoomed, voted }
+    }
+}
+
+/// Most votes first; ties go to the higher mean softmax score, then to the older thought.
+fn by_votes(tally: &Tally) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..tally.len()).collect();
+    let mass = |a: usize, b: usize| tally.mass[b].partial_cmp(&tally.mass[a]);
+    order.sort_by(|&a, &b| {
+        let votes = tally.votes[b].cmp(&tally.votes[a]);
+        votes.then(mass(a, b).unwrap_or(Ordering::Equal)).then(a.cmp(&b))
+    });
+    order
+}
+
+fn within_budget(order: Vec<usize>, budget: usize, len: impl Fn(usize) -> usize) -> Vec<usize> {
+    let mut left = budget;
+    let fits = |j: &usize| match left.checked_sub(len(*j)) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    };
+    order.into_iter().filter(fits).collect()
+}
+
+fn up_to_mass(order: Vec<usize>, share: f64, tally: &Tally) -> Vec<usize> {
+    let wanted = share * f64::from(tally.heads);
+    let mut held = 0.0;
+    let lacking = |j: &usize| {
+        let more = held < wanted;
+        held += tally.mass[*j];
+        more
+    };
+    order.into_iter().take_while(lacking).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(votes: &[u32], mass: &[f64]) -> Tally {
+        Tally { votes: votes.to_vec(), mass: mass.to_vec(), heads: 1 }
+    }
+
+    fn zoomed(tally: &Tally, zoom: Zoom) -> Vec<usize> {
+        Selection::consensus(tally, zoom, |j| 0..10 * (j + 1)).zoomed
+    }
+
+    #[test]
+    fn ties_go_to_mass_then_to_age() {
+        let t = tally(&[1, 2, 2, 1], &[0.2, 0.1, 0.3, 0.2]);
+        assert_eq!(zoomed(&t, Zoom::Thoughts(1)), [2]);
+        assert_eq!(zoomed(&t, Zoom::Thoughts(3)), [0, 1, 2]);
+        assert_eq!(zoomed(&t, Zoom::Thoughts(0)), []);
+    }
+
+    #[test]
+    fn budgets_pass_over_what_does_not_fit() {
+        let t = tally(&[1, 0, 3, 2], &[0.0; 4]);
+        assert_eq!(zoomed(&t, Zoom::Tokens(45)), [0, 2]);
+    }
+
+    #[test]
+    fn mass_takes_as_many_as_it_needs() {
+        let t = tally(&[3, 2, 1], &[0.5, 0.3, 0.2]);
+        assert_eq!(zoomed(&t, Zoom::Mass(0.6)), [0, 1]);
+        assert_eq!(zoomed(&t, Zoom::Mass(1.0)), [0, 1, 2]);
+    }
+}
