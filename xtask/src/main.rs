@@ -1,2 +1,68 @@
-//! Under construction.
-fn main() {}
+//! `cargo xtask`: zoomr's own build tool.
+//!
+//! It runs cargo and the workspace's own lints, and adds up what they say. CI calls it and knows nothing
+//! more; it knows nothing of the method. A map:
+//! [`check`] and [`test_all`] say what is run, [`runner`] runs it, [`libtest`] reads what tests print,
+//! [`features`] lists the feature sets, [`tidy`] holds our lints, [`device`] packs for a GPU machine,
+//! [`workspace`] asks cargo what the workspace holds.
+
+mod check;
+mod device;
+mod features;
+mod libtest;
+mod runner;
+mod test_all;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::workspace::Workspace;
+
+const HELP: &str = "\
+zoomr's build tool. It needs nothing but a Rust toolchain and a C compiler.
+
+usage: cargo xtask COMMAND
+
+  check      what is fast: formatting, tidy, clippy and docs without warnings
+  test-all   everything: check, feature sets, tests, doctests, examples; ends with counts, every skip named
+  features   compiles every supported set of Cargo features
+  tidy       this repository's own lints (files, unsafe code, crate graph)
+  device     packs release binaries that test and measure on a machine with an H100 into .device-carry/
+  help       this text
+
+Tests on real models look into $ZOOMR_MODELS, or target/models when that is there, and are skipped otherwise.
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<ExitCode> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["check"] => Ok(check::run(&Workspace::load()?)),
+        ["test-all"] => Ok(test_all::run(&Workspace::load()?)),
+        ["features"] => Ok(features::run()),
+        ["tidy"] => Ok(tidy::run(&Workspace::load()?)),
+        ["device"] => device::run(&Workspace::load()?),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        [] => bail!("no command given\n\n{HELP}"),
+        [known @ ("check" | "test-all" | "features" | "tidy" | "device"), ..] => {
+            bail!("`{known}` takes no arguments")
+        }
+        [unknown, ..] => bail!("unknown command `{unknown}`\n\n{HELP}"),
+    }
+}
