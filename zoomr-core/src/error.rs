@@ -28,7 +28,9 @@ pub enum Error {
     #[error("{0}")]
     Protocol(&'static str),
     /// A step needs more resident KV memory than the configured cap.
-    #[error("this step needs {needed} bytes of resident KV memory, over the cap of {cap}; raise the cap, or lower window, zoom or prompt")]
+    #[error(
+        "this step needs {needed} bytes of resident KV memory, over the cap of {cap}; raise the cap, or lower window, zoom or prompt"
+    )]
     OverCap {
         /// Resident bytes that the step needs.
         needed: u64,
@@ -36,7 +38,9 @@ pub enum Error {
         cap: u64,
     },
     /// A sequence cannot be cut back so far: the policy has dropped detail that it would need.
-    #[error("cannot truncate to {len} tokens: policy `{policy}` has dropped tokens that would be visible there")]
+    #[error(
+        "cannot truncate to {len} tokens: policy `{policy}` has dropped tokens that would be visible there"
+    )]
     Dropped {
         /// The length asked for.
         len: usize,

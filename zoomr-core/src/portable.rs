@@ -112,7 +112,9 @@ fn tally_group<B: Backend>(
     let scores: Vec<f32> = by_row(scores, rows).into_data().iter().collect();
     let row = |(r, &candidates): (usize, &usize)| {
         let mut own = vec![f32::NAN; heads * candidates];
-        for (h, all) in scores[r * heads * order.len()..][..heads * order.len()].chunks(order.len()).enumerate() {
+        for (h, all) in
+            scores[r * heads * order.len()..][..heads * order.len()].chunks(order.len()).enumerate()
+        {
             let seen = order.iter().zip(all).filter(|(j, _)| **j < candidates);
             seen.for_each(|(j, score)| own[h * candidates + j] = *score);
         }
@@ -154,14 +156,16 @@ fn attend_group<B: Backend>(
     let sum = weights.clone().sum_dim(2);
     let safe = sum.clone().mask_fill(sum.clone().equal_elem(0.0), 1.0);
     let output = weights.matmul(values.swap_dims(0, 1)) / safe;
-    AttentionState {
-        output: by_row(output, rows),
-        lse: by_row(sum.log() + max, rows).squeeze_dim(2),
-    }
+    AttentionState { output: by_row(output, rows), lse: by_row(sum.log() + max, rows).squeeze_dim(2) }
 }
 
 /// What each row may not see of the spans' tokens: `[rows * group, tokens]`.
-fn hidden<B: Backend>(group: &AttendGroup<'_>, n: usize, repeat: usize, device: &Device<B>) -> Tensor<B, 2, Bool> {
+fn hidden<B: Backend>(
+    group: &AttendGroup<'_>,
+    n: usize,
+    repeat: usize,
+    device: &Device<B>,
+) -> Tensor<B, 2, Bool> {
     let rows = group.visible.len();
     let mut hidden = vec![true; rows * repeat * n];
     for (row, visible) in hidden.chunks_exact_mut(repeat * n).zip(group.visible) {

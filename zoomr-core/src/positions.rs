@@ -49,9 +49,8 @@ impl PositionSet {
         }
         let first = self.ranges.partition_point(|r| r.end < range.start);
         let last = self.ranges.partition_point(|r| r.start <= range.end);
-        let merged = self.ranges[first..last].iter().fold(range, |m, r| {
-            m.start.min(r.start)..m.end.max(r.end)
-        });
+        let merged =
+            self.ranges[first..last].iter().fold(range, |m, r| m.start.min(r.start)..m.end.max(r.end));
         self.ranges.splice(first..last, [merged]);
     }
 
@@ -74,6 +73,12 @@ impl PositionSet {
     /// Whether the set and `range` share a position.
     pub fn overlaps(&self, range: Range<usize>) -> bool {
         self.clipped(range).next().is_some()
+    }
+}
+
+impl From<Range<usize>> for PositionSet {
+    fn from(range: Range<usize>) -> Self {
+        std::iter::once(range).collect()
     }
 }
 

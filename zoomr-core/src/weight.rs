@@ -131,21 +131,13 @@ impl StoredWeight {
         let slice = self.slice_rows(range);
         let bytes = slice.bytes();
         match self.dtype {
-            WeightDtype::F32 => {
-                bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+            WeightDtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            WeightDtype::F16 => {
+                bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect()
             }
-            WeightDtype::F16 => bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| half::f16::from_le_bytes(*b).to_f32())
-                .collect(),
-            WeightDtype::Bf16 => bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| half::bf16::from_le_bytes(*b).to_f32())
-                .collect(),
+            WeightDtype::Bf16 => {
+                bytes.as_chunks().0.iter().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect()
+            }
         }
     }
 }

@@ -10,8 +10,8 @@ mod layout;
 mod pool;
 mod tier;
 
-pub use layer::{LayerCache, Moved};
 pub(crate) use layer::{KEYS, Stores, VALUES};
+pub use layer::{LayerCache, Moved};
 pub use layout::{Extent, Layout};
 pub use pool::{Budget, Geometry, Pool};
 pub use tier::{ColdTier, Handle, HostTier, PageData};

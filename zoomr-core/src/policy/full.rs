@@ -13,7 +13,7 @@ impl Policy for Full {
     }
 
     fn base(&self, _: &Stream, position: usize) -> PositionSet {
-        PositionSet::from_iter([0..position + 1])
+        PositionSet::from(0..position + 1)
     }
 
     fn candidates(&self, _: &Stream, _: usize) -> usize {

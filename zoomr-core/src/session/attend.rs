@@ -105,7 +105,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let mut parts = self.parts(layer, group.sequence)?;
         let appended = group.start..group.start + group.base.len();
         *moved += parts.open(appended.clone())?;
-        for span in parts.state.cache.spans(parts.layout, &[appended].into_iter().collect()) {
+        for span in parts.state.cache.spans(parts.layout, &appended.into()) {
             let row = group.first_row + span.position - group.start;
             let rows = |x: &Tensor<B, 3>| x.clone().slice(row..row + span.len).swap_dims(0, 1);
             parts.pool.write(KEYS, span.page, span.start, rows(k));
@@ -147,8 +147,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let Layer { spec, index, .. } = &self.layers[layer];
         let state = &self.sequence(group.sequence)?.layers[layer];
         let spans = state.index.spans(index.geometry().page_size);
-        let scored =
-            ScoreGroup { first_row: group.first_row, spans: &spans, candidates: &group.candidates };
+        let scored = ScoreGroup { first_row: group.first_row, spans: &spans, candidates: &group.candidates };
         Ok(self.kernels.tally(q, index.slabs(0), &[scored], self.settings.votes, spec.scale))
     }
 
@@ -188,7 +187,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let acts = !parts.own_window;
         if let Some(last) = selections.last() {
             let thoughts = parts.grammar.stream().thoughts();
-            let held = |j: &&usize| parts.state.cache.holds(parts.layout.overlapping(thoughts[**j].detail.clone()));
+            let held =
+                |j: &&usize| parts.state.cache.holds(parts.layout.overlapping(thoughts[**j].detail.clone()));
             let hits = last.zoomed.iter().filter(held).count() as u64;
             group.stats.hits += hits;
             group.stats.misses += last.zoomed.len() as u64 - hits;
@@ -269,11 +269,16 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             let sets: Vec<PositionSet> = std::iter::once(base.clone()).chain(details).collect();
             let spans: Vec<_> = sets.iter().map(|set| state.cache.spans(&sequence.layout, set)).collect();
             let groups: Vec<_> = (sets.iter().zip(&spans).enumerate())
-                .map(|(i, (set, spans))| AttendGroup { first_row: i, spans, visible: std::slice::from_ref(set) })
+                .map(|(i, (set, spans))| AttendGroup {
+                    first_row: i,
+                    spans,
+                    visible: std::slice::from_ref(set),
+                })
                 .collect();
             let row = group.first_row + row;
             let copies = q.clone().slice(row..row + 1).repeat_dim(0, sets.len());
-            let lse: Vec<f32> = self.kernels.attend(&copies, kv, &groups, spec.scale).lse.into_data().iter().collect();
+            let lse: Vec<f32> =
+                self.kernels.attend(&copies, kv, &groups, spec.scale).lse.into_data().iter().collect();
             tallies.push(mass_tally(&lse, spec.query_heads));
         }
         Ok(tallies)
@@ -348,7 +353,7 @@ impl<B: Backend> Parts<'_, B> {
         let stream = self.grammar.stream();
         self.state.index.truncate(indexed.min(self.state.index.len()), self.index, self.budget);
         for thought in &stream.thoughts()[self.state.index.len()..stream.retired(stream.len())] {
-            let source = [thought.indexed_by()].into_iter().collect();
+            let source = thought.indexed_by().into();
             let spans = self.state.cache.spans(self.layout, &source);
             self.state.index.push(gather(self.pool.slabs(KEYS), &spans), self.index, self.budget)?;
         }

@@ -85,7 +85,12 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     ///
     /// # Errors
     /// [`Error::Setting`] where a layer's query heads do not divide among its KV heads.
-    pub fn new(layers: &[LayerSpec], settings: Settings, kernels: K, device: &Device<B>) -> Result<Self, Error> {
+    pub fn new(
+        layers: &[LayerSpec],
+        settings: Settings,
+        kernels: K,
+        device: &Device<B>,
+    ) -> Result<Self, Error> {
         if let Some(bad) = layers.iter().find(|l| l.kv_heads == 0 || l.query_heads % l.kv_heads != 0) {
             let reason =
                 format!("{} query heads do not divide among {} KV heads", bad.query_heads, bad.kv_heads);

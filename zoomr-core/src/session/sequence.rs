@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 
 use super::Layer;
 use crate::{
-    cache::{Budget, ColdTier, Layout, LayerCache, Stores},
+    cache::{Budget, ColdTier, LayerCache, Layout, Stores},
     index::Index,
     positions::PositionSet,
     segment::Grammar,

@@ -65,7 +65,10 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         feeds: &[Feed<'_>],
         forward: impl FnMut(&mut Self, &[usize]) -> Result<T, E>,
     ) -> Result<(Vec<usize>, T), E> {
-        let before: Vec<_> = feeds.iter().map(|f| (f.sequence.0, self.sequence(f.sequence.0).map(|s| s.len()))).collect();
+        let before: Vec<_> = feeds
+            .iter()
+            .map(|f| (f.sequence.0, self.sequence(f.sequence.0).map(super::sequence::Sequence::len)))
+            .collect();
         let result = self.try_step(feeds, forward);
         if result.is_err() {
             self.step = None;
@@ -141,7 +144,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             sequence.chosen.push(None);
             group.base.push(policy.base(stream, position));
             group.candidates.push(policy.candidates(stream, position));
-            let waits = scope != Scope::Layer && group.last_candidates() > 0 && policy.choice() == Choice::Votes;
+            let waits =
+                scope != Scope::Layer && group.last_candidates() > 0 && policy.choice() == Choice::Votes;
             if feed.role == Role::Stream && (waits || sequence.grammar.due() != Due::Nothing) {
                 break;
             }
@@ -167,7 +171,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             for group in step.groups.iter_mut().filter(|g| g.voted()) {
                 group.chosen = Some(self.consensus(group.sequence, &group.total)?);
                 group.total = Tally::default();
-                group.stats = RowStats { sequence: group.sequence, position: group.last(), ..RowStats::default() };
+                group.stats =
+                    RowStats { sequence: group.sequence, position: group.last(), ..RowStats::default() };
             }
             step.decided = true;
             step.layer = 0;
