@@ -1,0 +1,191 @@
+//! From the raw file to the validated value: one function per part of the model.
+
+use serde::Deserialize;
+
+use super::{
+    Activation, AttentionConfig, MlpConfig, ModelConfig, NormConfig, check,
+    error::ConfigError,
+    family::{AttentionBias, Family, Scale, Traits},
+    layers,
+    raw::{RawConfig, TokenIds},
+};
+
+/// Far above any model's sizes, and low enough that no product of sizes overflows 64 bits.
+const MAX_WIDTH: usize = 1 << 20;
+const MAX_HEADS: usize = 1 << 12;
+const MAX_VOCABULARY: usize = 1 << 26;
+const MAX_CONTEXT: usize = 1 << 40;
+
+/// The only field that every model's file has: read first, so that an unknown model is not reported as a
+/// missing field of a known one.
+#[derive(Deserialize)]
+struct Named {
+    model_type: String,
+}
+
+/// Parses and checks a `config.json`.
+pub(super) fn parse(json: &str) -> Result<ModelConfig, ConfigError> {
+    let family = family(&serde_json::from_str::<Named>(json)?.model_type)?;
+    let raw: RawConfig = serde_json::from_str(json)?;
+    let traits = family.traits();
+    refuse_unsupported(&raw)?;
+
+    let hidden_size = check::size("hidden_size", raw.hidden_size, MAX_WIDTH)?;
+    let attention = attention(&raw, &traits, hidden_size)?;
+    let multiplier = |field, value: Option<f64>| match value.filter(|_| traits.multipliers) {
+        Some(value) => check::positive(field, value),
+        None => Ok(1.0),
+    };
+    Ok(ModelConfig {
+        family,
+        vocab_size: check::size("vocab_size", raw.vocab_size, MAX_VOCABULARY)?,
+        hidden_size,
+        context_length: check::size("max_position_embeddings", raw.max_position_embeddings, MAX_CONTEXT)?,
+        layers: layers::resolve(&raw, &traits, attention.head_dim)?,
+        attention,
+        mlp: mlp(&raw, &traits)?,
+        norm: norm(&raw, &traits)?,
+        tied: raw.tie_word_embeddings.unwrap_or(traits.tied),
+        embedding_multiplier: if traits.gemma_norms {
+            (hidden_size as f64).sqrt()
+        } else {
+            multiplier("embedding_multiplier", raw.embedding_multiplier)?
+        },
+        residual_multiplier: multiplier("residual_multiplier", raw.residual_multiplier)?,
+        logits_scaling: multiplier("logits_scaling", raw.logits_scaling)?,
+        final_logit_softcapping: raw
+            .final_logit_softcapping
+            .filter(|_| traits.gemma_norms)
+            .map(|cap| check::positive("final_logit_softcapping", cap))
+            .transpose()?,
+        eos_token_ids: match raw.eos_token_id {
+            None => Vec::new(),
+            Some(TokenIds::One(id)) => vec![id],
+            Some(TokenIds::Many(ids)) => ids,
+        },
+    })
+}
+
+fn family(model_type: &str) -> Result<Family, ConfigError> {
+    let found = Family::ALL.into_iter().find(|family| family.model_type() == model_type);
+    found.ok_or_else(|| ConfigError::UnknownModelType {
+        found: model_type.to_owned(),
+        known: Family::ALL.map(Family::model_type).join(", "),
+    })
+}
+
+/// Fields that would change the result, and are not implemented.
+fn refuse_unsupported(raw: &RawConfig) -> Result<(), ConfigError> {
+    if raw.quantization_config.is_some() {
+        return Err(ConfigError::unsupported(
+            "quantization_config",
+            "{...}",
+            "weights must be f32, f16 or bf16; use the checkpoint that this one was quantized from",
+        ));
+    }
+    if let Some(cap) = raw.attn_logit_softcapping {
+        return Err(ConfigError::unsupported(
+            "attn_logit_softcapping",
+            &cap,
+            "attention scores are never capped here; only models where it is null can run",
+        ));
+    }
+    if raw.use_bidirectional_attention == Some(true) {
+        return Err(ConfigError::unsupported(
+            "use_bidirectional_attention",
+            &true,
+            "only causal models, which generate text, can run",
+        ));
+    }
+    Ok(())
+}
+
+fn attention(raw: &RawConfig, traits: &Traits, hidden_size: usize) -> Result<AttentionConfig, ConfigError> {
+    let query_heads = check::size("num_attention_heads", raw.num_attention_heads, MAX_HEADS)?;
+    let kv_heads = raw.num_key_value_heads.unwrap_or(query_heads);
+    let kv_heads = check::size("num_key_value_heads", kv_heads, MAX_HEADS)?;
+    if !query_heads.is_multiple_of(kv_heads) {
+        return Err(ConfigError::invalid(
+            "num_key_value_heads",
+            format!("is {kv_heads}, which does not divide num_attention_heads = {query_heads}"),
+        ));
+    }
+    let head_dim = head_dim(raw, traits, hidden_size, query_heads)?;
+    let configured = raw.attention_bias.unwrap_or(false);
+    let (qkv_bias, output_bias) = match traits.attention_bias {
+        AttentionBias::Never => (false, false),
+        AttentionBias::Qkv => (true, false),
+        AttentionBias::Configured => (configured, configured),
+    };
+    Ok(AttentionConfig {
+        query_heads,
+        kv_heads,
+        head_dim,
+        scale: scale(raw, traits, head_dim)?,
+        qkv_bias,
+        output_bias,
+        qk_norm: traits.qk_norm,
+        fused: traits.fused,
+    })
+}
+
+fn head_dim(
+    raw: &RawConfig,
+    traits: &Traits,
+    hidden_size: usize,
+    query_heads: usize,
+) -> Result<usize, ConfigError> {
+    match raw.head_dim.or(traits.head_dim) {
+        Some(head_dim) => check::size("head_dim", head_dim, MAX_HEADS),
+        None if hidden_size.is_multiple_of(query_heads) => Ok(hidden_size / query_heads),
+        None => Err(ConfigError::invalid(
+            "head_dim",
+            format!(
+                "is missing, and num_attention_heads = {query_heads} does not divide hidden_size = {hidden_size}"
+            ),
+        )),
+    }
+}
+
+fn scale(raw: &RawConfig, traits: &Traits, head_dim: usize) -> Result<f64, ConfigError> {
+    match traits.scale {
+        Scale::HeadDim => Ok((head_dim as f64).sqrt().recip()),
+        Scale::AttentionMultiplier => {
+            check::positive("attention_multiplier", raw.attention_multiplier.unwrap_or(1.0))
+        }
+        Scale::QueryPreAttnScalar => {
+            let scalar = raw.query_pre_attn_scalar.unwrap_or(256.0);
+            Ok(check::positive("query_pre_attn_scalar", scalar)?.sqrt().recip())
+        }
+    }
+}
+
+fn mlp(raw: &RawConfig, traits: &Traits) -> Result<MlpConfig, ConfigError> {
+    Ok(MlpConfig {
+        intermediate_size: check::size("intermediate_size", raw.intermediate_size, MAX_WIDTH)?,
+        activation: activation(raw, traits)?,
+        bias: traits.mlp_bias && raw.mlp_bias.unwrap_or(false),
+        fused: traits.fused,
+    })
+}
+
+/// Gemma's class reads `hidden_activation`; every other one `hidden_act`.
+fn activation(raw: &RawConfig, traits: &Traits) -> Result<Activation, ConfigError> {
+    let (field, name, default) = match traits.gemma_norms {
+        true => ("hidden_activation", &raw.hidden_activation, "gelu_pytorch_tanh"),
+        false => ("hidden_act", &raw.hidden_act, "silu"),
+    };
+    match name.as_deref().unwrap_or(default) {
+        "silu" | "swish" => Ok(Activation::Silu),
+        "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
+        other => Err(ConfigError::unsupported(field, other, "silu and gelu_pytorch_tanh are")),
+    }
+}
+
+fn norm(raw: &RawConfig, traits: &Traits) -> Result<NormConfig, ConfigError> {
+    Ok(NormConfig {
+        eps: check::positive("rms_norm_eps", raw.rms_norm_eps.unwrap_or(traits.rms_norm_eps))?,
+        unit_offset: traits.gemma_norms,
+        sandwich: traits.gemma_norms,
+    })
+}

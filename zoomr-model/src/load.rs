@@ -1,0 +1,129 @@
+//! From checked weights to the decoder's parts: which tensor goes where.
+//!
+//! Names and shapes are those of [`ModelConfig::tensors`], so a shape needs no second look here.
+
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor, TensorData, backend::Backend};
+use zoomr_core::kernels::LinearKernels;
+
+use crate::{
+    attention::{Attention, HeadNorms},
+    block::{Block, SubLayerNorms},
+    config::ModelConfig,
+    linear::Linear,
+    mlp::Mlp,
+    norm::RmsNorm,
+    weights::{Weights, WeightsError},
+};
+
+/// Makes parts of one model.
+pub(crate) struct Loader<'a, B: Backend, L: LinearKernels<B>> {
+    pub(crate) config: &'a ModelConfig,
+    pub(crate) weights: &'a Weights,
+    pub(crate) kernels: &'a L,
+    pub(crate) device: &'a Device<B>,
+}
+
+impl<B: Backend, L: LinearKernels<B>> Loader<'_, B, L> {
+    /// Layer `layer`, which rotates by the model's rotation `rotation`.
+    pub(crate) fn block(&self, layer: usize, rotation: Option<usize>) -> Result<Block<B, L>, WeightsError> {
+        let prefix = format!("model.layers.{layer}");
+        // Llama calls the norm before the feed-forward "post-attention"; Gemma has one that is.
+        let norm = |name: &str| self.norm(&format!("{prefix}.{name}"));
+        let sandwich = self.config.norm.sandwich;
+        let attention_after = sandwich.then(|| norm("post_attention_layernorm"));
+        let mlp_before = if sandwich { "pre_feedforward_layernorm" } else { "post_attention_layernorm" };
+        let mlp_after = sandwich.then(|| norm("post_feedforward_layernorm"));
+        Ok(Block {
+            attention: self.attention(layer, &format!("{prefix}.self_attn"))?,
+            attention_norms: SubLayerNorms {
+                before: norm("input_layernorm")?,
+                after: attention_after.transpose()?,
+            },
+            mlp: self.mlp(&format!("{prefix}.mlp"))?,
+            mlp_norms: SubLayerNorms { before: norm(mlp_before)?, after: mlp_after.transpose()? },
+            residual_multiplier: self.config.residual_multiplier,
+            rotation,
+        })
+    }
+
+    fn attention(&self, layer: usize, prefix: &str) -> Result<Attention<B, L>, WeightsError> {
+        let config = &self.config.attention;
+        let queries = config.query_heads * config.head_dim;
+        let keys = config.kv_heads * config.head_dim;
+        let project = |name: &str, fused: Range<usize>| match config.fused {
+            true => self.linear_rows(&format!("{prefix}.qkv_proj"), config.qkv_bias, fused),
+            false => self.linear(&format!("{prefix}.{name}"), config.qkv_bias),
+        };
+        let head_norms = config.qk_norm.then(|| {
+            let query = self.norm(&format!("{prefix}.q_norm"))?;
+            let key = self.norm(&format!("{prefix}.k_norm"))?;
+            Ok(HeadNorms { query, key })
+        });
+        Ok(Attention {
+            layer,
+            query: project("q_proj", 0..queries)?,
+            key: project("k_proj", queries..queries + keys)?,
+            value: project("v_proj", queries + keys..queries + 2 * keys)?,
+            output: self.linear(&format!("{prefix}.o_proj"), config.output_bias)?,
+            head_norms: head_norms.transpose()?,
+            head_dim: config.head_dim,
+        })
+    }
+
+    fn mlp(&self, prefix: &str) -> Result<Mlp<B, L>, WeightsError> {
+        let config = &self.config.mlp;
+        let inner = config.intermediate_size;
+        let project = |name: &str, fused: Range<usize>| match config.fused {
+            true => self.linear_rows(&format!("{prefix}.gate_up_proj"), config.bias, fused),
+            false => self.linear(&format!("{prefix}.{name}"), config.bias),
+        };
+        Ok(Mlp {
+            gate: project("gate_proj", 0..inner)?,
+            up: project("up_proj", inner..2 * inner)?,
+            down: self.linear(&format!("{prefix}.down_proj"), config.bias)?,
+            activation: config.activation,
+        })
+    }
+
+    /// The matrix `{prefix}.weight`.
+    pub(crate) fn matrix(&self, prefix: &str) -> Result<L::Matrix, WeightsError> {
+        let weight = self.weights.get(&format!("{prefix}.weight"))?;
+        Ok(self.kernels.matrix(weight, self.device))
+    }
+
+    /// The norm with weight `{prefix}.weight`.
+    pub(crate) fn norm(&self, prefix: &str) -> Result<RmsNorm<B>, WeightsError> {
+        let weight = self.vector(&format!("{prefix}.weight"))?;
+        let offset = if self.config.norm.unit_offset { 1.0 } else { 0.0 };
+        Ok(RmsNorm { weight: weight + offset, eps: self.config.norm.eps })
+    }
+
+    fn linear(&self, prefix: &str, bias: bool) -> Result<Linear<B, L>, WeightsError> {
+        let bias = bias.then(|| self.vector(&format!("{prefix}.bias"))).transpose()?;
+        Ok(Linear { weight: self.matrix(prefix)?, bias })
+    }
+
+    /// Some of the outputs of a layer that the file holds fused with others.
+    fn linear_rows(
+        &self,
+        prefix: &str,
+        bias: bool,
+        rows: Range<usize>,
+    ) -> Result<Linear<B, L>, WeightsError> {
+        let weight = self.weights.get(&format!("{prefix}.weight"))?.slice_rows(rows.clone());
+        let bias = bias.then(|| self.vector(&format!("{prefix}.bias"))).transpose()?;
+        Ok(Linear {
+            weight: self.kernels.matrix(weight, self.device),
+            bias: bias.map(|bias| bias.slice([rows])),
+        })
+    }
+
+    /// A vector, as f32.
+    fn vector(&self, name: &str) -> Result<Tensor<B, 1>, WeightsError> {
+        let values = self.weights.get(name)?.to_f32(0..1);
+        let len = values.len();
+        Ok(Tensor::from_data(TensorData::new(values, [len]), self.device))
+    }
+}

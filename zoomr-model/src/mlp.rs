@@ -1,0 +1,30 @@
+//! The feed-forward sub-layer: `down(act(gate(x)) * up(x))`.
+
+use burn::tensor::{Tensor, activation, backend::Backend};
+use zoomr_core::kernels::LinearKernels;
+
+use crate::{config::Activation, linear::Linear};
+
+/// The gated feed-forward network of one layer.
+pub(crate) struct Mlp<B: Backend, L: LinearKernels<B>> {
+    /// `[intermediate, hidden]`.
+    pub(crate) gate: Linear<B, L>,
+    /// `[intermediate, hidden]`.
+    pub(crate) up: Linear<B, L>,
+    /// `[hidden, intermediate]`.
+    pub(crate) down: Linear<B, L>,
+    pub(crate) activation: Activation,
+}
+
+impl<B: Backend, L: LinearKernels<B>> Mlp<B, L> {
+    /// `[rows, hidden] -> [rows, hidden]`.
+    pub(crate) fn forward(&self, kernels: &L, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let gate = self.gate.forward(kernels, x.clone()); // [rows, intermediate]
+        let up = self.up.forward(kernels, x); // [rows, intermediate]
+        let gated = match self.activation {
+            Activation::Silu => activation::silu(gate),
+            Activation::GeluTanh => activation::gelu_approximate(gate),
+        };
+        self.down.forward(kernels, gated * up)
+    }
+}

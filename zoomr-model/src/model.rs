@@ -1,0 +1,138 @@
+//! The decoder: embedding, blocks, final norm, output head.
+//!
+//! Rows are tokens, of one sequence or of several; there is no batch dimension. Where each row stands in its
+//! sequence, and what it attends to, only the hook knows.
+
+use burn::tensor::{Device, Tensor, backend::Backend};
+use zoomr_core::{hook::AttentionHook, kernels::LinearKernels};
+
+use crate::{
+    Error,
+    block::{Block, scaled},
+    config::{ModelConfig, Rope},
+    load::Loader,
+    norm::RmsNorm,
+    rope::{RotaryEmbedding, Rotation},
+    weights::Weights,
+};
+
+/// A decoder with its weights, in the form that the provider `L` multiplies by.
+pub struct Model<B: Backend, L: LinearKernels<B>> {
+    config: ModelConfig,
+    kernels: L,
+    device: Device<B>,
+    /// `[vocab, hidden]`; the output head too, where `head` is none.
+    embedding: L::Matrix,
+    blocks: Vec<Block<B, L>>,
+    norm: RmsNorm<B>,
+    /// `[vocab, hidden]`.
+    head: Option<L::Matrix>,
+    /// The distinct ones; a block names its own by number.
+    rotary_embeddings: Vec<RotaryEmbedding>,
+}
+
+impl<B: Backend, L: LinearKernels<B>> Model<B, L> {
+    /// Puts a model together; `weights` were opened for this `config`.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] where a tensor is missing, because they were opened for another one.
+    pub fn load(
+        config: ModelConfig,
+        weights: &Weights,
+        kernels: L,
+        device: &Device<B>,
+    ) -> Result<Self, Error> {
+        let loader = Loader { config: &config, weights, kernels: &kernels, device };
+        let (ropes, rotation_of) = distinct_ropes(&config);
+        let blocks = rotation_of.into_iter().enumerate();
+        let blocks = blocks.map(|(layer, rotation)| loader.block(layer, rotation));
+        let blocks = blocks.collect::<Result<_, _>>()?;
+        let embedding = loader.matrix("model.embed_tokens")?;
+        let norm = loader.norm("model.norm")?;
+        let head = (!config.tied).then(|| loader.matrix("lm_head")).transpose()?;
+        let rotary_embeddings = ropes.iter().map(RotaryEmbedding::new).collect();
+        let device = device.clone();
+        Ok(Self { config, kernels, device, embedding, blocks, norm, head, rotary_embeddings })
+    }
+
+    /// The architecture.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The logits of every token in `ids`, `[ids.len(), vocab]`: [`hidden`](Self::hidden), then
+    /// [`logits`](Self::logits).
+    ///
+    /// # Errors
+    /// As [`hidden`](Self::hidden).
+    pub fn forward(
+        &self,
+        ids: &[u32],
+        hook: &mut (impl AttentionHook<B> + ?Sized),
+    ) -> Result<Tensor<B, 2>, Error> {
+        Ok(self.logits(self.hidden(ids, hook)?))
+    }
+
+    /// Runs the tokens of the hook's step through all layers: the normalised hidden states
+    /// `[ids.len(), hidden]`.
+    ///
+    /// # Errors
+    /// [`Error::Rows`] where the hook's step has not as many rows, [`Error::TokenId`] where a token is not in
+    /// the vocabulary, and whatever the hook says ([`Error::Attention`]). After an error of the hook the step
+    /// is only partly appended.
+    pub fn hidden(
+        &self,
+        ids: &[u32],
+        hook: &mut (impl AttentionHook<B> + ?Sized),
+    ) -> Result<Tensor<B, 2>, Error> {
+        self.check(ids, hook.positions().len())?;
+        // 1. Embed.
+        let embedded = self.kernels.rows(&self.embedding, ids, &self.device); // [rows, hidden]
+        let mut x = scaled(embedded, self.config.embedding_multiplier);
+
+        // 2. The angles of the step's positions, once for all layers that share them.
+        let at = |rotary: &RotaryEmbedding| rotary.at(hook.positions(), &self.device);
+        let rotations: Vec<Rotation<B>> = self.rotary_embeddings.iter().map(at).collect();
+
+        // 3. Layers, and the final norm.
+        for block in &self.blocks {
+            x = block.forward(&self.kernels, x, &rotations, hook)?;
+        }
+        Ok(self.norm.forward(x))
+    }
+
+    /// The logits `[rows, vocab]` of any of [`hidden`](Self::hidden)'s rows: all of them, or the last alone.
+    pub fn logits(&self, hidden: Tensor<B, 2>) -> Tensor<B, 2> {
+        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        let logits = self.kernels.linear(hidden, head);
+        let logits = scaled(logits, self.config.logits_scaling.recip());
+        match self.config.final_logit_softcapping {
+            Some(cap) => (logits / cap).tanh() * cap,
+            None => logits,
+        }
+    }
+
+    fn check(&self, ids: &[u32], rows: usize) -> Result<(), Error> {
+        if ids.len() != rows {
+            return Err(Error::Rows { ids: ids.len(), rows });
+        }
+        let vocab_size = self.config.vocab_size;
+        match ids.iter().position(|id| *id as usize >= vocab_size) {
+            Some(row) => Err(Error::TokenId { id: ids[row], row, vocab_size }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The embeddings that differ, and which of them each layer has.
+fn distinct_ropes(config: &ModelConfig) -> (Vec<Rope>, Vec<Option<usize>>) {
+    let mut ropes: Vec<Rope> = Vec::new();
+    let mut number = |rope: &Rope| {
+        ropes.iter().position(|known| known == rope).unwrap_or_else(|| {
+            ropes.push(rope.clone());
+            ropes.len() - 1
+        })
+    };
+    let rotation_of = config.layers.iter().map(|layer| layer.rope.as_ref().map(&mut number)).collect();
+    (ropes, rotation_of)
+}

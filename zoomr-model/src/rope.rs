@@ -1,0 +1,163 @@
+//! Rotary position embedding: pairs of elements of queries and keys turned by an angle that grows with the
+//! position.
+//!
+//! Element `i` pairs with element `i + rotary_dim / 2` (Hugging Face's layout), and the pair turns by
+//! `position * frequency[i]`, `frequency[i] = theta^(-2 i / rotary_dim)` before any scaling. Angles are
+//! computed in f64 on the host, where `position * frequency` loses nothing at any context length.
+
+use std::f64::consts::TAU;
+
+use burn::tensor::{Device, Tensor, TensorData, backend::Backend};
+
+use crate::config::{Rope, RopeScaling};
+
+/// One rotary embedding, ready for any positions.
+#[derive(Clone, Debug)]
+pub(crate) struct RotaryEmbedding {
+    /// Radians per position, for each pair.
+    frequencies: Vec<f64>,
+    /// Multiplies cosines and sines (YaRN's temperature).
+    attention_factor: f64,
+}
+
+impl RotaryEmbedding {
+    /// The embedding that a configuration describes.
+    pub(crate) fn new(rope: &Rope) -> Self {
+        let attention_factor = match rope.scaling {
+            RopeScaling::Yarn { attention_factor, .. } => attention_factor,
+            _ => 1.0,
+        };
+        Self { frequencies: frequencies(rope), attention_factor }
+    }
+
+    /// The rotation of the rows of one step, shared by all layers with this embedding.
+    pub(crate) fn at<B: Backend>(&self, positions: &[usize], device: &Device<B>) -> Rotation<B> {
+        let half = self.frequencies.len();
+        let mut cos = Vec::with_capacity(2 * half * positions.len());
+        let mut sin = Vec::with_capacity(2 * half * positions.len());
+        for position in positions {
+            let angles = self.frequencies.iter().map(|frequency| *position as f64 * frequency);
+            let (sines, cosines): (Vec<f32>, Vec<f32>) = angles
+                .map(f64::sin_cos)
+                .map(|(s, c)| ((s * self.attention_factor) as f32, (c * self.attention_factor) as f32))
+                .unzip();
+            cos.extend(cosines.iter().chain(&cosines));
+            // The first half of `rotate_half` is negated; its sign lives here.
+            sin.extend(sines.iter().map(|sine| -sine).chain(sines.iter().copied()));
+        }
+        let table =
+            |values| Tensor::from_data(TensorData::new(values, [positions.len(), 1, 2 * half]), device);
+        Rotation { cos: table(cos), sin: table(sin) }
+    }
+}
+
+/// Cosines and signed sines of the rows of a step, `[rows, 1, rotary_dim]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Rotation<B: Backend> {
+    cos: Tensor<B, 3>,
+    sin: Tensor<B, 3>,
+}
+
+impl<B: Backend> Rotation<B> {
+    /// Turns queries or keys `[rows, heads, head_dim]`; elements from `rotary_dim` on stay as they are.
+    pub(crate) fn rotate(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        let [_, _, head_dim] = x.dims();
+        let [_, _, rotary_dim] = self.cos.dims();
+        let half = rotary_dim / 2;
+        let first = x.clone().narrow(2, 0, half);
+        let second = x.clone().narrow(2, half, half);
+        let swapped = Tensor::cat(vec![second, first], 2); // [rows, heads, rotary_dim]
+        if rotary_dim == head_dim {
+            return x * self.cos.clone() + swapped * self.sin.clone();
+        }
+        let rest = x.clone().narrow(2, rotary_dim, head_dim - rotary_dim);
+        let turned = x.narrow(2, 0, rotary_dim) * self.cos.clone() + swapped * self.sin.clone();
+        Tensor::cat(vec![turned, rest], 2)
+    }
+}
+
+/// Radians per position of each pair, scaling applied.
+fn frequencies(rope: &Rope) -> Vec<f64> {
+    let dim = rope.rotary_dim as f64;
+    let base = (0..rope.rotary_dim / 2).map(|pair| rope.theta.powf(-2.0 * pair as f64 / dim));
+    match rope.scaling {
+        RopeScaling::Default => base.collect(),
+        RopeScaling::Linear { factor } => base.map(|frequency| frequency / factor).collect(),
+        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => base
+            .map(|frequency| {
+                // Turns within the first training's context: few turns, and the frequency is stretched.
+                let turns = original_context * frequency / TAU;
+                let kept = (turns - low_freq_factor) / (high_freq_factor - low_freq_factor);
+                blend(frequency, factor, kept.clamp(0.0, 1.0))
+            })
+            .collect(),
+        RopeScaling::Yarn { factor, beta_fast, beta_slow, original_context, truncate, .. } => {
+            // The pair (as a fraction) that makes so many turns within the first training's context.
+            let pair_of =
+                |turns: f64| dim * (original_context / (turns * TAU)).ln() / (2.0 * rope.theta.ln());
+            let (low, high) = match truncate {
+                true => (pair_of(beta_fast).floor(), pair_of(beta_slow).ceil()),
+                false => (pair_of(beta_fast), pair_of(beta_slow)),
+            };
+            let (low, high) = (low.max(0.0), high.min(dim - 1.0));
+            // A ramp of no length would divide by zero; Hugging Face widens it by this much.
+            let width = if low == high { 0.001 } else { high - low };
+            base.enumerate()
+                .map(|(pair, frequency)| {
+                    let stretched = ((pair as f64 - low) / width).clamp(0.0, 1.0);
+                    blend(frequency, factor, 1.0 - stretched)
+                })
+                .collect()
+        }
+    }
+}
+
+/// Between the stretched frequency (`kept` = 0) and the original one (`kept` = 1).
+fn blend(frequency: f64, factor: f64, kept: f64) -> f64 {
+    frequency * kept + frequency / factor * (1.0 - kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn_ndarray::NdArray;
+
+    use super::*;
+
+    fn rope(scaling: RopeScaling) -> Rope {
+        Rope { theta: 10_000.0, rotary_dim: 8, scaling }
+    }
+
+    #[test]
+    fn linear_scaling_divides_positions() {
+        let plain = frequencies(&rope(RopeScaling::Default));
+        let scaled = frequencies(&rope(RopeScaling::Linear { factor: 4.0 }));
+        for (plain, scaled) in plain.iter().zip(&scaled) {
+            assert!((plain / 4.0 - scaled).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn only_the_first_elements_rotate() {
+        let device = Default::default();
+        let rope = Rope { rotary_dim: 4, ..rope(RopeScaling::Default) };
+        let x = Tensor::<NdArray, 3>::from_data([[[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]]], &device);
+        let turned = RotaryEmbedding::new(&rope).at(&[3], &device).rotate(x);
+        let turned: Vec<f32> = turned.into_data().to_vec().unwrap();
+        // Pairs (1, 3) and (2, 4) turn by 3 * 1 and 3 * 10000^(-1/2) radians.
+        let expected = |a: f64, b: f64, angle: f64| {
+            [a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()]
+        };
+        let ([a, c], [b, d]) = (expected(1.0, 3.0, 3.0), expected(2.0, 4.0, 0.03));
+        for (found, expected) in turned.iter().zip([a, b, c, d, 5.0, 6.0]) {
+            assert!((f64::from(*found) - expected).abs() < 1e-5, "{turned:?}");
+        }
+    }
+
+    #[test]
+    fn position_zero_turns_nothing() {
+        let device = Default::default();
+        let x = Tensor::<NdArray, 3>::from_data([[[1.0f32, -2.0, 3.0, -4.0, 5.0, 6.0, 7.0, 8.0]]], &device);
+        let turned = RotaryEmbedding::new(&rope(RopeScaling::Default)).at(&[0], &device).rotate(x.clone());
+        assert_eq!(turned.into_data(), x.into_data());
+    }
+}

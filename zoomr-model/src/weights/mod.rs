@@ -1,0 +1,80 @@
+//! Weights from safetensors files, memory-mapped and checked before anything is computed with them.
+//!
+//! * [`map`]: a file as bytes; the one unsafe call.
+//! * `shards`: which files a directory's weights lie in.
+//! * `file`: one file's header.
+//! * `verify`: the directory's tensors against what the architecture needs, and every number finite.
+//! * `error`: what can be wrong.
+//!
+//! Nothing is copied: a [`StoredWeight`] shares the mapped file, and the map lives as long as any of them.
+
+mod error;
+mod file;
+mod map;
+mod shards;
+mod verify;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use zoomr_core::weight::StoredWeight;
+
+pub use self::error::WeightsError;
+use crate::config::TensorSpec;
+
+/// A checkpoint's weights: exactly the tensors asked for, each of the right shape and finite.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    dir: PathBuf,
+    tensors: BTreeMap<String, StoredWeight>,
+}
+
+impl Weights {
+    /// Maps the weights in `dir`: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+    ///
+    /// `needed` is what the model takes ([`ModelConfig::tensors`](crate::config::ModelConfig::tensors)). Every
+    /// number is read once, to see that it is finite; this also brings the files into memory.
+    ///
+    /// # Errors
+    /// [`WeightsError`] where a file is missing, damaged or of another model; it names file and tensor.
+    pub fn open(dir: &Path, needed: &[TensorSpec]) -> Result<Self, WeightsError> {
+        let mut found = BTreeMap::new();
+        for path in shards::paths(dir)? {
+            let file = Arc::new(file::WeightFile::open(path)?);
+            for name in file.names() {
+                let other = found.insert(name.clone(), Arc::clone(&file));
+                if let Some(other) = other {
+                    return Err(WeightsError::Twice {
+                        tensor: name,
+                        first: other.path().to_owned(),
+                        second: file.path().to_owned(),
+                    });
+                }
+            }
+        }
+        verify::names(dir, &found, needed)?;
+        let tensors = needed.iter().map(|spec| {
+            let file = found.get(&spec.name).ok_or_else(|| WeightsError::missing(dir, [&spec.name]))?;
+            Ok((spec.name.clone(), verify::tensor(file, spec)?))
+        });
+        let tensors = tensors.collect::<Result<_, WeightsError>>()?;
+        Ok(Self { dir: dir.to_owned(), tensors })
+    }
+
+    /// The tensor `name`; a vector is a matrix of one row.
+    ///
+    /// # Errors
+    /// [`WeightsError::Missing`] where it was not among those asked for on opening.
+    pub fn get(&self, name: &str) -> Result<StoredWeight, WeightsError> {
+        let weight = self.tensors.get(name);
+        weight.cloned().ok_or_else(|| WeightsError::missing(&self.dir, [name]))
+    }
+
+    /// Bytes of all weights, as stored.
+    pub fn bytes(&self) -> u64 {
+        self.tensors.values().map(|weight| weight.bytes().len() as u64).sum()
+    }
+}
