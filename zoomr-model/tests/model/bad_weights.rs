@@ -1,0 +1,207 @@
+//! Damaged and foreign checkpoints: each is refused with a message that names file, tensor and cure.
+
+use std::{collections::BTreeMap, path::Path};
+
+use safetensors::{Dtype, tensor::TensorView};
+use tempfile::TempDir;
+use zoomr_model::{config::ModelConfig, weights::Weights};
+
+use crate::support::golden;
+
+const EMBEDDING: &str = "model.embed_tokens.weight";
+const NORM: &str = "model.norm.weight";
+
+/// A checkpoint under construction: tensors with dtype, shape and bytes.
+type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
+
+#[test]
+fn a_sound_checkpoint_opens_whole_and_in_shards() {
+    let (config, tensors) = sound();
+    let dir = directory();
+    write(&dir.path().join("model.safetensors"), &tensors);
+    let whole = Weights::open(dir.path(), &config.tensors()).unwrap();
+
+    let dir = directory();
+    write_shards(dir.path(), &tensors);
+    let shards = Weights::open(dir.path(), &config.tensors()).unwrap();
+    assert_eq!(whole.bytes(), config.parameter_count() * 4);
+    for spec in config.tensors() {
+        let (whole, shard) = (whole.get(&spec.name).unwrap(), shards.get(&spec.name).unwrap());
+        assert_eq!(whole.bytes(), shard.bytes(), "{}", spec.name);
+    }
+}
+
+#[test]
+fn harmless_extras_are_ignored() {
+    let (config, mut tensors) = sound();
+    let frequencies = (Dtype::F32, vec![8], vec![0; 32]);
+    tensors.insert("model.layers.0.self_attn.rotary_emb.inv_freq".into(), frequencies);
+    tensors.insert("lm_head.weight".into(), tensors[EMBEDDING].clone());
+    let dir = directory();
+    write(&dir.path().join("model.safetensors"), &tensors);
+    Weights::open(dir.path(), &config.tensors()).unwrap();
+}
+
+#[test]
+fn no_weights() {
+    assert_refused(directory().path(), &["neither model.safetensors nor"]);
+}
+
+#[test]
+fn truncated() {
+    let dir = directory();
+    let path = dir.path().join("model.safetensors");
+    write(&path, &sound().1);
+    let bytes = std::fs::read(&path).unwrap();
+    for keep in [bytes.len() - 1, bytes.len() / 2, 100, 8, 7, 1] {
+        std::fs::write(&path, &bytes[..keep]).unwrap();
+        assert_refused(dir.path(), &["model.safetensors", "truncated or damaged", "download it again"]);
+    }
+    std::fs::write(&path, []).unwrap();
+    assert_refused(dir.path(), &["model.safetensors"]);
+}
+
+#[test]
+fn corrupt_header() {
+    let dir = directory();
+    let path = dir.path().join("model.safetensors");
+    write(&path, &sound().1);
+    let bytes = std::fs::read(&path).unwrap();
+    // The header's length, its first brace, and a byte that is no UTF-8.
+    for (at, byte) in [(7, 0xff), (8, b'x'), (20, 0xff)] {
+        let mut bytes = bytes.clone();
+        bytes[at] = byte;
+        std::fs::write(&path, &bytes).unwrap();
+        assert_refused(dir.path(), &["model.safetensors", "truncated or damaged"]);
+    }
+}
+
+#[test]
+fn missing_tensor() {
+    let (_, mut tensors) = sound();
+    tensors.remove(NORM);
+    assert_tensors_refused(&tensors, &["missing tensors", NORM]);
+}
+
+#[test]
+fn unexpected_tensor() {
+    let (_, mut tensors) = sound();
+    let name = "model.layers.0.self_attn.q_proj.bias";
+    tensors.insert(name.into(), (Dtype::F32, vec![64], vec![0; 256]));
+    assert_tensors_refused(&tensors, &["unexpected tensors", name]);
+}
+
+#[test]
+fn wrong_shape() {
+    let (_, mut tensors) = sound();
+    tensors.insert(NORM.into(), (Dtype::F32, vec![63], vec![0; 252]));
+    assert_tensors_refused(&tensors, &["model.safetensors", NORM, "[63]", "[72]"]);
+    // As many numbers, in another shape.
+    let (dtype, mut shape, bytes) = tensors[EMBEDDING].clone();
+    shape.reverse();
+    let (_, mut tensors) = sound();
+    tensors.insert(EMBEDDING.into(), (dtype, shape, bytes));
+    assert_tensors_refused(&tensors, &[EMBEDDING, "[72, 307]", "[307, 72]"]);
+}
+
+#[test]
+fn wrong_dtype() {
+    let (_, mut tensors) = sound();
+    tensors.insert(NORM.into(), (Dtype::F64, vec![72], vec![0; 576]));
+    assert_tensors_refused(&tensors, &["model.safetensors", NORM, "F64", "convert"]);
+}
+
+#[test]
+fn not_finite() {
+    for value in [f32::NAN, f32::INFINITY] {
+        let (_, mut tensors) = sound();
+        tensors.entry(NORM.into()).and_modify(|(_, _, bytes)| {
+            bytes[20..24].copy_from_slice(&value.to_le_bytes());
+        });
+        assert_tensors_refused(&tensors, &["model.safetensors", NORM, "element 5", "NaN or infinite"]);
+    }
+}
+
+#[test]
+fn missing_shard() {
+    let dir = directory();
+    write_shards(dir.path(), &sound().1);
+    std::fs::remove_file(dir.path().join("part-1.safetensors")).unwrap();
+    assert_refused(dir.path(), &["model.safetensors.index.json", "part-1.safetensors", "download"]);
+}
+
+#[test]
+fn index_that_leads_elsewhere() {
+    let dir = directory();
+    for index in [r#"{"weight_map": {"a": "../model.safetensors"}}"#, r#"{"weight_map": {"a": ".."}}"#] {
+        std::fs::write(dir.path().join("model.safetensors.index.json"), index).unwrap();
+        assert_refused(dir.path(), &["model.safetensors.index.json", "not a plain file name"]);
+    }
+    for index in ["", "{}", r#"{"weight_map": 3}"#] {
+        std::fs::write(dir.path().join("model.safetensors.index.json"), index).unwrap();
+        assert_refused(dir.path(), &["model.safetensors.index.json", "not an index"]);
+    }
+}
+
+#[test]
+fn a_tensor_in_two_shards() {
+    let (_, tensors) = sound();
+    let dir = directory();
+    write_shards(dir.path(), &tensors);
+    write(&dir.path().join("part-0.safetensors"), &tensors);
+    assert_refused(dir.path(), &["part-0.safetensors", "part-1.safetensors", "one checkpoint"]);
+}
+
+/// A small sound checkpoint with tied embeddings, 307 tokens by 72 wide.
+fn sound() -> (ModelConfig, Tensors) {
+    let dir = golden("llama_tied_theta");
+    let bytes = std::fs::read(dir.join("model.safetensors")).expect("a fixture of this repository");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("a sound fixture");
+    let tensor = |(name, view): (String, TensorView<'_>)| {
+        (name, (view.dtype(), view.shape().to_vec(), view.data().to_vec()))
+    };
+    let tensors = file.tensors().into_iter().map(tensor).collect();
+    (ModelConfig::from_dir(&dir).expect("a supported architecture"), tensors)
+}
+
+fn directory() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+fn write<'a>(path: &Path, tensors: impl IntoIterator<Item = (&'a String, &'a (Dtype, Vec<usize>, Vec<u8>))>) {
+    let view = |(name, (dtype, shape, bytes)): (&'a String, &'a (Dtype, Vec<usize>, Vec<u8>))| {
+        (name, TensorView::new(*dtype, shape.clone(), bytes).expect("bytes that fit the shape"))
+    };
+    let views: Vec<_> = tensors.into_iter().map(view).collect();
+    safetensors::serialize_to_file(views, None, path).expect("a writable directory");
+}
+
+/// Every other tensor in `part-0`, the rest in `part-1`, and their index.
+fn write_shards(dir: &Path, tensors: &Tensors) {
+    let mut places = BTreeMap::new();
+    for part in 0..2 {
+        let file = format!("part-{part}.safetensors");
+        let own: Vec<_> = tensors.iter().skip(part).step_by(2).collect();
+        places.extend(own.iter().map(|(name, _)| (name.as_str(), file.clone())));
+        write(&dir.join(&file), own);
+    }
+    let index = serde_json::json!({ "weight_map": places });
+    std::fs::write(dir.join("model.safetensors.index.json"), index.to_string())
+        .expect("a writable directory");
+}
+
+fn assert_tensors_refused(tensors: &Tensors, says: &[&str]) {
+    let dir = directory();
+    write(&dir.path().join("model.safetensors"), tensors);
+    assert_refused(dir.path(), says);
+}
+
+fn assert_refused(dir: &Path, says: &[&str]) {
+    let message = match Weights::open(dir, &sound().0.tensors()) {
+        Ok(_) => panic!("opened, and should have said {says:?}"),
+        Err(error) => error.to_string(),
+    };
+    for part in says {
+        assert!(message.contains(part), "{message:?} does not say {part:?}");
+    }
+}

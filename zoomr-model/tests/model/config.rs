@@ -1,0 +1,179 @@
+//! `config.json`: what is refused and in which words, what the rules make of layers, and no panic on anything.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use zoomr_model::config::ModelConfig;
+
+use crate::support::golden;
+
+const SLIDING: [&str; 4] = ["sliding_attention"; 4];
+
+/// A valid configuration of `model_type` with some fields set; a null removes a field.
+fn config(model_type: &str, fields: Value) -> Value {
+    let mut config = json!({
+        "model_type": model_type, "vocab_size": 100, "hidden_size": 32, "intermediate_size": 64,
+        "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
+        "max_position_embeddings": 64,
+    });
+    if let (Some(config), Value::Object(fields)) = (config.as_object_mut(), fields) {
+        config.extend(fields);
+    }
+    config
+}
+
+fn parse(config: &Value) -> ModelConfig {
+    ModelConfig::from_json(&config.to_string()).expect("a valid configuration")
+}
+
+/// The sliding window of each layer, 0 where it has none.
+fn windows(config: &Value) -> Vec<usize> {
+    let specs = parse(config).layer_specs();
+    specs.iter().map(|spec| spec.sliding_window.map_or(0, usize::from)).collect()
+}
+
+#[test]
+fn refusals_name_the_field() {
+    let cases = [
+        ("gpt2", json!({}), "unknown model_type `gpt2`; the known ones are llama, mistral, qwen2, "),
+        ("gemma3", json!({}), "gemma3_text"),
+        ("llama", json!({"hidden_size": 0}), "`hidden_size` is 0"),
+        ("llama", json!({"hidden_size": "big"}), "expected usize"),
+        ("llama", json!({"num_hidden_layers": 1_000_000_000_000_u64}), "`num_hidden_layers`"),
+        ("llama", json!({"num_key_value_heads": 3}), "`num_key_value_heads` is 3"),
+        ("llama", json!({"head_dim": 0}), "`head_dim` is 0"),
+        ("llama", json!({"head_dim": null, "num_attention_heads": 6}), "`head_dim` is missing"),
+        ("llama", json!({"head_dim": 7}), "`partial_rotary_factor`"),
+        ("llama", json!({"hidden_act": "relu"}), "`hidden_act` = relu"),
+        ("llama", json!({"rms_norm_eps": 0.0}), "`rms_norm_eps` is 0"),
+        ("llama", json!({"rope_theta": -1.0}), "`rope_theta` is -1"),
+        ("llama", json!({"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}), "`rope_type` = dynamic"),
+        ("llama", json!({"rope_scaling": {"type": "linear"}}), "`factor` is missing"),
+        ("llama", json!({"quantization_config": {"bits": 4}}), "`quantization_config`"),
+        ("phi3", json!({"rope_scaling": {"type": "longrope"}}), "`rope_type` = longrope"),
+        ("mistral", json!({"sliding_window": 0}), "`sliding_window` is 0"),
+        ("qwen2", json!({"layer_types": ["full_attention"]}), "`layer_types` has 1 entries"),
+        ("qwen2", json!({"layer_types": SLIDING}), "`layer_types` has sliding layers"),
+        ("qwen2", json!({"layer_types": ["chunked_attention"]}), "chunked_attention"),
+        ("smollm3", json!({"no_rope_layers": [1, 0]}), "`no_rope_layers` has 2 entries"),
+        ("granite", json!({"logits_scaling": 0.0}), "`logits_scaling` is 0"),
+        ("gemma3_text", json!({"attn_logit_softcapping": 50.0}), "`attn_logit_softcapping` = 50"),
+        ("gemma3_text", json!({"use_bidirectional_attention": true}), "`use_bidirectional_attention`"),
+    ];
+    for (model_type, fields, says) in cases {
+        let message = match ModelConfig::from_json(&config(model_type, fields.clone()).to_string()) {
+            Ok(_) => panic!("{model_type} {fields} was accepted, and should have said {says:?}"),
+            Err(error) => error.to_string(),
+        };
+        assert!(message.contains(says), "{message:?} does not say {says:?}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let message = ModelConfig::from_dir(dir.path()).unwrap_err().to_string();
+    assert!(message.contains("config.json"), "{message}");
+    std::fs::write(dir.path().join("config.json"), "{").unwrap();
+    let message = ModelConfig::from_dir(dir.path()).unwrap_err().to_string();
+    assert!(message.contains("config.json: not a model configuration"), "{message}");
+}
+
+#[test]
+fn mistral_slides_everywhere_or_nowhere() {
+    assert_eq!(windows(&config("mistral", json!({"sliding_window": 16}))), [16; 4]);
+    assert_eq!(windows(&config("mistral", json!({"sliding_window": null}))), [0; 4]);
+    assert_eq!(windows(&config("mistral", json!({}))), [4096; 4]);
+}
+
+#[test]
+fn qwen_slides_from_a_layer_on_if_switched_on() {
+    let fields = json!({"sliding_window": 16, "max_window_layers": 3, "use_sliding_window": true});
+    assert_eq!(windows(&config("qwen2", fields)), [0, 0, 0, 16]);
+    let off = json!({"sliding_window": 16, "max_window_layers": 3});
+    assert_eq!(windows(&config("qwen3", off)), [0; 4]);
+}
+
+#[test]
+fn gemma_slides_but_in_every_nth_layer() {
+    let fields = json!({"sliding_window": 16, "sliding_window_pattern": 2});
+    assert_eq!(windows(&config("gemma3_text", fields)), [16, 0, 16, 0]);
+    let types = ["full_attention", "sliding_attention", "full_attention", "full_attention"];
+    let fields = json!({"sliding_window": 16, "layer_types": types});
+    assert_eq!(windows(&config("gemma3_text", fields)), [0, 16, 0, 0]);
+}
+
+#[test]
+fn llama_ignores_windows() {
+    assert_eq!(windows(&config("llama", json!({"sliding_window": 16}))), [0; 4]);
+}
+
+#[test]
+fn both_spellings_give_one_model() {
+    for entry in std::fs::read_dir(golden("")).unwrap() {
+        let dir = entry.unwrap().path();
+        if !dir.is_dir() {
+            continue;
+        }
+        let [new, old] = ["config.json", "config.v4.json"].map(|spelling| {
+            let text = std::fs::read_to_string(dir.join(spelling)).expect("a fixture");
+            ModelConfig::from_json(&text).expect("a supported architecture")
+        });
+        assert_eq!(new, old, "{}", dir.display());
+    }
+}
+
+#[test]
+fn smollm2_from_its_config_alone() {
+    let fields = json!({
+        "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
+        "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 64,
+        "max_position_embeddings": 8192, "tie_word_embeddings": true, "eos_token_id": 2,
+    });
+    let config = parse(&config("llama", fields));
+    assert_eq!(config.parameter_count(), 134_515_008);
+    assert_eq!(config.kv_bytes_per_token(4), 30 * 2 * 3 * 64 * 4);
+    assert_eq!(config.context_length(), 8192);
+    assert_eq!(config.eos_token_ids(), [2]);
+}
+
+/// Values that a field might hold by mistake.
+fn odd_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (0u64..70).prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[a-z_]{0,12}".prop_map(Value::from),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!({"rope_type": "yarn", "factor": 4.0})),
+        Just(json!({"rope_type": "llama3", "factor": 0.0})),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_configuration_panics(
+        folder in prop::sample::select(vec!["llama_yarn", "qwen2", "smollm3", "phi3", "granite", "gemma3"]),
+        spelling in prop::sample::select(vec!["config.json", "config.v4.json"]),
+        mutations in prop::collection::vec((any::<prop::sample::Index>(), odd_value()), 1..4),
+    ) {
+        let text = std::fs::read_to_string(golden(folder).join(spelling)).expect("a fixture");
+        let mut config: serde_json::Map<String, Value> = serde_json::from_str(&text).expect("a JSON object");
+        let fields: Vec<String> = config.keys().cloned().collect();
+        for (field, value) in mutations {
+            config.insert(field.get(&fields).clone(), value);
+        }
+        // Whatever is accepted can be counted without overflow.
+        if let Ok(config) = ModelConfig::from_json(&Value::Object(config).to_string()) {
+            prop_assert!(config.parameter_count() > 0);
+            prop_assert!(config.kv_bytes_per_token(4) > 0);
+        }
+    }
+
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}") {
+        prop_assert!(ModelConfig::from_json(&text).is_err());
+    }
+}

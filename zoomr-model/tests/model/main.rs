@@ -1,0 +1,7 @@
+//! The decoder as its users meet it: against Hugging Face's numbers, and against damaged files.
+
+mod bad_weights;
+mod config;
+mod golden;
+mod real_model;
+mod support;
