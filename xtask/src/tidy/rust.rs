@@ -7,6 +7,9 @@ use super::sources::Source;
 /// A file longer than this holds more than one idea.
 const MAX_LINES: usize = 450;
 
+/// How a file says what it is: by itself, or, a crate, by its README.
+const OPENINGS: [&str; 2] = ["//!", "#![doc = include_str!(\"../README.md\")]"];
+
 /// Where unsafe code may be: the backends, and the one file that maps weights into memory.
 const UNSAFE_CODE: [&str; 2] = ["zoomr-backend-", "zoomr-model/src/weights/map.rs"];
 
@@ -45,7 +48,7 @@ pub(super) fn lint(source: &Source) -> Vec<String> {
 
 fn shape(path: &str, text: &str) -> Vec<String> {
     let mut findings = Vec::new();
-    if !text.starts_with("//!") {
+    if !OPENINGS.iter().any(|opening| text.starts_with(opening)) {
         findings.push(format!("{path}:1: open with `//!`: what the file is, its rule, what it is not"));
     }
     let lines = text.lines().count();
@@ -66,6 +69,7 @@ mod tests {
     #[test]
     fn a_good_file_is_left_alone() {
         assert_eq!(findings("a/src/lib.rs", "//! What it is.\n\nfn f() {}\n"), 0);
+        assert_eq!(findings("a/src/lib.rs", "#![doc = include_str!(\"../README.md\")]\n"), 0);
     }
 
     #[test]
