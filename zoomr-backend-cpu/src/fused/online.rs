@@ -1,0 +1,82 @@
+//! The online softmax: attention over tokens that come block by block, in one pass.
+//!
+//! For each query: the highest score so far `m`, the sum of `e^(s - m)`, and the values summed by `e^(s - m)`.
+//! A block with a higher score first rescales both sums by `e^(old m - new m)`. Two runs over disjoint tokens
+//! merge by the same rule.
+
+use crate::simd::Simd;
+
+/// The running softmax of some queries.
+pub(super) struct Online {
+    head_dim: usize,
+    /// The highest score so far; minus infinity before the first.
+    max: Vec<f32>,
+    /// The sum of exponentials.
+    sum: Vec<f32>,
+    /// The weighted sums of values, `[queries, head_dim]`.
+    weighted: Vec<f32>,
+}
+
+impl Online {
+    pub(super) fn new(queries: usize, head_dim: usize) -> Self {
+        Self {
+            head_dim,
+            max: vec![f32::NEG_INFINITY; queries],
+            sum: vec![0.0; queries],
+            weighted: vec![0.0; queries * head_dim],
+        }
+    }
+
+    /// How many queries there are.
+    pub(super) fn queries(&self) -> usize {
+        self.max.len()
+    }
+
+    /// Lets `query` attend to a block with `scores` and `values` `[scores.len(), head_dim]`.
+    pub(super) fn add(&mut self, simd: Simd, query: usize, scores: &mut [f32], values: &[f32]) {
+        let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if max > self.max[query] {
+            self.raise(query, max);
+        }
+        self.sum[query] += simd.exp_sum(scores, finite(self.max[query]));
+        let weighted = &mut self.weighted[query * self.head_dim..][..self.head_dim];
+        simd.add_weighted(scores, values, weighted);
+    }
+
+    /// Takes in what the same queries found over other tokens.
+    pub(super) fn merge(&mut self, mut other: Self) {
+        for query in 0..self.queries() {
+            let max = self.max[query].max(other.max[query]);
+            self.raise(query, max);
+            other.raise(query, max);
+            self.sum[query] += other.sum[query];
+        }
+        self.weighted.iter_mut().zip(&other.weighted).for_each(|(ours, theirs)| *ours += theirs);
+    }
+
+    /// Writes the attention output of `query` to `out` `[head_dim]` and returns the log-sum-exp.
+    pub(super) fn finish(&self, query: usize, out: &mut [f32]) -> f32 {
+        let sum = self.sum[query];
+        if sum == 0.0 {
+            out.fill(0.0);
+            return f32::NEG_INFINITY;
+        }
+        let weighted = &self.weighted[query * self.head_dim..][..self.head_dim];
+        out.iter_mut().zip(weighted).for_each(|(out, weighted)| *out = weighted / sum);
+        finite(self.max[query]) + sum.ln()
+    }
+
+    /// Makes `max`, no lower than before, what the exponentials of `query` refer to.
+    fn raise(&mut self, query: usize, max: f32) {
+        let factor = (self.max[query] - finite(max)).exp();
+        self.max[query] = max;
+        self.sum[query] *= factor;
+        let weighted = &mut self.weighted[query * self.head_dim..][..self.head_dim];
+        weighted.iter_mut().for_each(|weighted| *weighted *= factor);
+    }
+}
+
+/// A reference for exponentials: where every score is minus infinity, any finite one keeps them 0, not NaN.
+fn finite(max: f32) -> f32 {
+    if max == f32::NEG_INFINITY { 0.0 } else { max }
+}

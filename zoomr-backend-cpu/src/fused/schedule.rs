@@ -1,0 +1,108 @@
+//! How attention is cut into tasks: by rows, KV heads and, where those are few, runs of tokens.
+//!
+//! The cut depends on shapes alone. Tasks over the same rows and KV head are neighbours, and their results
+//! merge in order.
+
+use std::ops::Range;
+
+use zoomr_core::{
+    kernels::{AttendGroup, PageSpan},
+    positions::PositionSet,
+};
+
+/// Rows that one task takes through each page together: the page's keys and values come from memory once and
+/// from the first-level cache for the other rows. More rows gain little and make fewer tasks.
+const TILE_ROWS: usize = 8;
+
+/// With this many tasks, cutting by tokens as well would only add merging: it keeps some ten cores busy evenly.
+const ENOUGH_TASKS: usize = 32;
+
+/// Tokens per task where tokens are cut: with heads of 64 elements, 128 KiB of keys and values, some 10 us;
+/// starting a task and merging its result cost well under one.
+const CHUNK_TOKENS: usize = 256;
+
+/// Some rows of one group, one KV head, and some of the group's tokens.
+pub(super) struct Task<'a> {
+    /// The rows in the query tensor.
+    pub(super) rows: Range<usize>,
+    /// What each of them sees.
+    pub(super) visible: &'a [PositionSet],
+    /// The tokens at hand.
+    pub(super) spans: &'a [PageSpan],
+    /// The KV head.
+    pub(super) kv_head: usize,
+}
+
+impl Task<'_> {
+    /// Whether the results of both are over the same rows and KV head, and so to be merged.
+    pub(super) fn continues(&self, other: &Self) -> bool {
+        self.rows == other.rows && self.kv_head == other.kv_head
+    }
+}
+
+/// Cuts `groups` into tasks.
+pub(super) fn tasks<'a>(groups: &[AttendGroup<'a>], kv_heads: usize) -> Vec<Task<'a>> {
+    let tiles: usize = groups.iter().map(|group| group.visible.len().div_ceil(TILE_ROWS)).sum();
+    let enough = tiles * kv_heads >= ENOUGH_TASKS;
+    let mut tasks = Vec::new();
+    for group in groups {
+        let chunks = if enough { vec![group.spans] } else { chunks(group.spans) };
+        for (tile, visible) in group.visible.chunks(TILE_ROWS).enumerate() {
+            let first = group.first_row + tile * TILE_ROWS;
+            let rows = first..first + visible.len();
+            for kv_head in 0..kv_heads {
+                tasks.extend(chunks.iter().map(|spans| Task { rows: rows.clone(), visible, spans, kv_head }));
+            }
+        }
+    }
+    tasks
+}
+
+/// `spans` in runs of some [`CHUNK_TOKENS`] tokens; one empty run where there is none.
+fn chunks(mut spans: &[PageSpan]) -> Vec<&[PageSpan]> {
+    let mut chunks = Vec::new();
+    loop {
+        let mut tokens = 0;
+        let fits = |span: &&PageSpan| {
+            tokens += span.len;
+            tokens <= CHUNK_TOKENS
+        };
+        let count = spans.iter().take_while(fits).count().max(1).min(spans.len());
+        let (chunk, rest) = spans.split_at(count);
+        chunks.push(chunk);
+        spans = rest;
+        if spans.is_empty() {
+            return chunks;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(len: usize) -> PageSpan {
+        PageSpan { page: 0, start: 0, len, position: 0 }
+    }
+
+    #[test]
+    fn chunks_keep_every_span_in_order_and_stay_small() {
+        let spans: Vec<PageSpan> = [100, 100, 56, 1, 300, 255, 2].map(span).into();
+        let lengths: Vec<Vec<usize>> =
+            chunks(&spans).iter().map(|chunk| chunk.iter().map(|span| span.len).collect()).collect();
+        assert_eq!(lengths, [vec![100, 100, 56], vec![1], vec![300], vec![255], vec![2]]);
+        assert_eq!(chunks(&[]), [&[] as &[PageSpan]]);
+    }
+
+    #[test]
+    fn many_rows_are_not_cut_by_tokens() {
+        let spans = vec![span(64); 64];
+        let visible = vec![PositionSet::default(); 512];
+        let group = AttendGroup { first_row: 0, spans: &spans, visible: &visible };
+        assert_eq!(tasks(&[group], 3).len(), 512 / TILE_ROWS * 3);
+        let one = AttendGroup { first_row: 5, spans: &spans, visible: &visible[..1] };
+        let tasks = tasks(&[one], 3);
+        assert_eq!(tasks.len(), 64 * 64 / CHUNK_TOKENS * 3);
+        assert!(tasks.iter().all(|task| task.rows == (5..6)));
+    }
+}

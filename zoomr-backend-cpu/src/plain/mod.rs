@@ -1,0 +1,17 @@
+//! Every kernel as plain loops: one number after another, in f64, no threads and no intrinsics.
+//!
+//! The provider [`PlainKernels`](crate::PlainKernels) runs these. They are slow, and they are what a fused
+//! kernel that misbehaves is to be compared with.
+//!
+//! * [`attend`]: softmax attention over pages.
+//! * [`tally`]: scores of thoughts, and votes.
+//! * [`linear`]: products with a weight matrix.
+
+pub(crate) mod attend;
+pub(crate) mod linear;
+pub(crate) mod tally;
+
+/// The dot product, summed in f64.
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}

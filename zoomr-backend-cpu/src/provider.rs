@@ -1,0 +1,179 @@
+//! The two providers: `zoomr_core::kernels` in terms of this crate's kernels.
+//!
+//! Here tensors become slices and results become tensors; no arithmetic.
+
+use burn::tensor::{Device, Tensor};
+use zoomr_core::{
+    kernels::{AttendGroup, AttentionKernels, LinearKernels, PagedKv, ScoreGroup},
+    select::Tally,
+    state::AttentionState,
+    weight::StoredWeight,
+};
+
+use crate::{
+    Cpu, fused, plain,
+    simd::Simd,
+    view::{Held, Queries, Slabs, hold, tensor},
+};
+
+/// Plain loops in f64, without threads or intrinsics: slow, and obviously right.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainKernels;
+
+/// The fused kernels.
+#[derive(Clone, Copy, Debug)]
+pub struct CpuKernels {
+    simd: Simd,
+}
+
+impl CpuKernels {
+    /// The kernels in the best instructions that this machine has.
+    pub fn new() -> Self {
+        Self { simd: Simd::detect() }
+    }
+
+    /// The kernels without instructions found at run time, as on a machine that has none: for comparison.
+    pub fn portable() -> Self {
+        Self { simd: Simd::Portable }
+    }
+}
+
+impl Default for CpuKernels {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl AttentionKernels<Cpu> for PlainKernels {
+    fn tally(
+        &self,
+        q: &Tensor<Cpu, 3>,
+        index: &[Tensor<Cpu, 4>],
+        groups: &[ScoreGroup<'_>],
+        votes: usize,
+        scale: f32,
+    ) -> Vec<Tally> {
+        score(q, index, groups, |q, index| plain::tally::tally(q, index, groups, votes, scale))
+    }
+
+    fn attend(
+        &self,
+        q: &Tensor<Cpu, 3>,
+        kv: PagedKv<'_, Cpu>,
+        groups: &[AttendGroup<'_>],
+        scale: f32,
+    ) -> AttentionState<Cpu> {
+        attend(q, kv, |q, keys, values| plain::attend::attend(&q, &keys, &values, groups, scale))
+    }
+}
+
+impl AttentionKernels<Cpu> for CpuKernels {
+    fn tally(
+        &self,
+        q: &Tensor<Cpu, 3>,
+        index: &[Tensor<Cpu, 4>],
+        groups: &[ScoreGroup<'_>],
+        votes: usize,
+        scale: f32,
+    ) -> Vec<Tally> {
+        score(q, index, groups, |q, index| fused::tally::tally(self.simd, q, index, groups, votes, scale))
+    }
+
+    fn attend(
+        &self,
+        q: &Tensor<Cpu, 3>,
+        kv: PagedKv<'_, Cpu>,
+        groups: &[AttendGroup<'_>],
+        scale: f32,
+    ) -> AttentionState<Cpu> {
+        attend(q, kv, |q, keys, values| {
+            fused::attend::Attend { simd: self.simd, q, keys, values, scale }.run(groups)
+        })
+    }
+}
+
+impl LinearKernels<Cpu> for PlainKernels {
+    type Matrix = StoredWeight;
+
+    fn matrix(&self, weight: StoredWeight, _device: &Device<Cpu>) -> StoredWeight {
+        weight
+    }
+
+    fn linear(&self, x: Tensor<Cpu, 2>, weight: &StoredWeight) -> Tensor<Cpu, 2> {
+        multiply(&x, weight, |x, rows| plain::linear::linear(x, rows, weight))
+    }
+
+    fn rows(&self, weight: &StoredWeight, ids: &[u32], _device: &Device<Cpu>) -> Tensor<Cpu, 2> {
+        gather(weight, ids)
+    }
+}
+
+impl LinearKernels<Cpu> for CpuKernels {
+    type Matrix = StoredWeight;
+
+    fn matrix(&self, weight: StoredWeight, _device: &Device<Cpu>) -> StoredWeight {
+        weight
+    }
+
+    fn linear(&self, x: Tensor<Cpu, 2>, weight: &StoredWeight) -> Tensor<Cpu, 2> {
+        multiply(&x, weight, |x, rows| fused::linear::linear(self.simd, x, rows, weight))
+    }
+
+    fn rows(&self, weight: &StoredWeight, ids: &[u32], _device: &Device<Cpu>) -> Tensor<Cpu, 2> {
+        gather(weight, ids)
+    }
+}
+
+/// Runs a scoring kernel on the tensors' elements; without an index, no row has a candidate.
+fn score(
+    q: &Tensor<Cpu, 3>,
+    index: &[Tensor<Cpu, 4>],
+    groups: &[ScoreGroup<'_>],
+    kernel: impl FnOnce(&Queries<'_>, &Slabs<'_>) -> Vec<Tally>,
+) -> Vec<Tally> {
+    let Some(slab) = index.first() else {
+        let rows = groups.iter().map(|group| group.candidates.len()).sum();
+        return vec![Tally::default(); rows];
+    };
+    let (held_q, held_index) = (Held::new(q), hold(index));
+    kernel(&Queries::new(&held_q, q.dims()), &Slabs::new(&held_index, slab.dims()))
+}
+
+/// Runs an attention kernel on the tensors' elements; without a slab, no row sees anything.
+fn attend(
+    q: &Tensor<Cpu, 3>,
+    kv: PagedKv<'_, Cpu>,
+    kernel: impl FnOnce(Queries<'_>, Slabs<'_>, Slabs<'_>) -> (Vec<f32>, Vec<f32>),
+) -> AttentionState<Cpu> {
+    let [rows, heads, head_dim] = q.dims();
+    let (output, lse) = match kv.keys.first() {
+        None => (vec![0.0; rows * heads * head_dim], vec![f32::NEG_INFINITY; rows * heads]),
+        Some(slab) => {
+            let (held_q, keys, values) = (Held::new(q), hold(kv.keys), hold(kv.values));
+            kernel(
+                Queries::new(&held_q, q.dims()),
+                Slabs::new(&keys, slab.dims()),
+                Slabs::new(&values, slab.dims()),
+            )
+        }
+    };
+    AttentionState { output: tensor(output, [rows, heads, head_dim]), lse: tensor(lse, [rows, heads]) }
+}
+
+/// Runs a kernel on the elements of `x` `[rows, in]` and its rows; the result is `[rows, out]`.
+fn multiply(
+    x: &Tensor<Cpu, 2>,
+    weight: &StoredWeight,
+    kernel: impl FnOnce(&[f32], usize) -> Vec<f32>,
+) -> Tensor<Cpu, 2> {
+    let [rows, columns] = x.dims();
+    assert_eq!(columns, weight.columns(), "an input of {columns} features for {weight:?}");
+    let held = Held::new(x);
+    tensor(kernel(&held.elements(), rows), [rows, weight.rows()])
+}
+
+/// The matrix's rows `ids`, `[ids.len(), in]`.
+fn gather(weight: &StoredWeight, ids: &[u32]) -> Tensor<Cpu, 2> {
+    let row = |id: &u32| weight.to_f32(*id as usize..*id as usize + 1);
+    tensor(ids.iter().flat_map(row).collect(), [ids.len(), weight.columns()])
+}

@@ -1,0 +1,118 @@
+//! Dot products of input rows with weight rows, in tiles that live in registers.
+//!
+//! A tile is up to [`X`] input rows by [`W`] weight rows: each weight is loaded and widened once per `X` input
+//! rows, and the sums are independent chains of FMAs. For one input row (a decode step) the four chains reach
+//! one FMA a cycle, 16 bytes of bf16: more than memory delivers to a core.
+//!
+//! Whatever the tile, a product is eight lanes over the columns, summed in one order, then the columns left
+//! over: so its rounding does not depend on its neighbours.
+
+use std::arch::x86_64::{
+    __m128, __m256, _mm_add_ps, _mm_storeu_ps, _mm256_castps256_ps128, _mm256_extractf128_ps,
+    _mm256_fmadd_ps, _mm256_hadd_ps, _mm256_loadu_ps, _mm256_setzero_ps,
+};
+
+use crate::simd::Element;
+
+/// Input rows per tile: with four weight rows, 8 sums, 4 weights and 1 input fit the 16 registers.
+const X: usize = 2;
+
+/// Weight rows per tile: as many as one reduction (two rounds of horizontal adds) takes in.
+const W: usize = 4;
+
+/// Lanes of a register.
+const LANES: usize = 8;
+
+/// Up to [`W`] weight rows, and where their products go.
+struct WeightTile<'a, U> {
+    /// The rows; where there are fewer than `W`, the last one again, its products dropped.
+    rows: [&'a [U]; W],
+    /// How many rows there are.
+    count: usize,
+    /// The output column of the first.
+    first: usize,
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn dots<E: Element>(x: &[f32], weights: &[E::Unit], columns: usize, out: &mut [f32]) {
+    let n = weights.len() / columns;
+    // Weight rows outside, input rows inside: a tile's weights stay in the first-level cache.
+    for (tile, weights) in weights.chunks(W * columns).enumerate() {
+        let count = weights.len() / columns;
+        let mut rows = [weights; W];
+        for (j, row) in rows.iter_mut().enumerate() {
+            *row = &weights[j.min(count - 1) * columns..][..columns];
+        }
+        let tile = WeightTile { rows, count, first: tile * W };
+        for (x, out) in x.chunks(X * columns).zip(out.chunks_mut(X * n)) {
+            match x.len() / columns {
+                X => multiply::<E, X>(x, &tile, columns, out),
+                _ => multiply::<E, 1>(x, &tile, columns, out),
+            }
+        }
+    }
+}
+
+/// `ROWS` input rows `x` `[ROWS, columns]` times a tile, into its columns of `out` `[ROWS, n]`.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn multiply<E: Element, const ROWS: usize>(
+    x: &[f32],
+    tile: &WeightTile<'_, E::Unit>,
+    columns: usize,
+    out: &mut [f32],
+) {
+    let mut rows = [x; ROWS];
+    for (i, row) in rows.iter_mut().enumerate() {
+        *row = &x[i * columns..][..columns];
+    }
+    let products = products::<E, ROWS>(&rows, &tile.rows, columns);
+    for (out, products) in out.chunks_exact_mut(out.len() / ROWS).zip(&products) {
+        out[tile.first..][..tile.count].copy_from_slice(&products[..tile.count]);
+    }
+}
+
+/// The products of `ROWS` input rows with [`W`] weight rows, all of `columns` elements.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn products<E: Element, const ROWS: usize>(
+    x: &[&[f32]; ROWS],
+    w: &[&[E::Unit]; W],
+    columns: usize,
+) -> [[f32; W]; ROWS] {
+    assert!(x.iter().all(|x| x.len() == columns) && w.iter().all(|w| w.len() == columns));
+    let mut sums = [[_mm256_setzero_ps(); W]; ROWS];
+    let whole = columns - columns % LANES;
+    for c in (0..whole).step_by(LANES) {
+        let mut weights = [_mm256_setzero_ps(); W];
+        for (lanes, w) in weights.iter_mut().zip(w) {
+            // SAFETY: c + 8 <= columns, the row's length; the features are this function's own.
+            *lanes = unsafe { E::load8(w.as_ptr().add(c)) };
+        }
+        for (sums, x) in sums.iter_mut().zip(x) {
+            // SAFETY: c + 8 <= columns, the row's length.
+            let x = unsafe { _mm256_loadu_ps(x.as_ptr().add(c)) };
+            for (sum, weights) in sums.iter_mut().zip(&weights) {
+                *sum = _mm256_fmadd_ps(x, *weights, *sum);
+            }
+        }
+    }
+    let mut products = [[0.0; W]; ROWS];
+    for (i, products) in products.iter_mut().enumerate() {
+        // SAFETY: an array of four f32 takes the four lanes.
+        unsafe { _mm_storeu_ps(products.as_mut_ptr(), reduce(sums[i])) };
+        for (product, w) in products.iter_mut().zip(w) {
+            for c in whole..columns {
+                *product = x[i][c].mul_add(E::to_f32(w[c]), *product);
+            }
+        }
+    }
+    products
+}
+
+/// The sum of each register's lanes.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn reduce(sums: [__m256; W]) -> __m128 {
+    let pairs = _mm256_hadd_ps(sums[0], sums[1]);
+    let others = _mm256_hadd_ps(sums[2], sums[3]);
+    let fours = _mm256_hadd_ps(pairs, others);
+    _mm_add_ps(_mm256_castps256_ps128(fours), _mm256_extractf128_ps::<1>(fours))
+}

@@ -1,0 +1,46 @@
+//! The inner loops in AVX2, FMA and F16C, one per file, behind a token that proves the machine has them.
+//!
+//! * [`dots`]: weight rows, or keys, times input rows.
+//! * [`exp`]: the exponential of a block of scores.
+//! * [`weighted`]: values summed by their weights; and widening to f32.
+
+#![expect(unsafe_code, reason = "AVX2 needs detection before, and pointers for, its loads")]
+
+mod dots;
+mod exp;
+mod weighted;
+
+use super::Element;
+
+/// Proof that AVX2, FMA and F16C were found: the only value comes from [`Avx2::detect`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    pub(super) fn detect() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
+        found.then_some(Self(()))
+    }
+
+    pub(super) fn dots<E: Element>(self, x: &[f32], weights: &[E::Unit], columns: usize, out: &mut [f32]) {
+        // SAFETY: `self` proves the features.
+        unsafe { dots::dots::<E>(x, weights, columns, out) }
+    }
+
+    pub(super) fn exp_sum(self, scores: &mut [f32], reference: f32) -> f32 {
+        // SAFETY: `self` proves the features.
+        unsafe { exp::exp_sum(scores, reference) }
+    }
+
+    pub(super) fn add_weighted(self, weights: &[f32], values: &[f32], sum: &mut [f32]) {
+        // SAFETY: `self` proves the features.
+        unsafe { weighted::add_weighted(weights, values, sum) }
+    }
+
+    pub(super) fn widen<E: Element>(self, from: &[E::Unit], to: &mut [f32]) {
+        // SAFETY: `self` proves the features.
+        unsafe { weighted::widen::<E>(from, to) }
+    }
+}

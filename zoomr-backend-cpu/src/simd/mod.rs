@@ -1,0 +1,82 @@
+//! The four inner loops of the fused kernels, in AVX2 and in portable Rust.
+//!
+//! * [`Simd`]: which of the two this machine runs; found once, then carried along.
+//! * [`element`]: bf16, f16 and f32 as they lie in memory.
+//! * [`portable`]: plain loops that the compiler vectorises as far as the baseline allows.
+//! * `avx2`: the same in AVX2, FMA and F16C.
+//!
+//! Each loop works on a block (a page of keys, some rows of a weight matrix), so that choosing between the
+//! two costs one predictable branch per block.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod element;
+mod portable;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use element::{Bf16, Element, F16, F32, Native};
+
+/// The instructions that the inner loops use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Simd {
+    /// Whatever the compiler's baseline has.
+    Portable,
+    /// AVX2, FMA and F16C, found at run time.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(avx2::Avx2),
+}
+
+impl Simd {
+    /// The best that this machine has.
+    pub(crate) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = avx2::Avx2::detect() {
+            return Self::Avx2(avx2);
+        }
+        Self::Portable
+    }
+
+    /// All dot products of `x` `[m, columns]` with `weights` `[n, columns]`, into `out` `[m, n]`.
+    ///
+    /// A product's rounding depends on `columns` alone, not on `m`, `n` or its place among them.
+    pub(crate) fn dots<E: Element>(self, x: &[f32], weights: &[E::Unit], columns: usize, out: &mut [f32]) {
+        debug_assert_eq!(out.len() * columns * columns, x.len() * weights.len());
+        match self {
+            Self::Portable => portable::dots::<E>(x, weights, columns, out),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.dots::<E>(x, weights, columns, out),
+        }
+    }
+
+    /// Replaces each score by `exp(score - reference)` and returns their sum.
+    ///
+    /// `reference` is finite and no score lies above it. Minus infinity gives 0; NaN stays NaN.
+    pub(crate) fn exp_sum(self, scores: &mut [f32], reference: f32) -> f32 {
+        match self {
+            Self::Portable => portable::exp_sum(scores, reference),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.exp_sum(scores, reference),
+        }
+    }
+
+    /// Adds `weights[i]` times row `i` of `values` `[weights.len(), sum.len()]` to `sum`, for every `i`.
+    pub(crate) fn add_weighted(self, weights: &[f32], values: &[f32], sum: &mut [f32]) {
+        debug_assert_eq!(values.len(), weights.len() * sum.len());
+        match self {
+            Self::Portable => portable::add_weighted(weights, values, sum),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.add_weighted(weights, values, sum),
+        }
+    }
+
+    /// Writes the values of `from` to `to`, of the same length.
+    pub(crate) fn widen<E: Element>(self, from: &[E::Unit], to: &mut [f32]) {
+        debug_assert_eq!(from.len(), to.len());
+        match self {
+            Self::Portable => portable::widen::<E>(from, to),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.widen::<E>(from, to),
+        }
+    }
+}

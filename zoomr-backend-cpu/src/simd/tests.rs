@@ -1,0 +1,122 @@
+//! The inner loops, portable and AVX2, against f64 at odd sizes.
+
+use super::{Bf16, Element, F16, F32, Native};
+use crate::testing::{ROUNDING, noise, paths};
+
+const SIZES: [usize; 8] = [1, 7, 8, 59, 64, 97, 136, 1025];
+
+fn check_dots<E: Element>(units: impl Fn(&[f32]) -> Vec<E::Unit>) {
+    for simd in paths() {
+        for columns in SIZES {
+            for (m, n) in [(1, 1), (1, 4), (2, 5), (3, 7), (5, 3)] {
+                let x = noise(m * columns, 1);
+                let weights = units(&noise(n * columns, 2));
+                let mut out = vec![f32::NAN; m * n];
+                simd.dots::<E>(&x, &weights, columns, &mut out);
+                for (i, x) in x.chunks_exact(columns).enumerate() {
+                    for (j, weights) in weights.chunks_exact(columns).enumerate() {
+                        let terms =
+                            x.iter().zip(weights).map(|(x, w)| f64::from(*x) * f64::from(E::to_f32(*w)));
+                        let (exact, size) = terms.fold((0.0, 0.0), |(e, s), t| (e + t, s + t.abs()));
+                        // No term passes through more roundings than there are terms, plus its product's.
+                        let bound = (columns + 1) as f64 * ROUNDING * size;
+                        let found = f64::from(out[i * n + j]);
+                        assert!(
+                            (found - exact).abs() <= bound,
+                            "{simd:?} {m}x{columns}x{n}: {found} for {exact}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn dots_of_every_element_type() {
+    check_dots::<Bf16>(|v| v.iter().map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect());
+    check_dots::<F16>(|v| v.iter().map(|v| half::f16::from_f32(*v).to_le_bytes()).collect());
+    check_dots::<F32>(|v| v.iter().map(|v| v.to_le_bytes()).collect());
+    check_dots::<Native>(<[f32]>::to_vec);
+}
+
+#[test]
+fn a_product_does_not_depend_on_its_neighbours() {
+    let columns = 59;
+    let (x, weights) = (noise(5 * columns, 3), noise(6 * columns, 4));
+    for simd in paths() {
+        let mut together = vec![0.0; 30];
+        simd.dots::<Native>(&x, &weights, columns, &mut together);
+        for (i, x) in x.chunks_exact(columns).enumerate() {
+            for (j, weights) in weights.chunks_exact(columns).enumerate() {
+                let mut alone = [0.0];
+                simd.dots::<Native>(x, weights, columns, &mut alone);
+                assert_eq!(together[i * 6 + j].to_bits(), alone[0].to_bits(), "{simd:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn exponentials_within_three_roundings() {
+    for simd in paths() {
+        for count in SIZES {
+            let scores: Vec<f32> = noise(count, 5).iter().map(|v| -40.0 + 40.0 * v).collect();
+            let mut exps = scores.clone();
+            let sum = simd.exp_sum(&mut exps, 0.5);
+            let mut exact_sum = 0.0;
+            for (score, exp) in scores.iter().zip(&exps) {
+                // The difference is rounded before the exponential, in every f32 softmax.
+                let exact = f64::from(score - 0.5).exp();
+                exact_sum += exact;
+                let error = (f64::from(*exp) - exact).abs();
+                assert!(error <= 3.0 * ROUNDING * exact + 2e-38, "{simd:?} exp({score} - 0.5) = {exp}");
+            }
+            assert!((f64::from(sum) - exact_sum).abs() <= (count + 3) as f64 * ROUNDING * exact_sum);
+        }
+    }
+}
+
+#[test]
+fn exponentials_of_special_values() {
+    for simd in paths() {
+        let mut scores = [f32::NEG_INFINITY, -1000.0, f32::NAN, 0.0, -f32::MAX];
+        let sum = simd.exp_sum(&mut scores, 0.0);
+        assert!(scores[2].is_nan() && sum.is_nan(), "{simd:?}");
+        assert_eq!([scores[0], scores[1], scores[3], scores[4]], [0.0, 0.0, 1.0, 0.0], "{simd:?}");
+    }
+}
+
+#[test]
+fn weighted_sums() {
+    for simd in paths() {
+        for columns in SIZES {
+            for rows in [1, 3, 16] {
+                let (weights, values) = (noise(rows, 6), noise(rows * columns, 7));
+                let start = noise(columns, 8);
+                let mut sums = start.clone();
+                simd.add_weighted(&weights, &values, &mut sums);
+                for c in 0..columns {
+                    let terms = (0..rows).map(|r| f64::from(weights[r]) * f64::from(values[r * columns + c]));
+                    let start = f64::from(start[c]);
+                    let (exact, size) = terms.fold((start, start.abs()), |(e, s), t| (e + t, s + t.abs()));
+                    let bound = (rows + 1) as f64 * ROUNDING * size;
+                    assert!((f64::from(sums[c]) - exact).abs() <= bound, "{simd:?} {rows}x{columns}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn widening_is_exact() {
+    for simd in paths() {
+        for count in SIZES {
+            let halves: Vec<half::bf16> = noise(count, 9).iter().map(|v| half::bf16::from_f32(*v)).collect();
+            let units: Vec<[u8; 2]> = halves.iter().map(|h| h.to_le_bytes()).collect();
+            let mut wide = vec![f32::NAN; count];
+            simd.widen::<Bf16>(&units, &mut wide);
+            assert!(wide.iter().zip(&halves).all(|(w, h)| *w == h.to_f32()), "{simd:?} {count}");
+        }
+    }
+}

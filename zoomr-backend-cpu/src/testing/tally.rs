@@ -1,0 +1,68 @@
+//! `tally` of every provider against `Tally::from_scores` of f64 scores.
+//!
+//! Index vectors are quarter multiples, so that every product is exact: the tallies must then be equal.
+
+use zoomr_core::{
+    kernels::{AttentionKernels, ScoreGroup},
+    select::Tally,
+};
+
+use super::{
+    fused, noise,
+    pool::{Pool, Sequence, permuted},
+};
+use crate::{Cpu, PlainKernels};
+
+const VOTES: usize = 3;
+
+fn check(pool: &Pool, shared: usize, all: &[(Sequence, Vec<usize>)]) {
+    let rows: usize = all.iter().map(|(_, candidates)| candidates.len()).sum();
+    let (heads, dim) = (pool.kv_heads * shared, pool.head_dim);
+    let q: Vec<f32> = noise(rows * heads * dim, 22).iter().map(|q| (8.0 * q).round()).collect();
+    let (index, _) = pool.slabs();
+    let mut first_row = 0;
+    let mut groups = Vec::new();
+    let mut expected = Vec::new();
+    for (sequence, candidates) in all {
+        groups.push(ScoreGroup { first_row, spans: &sequence.spans, candidates });
+        for (r, count) in candidates.iter().enumerate() {
+            let scores = (0..heads * count).map(|i| {
+                let (head, thought) = (i / count, i % count);
+                let query = &q[((first_row + r) * heads + head) * dim..][..dim];
+                let vector = &sequence.keys[(thought * pool.kv_heads + head / shared) * dim..][..dim];
+                let dot: f64 = query.iter().zip(vector).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
+                (dot * 0.125) as f32
+            });
+            expected.push(Tally::from_scores(&scores.collect::<Vec<_>>(), *count, VOTES));
+        }
+        first_row += candidates.len();
+    }
+    let q = permuted(&q, [rows, heads, dim]);
+    let run = |kernels: &dyn AttentionKernels<Cpu>| kernels.tally(&q, &index, &groups, VOTES, 0.125);
+    assert_eq!(run(&PlainKernels), expected);
+    for kernels in fused() {
+        assert_eq!(run(&kernels), expected, "{kernels:?}");
+    }
+}
+
+#[test]
+fn tallies_of_exact_scores_are_equal() {
+    for (shared, dim, page_size) in [(1, 8, 4), (3, 64, 16), (5, 20, 7)] {
+        let mut pool = Pool::rounded(2, dim, page_size, 400);
+        let all = [
+            (pool.write(97, 33), vec![97, 59, 1, 0]),
+            (pool.write(59, 34), vec![59]),
+            (pool.write(1, 35), vec![0, 1]),
+        ];
+        check(&pool, shared, &all);
+    }
+}
+
+#[test]
+fn no_thoughts_yet() {
+    let q = crate::view::tensor(noise(24, 23), [1, 3, 8]);
+    let group = ScoreGroup { first_row: 0, spans: &[], candidates: &[0] };
+    for kernels in fused() {
+        assert_eq!(kernels.tally(&q, &[], &[group], VOTES, 1.0), [Tally::default()]);
+    }
+}

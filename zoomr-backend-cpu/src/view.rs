@@ -1,0 +1,121 @@
+//! Burn tensors as the kernels read them: plain f32 slices, borrowed where the tensor is contiguous.
+//!
+//! A [`Held`] tensor shares its owner's memory while a kernel runs. It must be dropped before the kernel
+//! returns: burn-ndarray writes in place only to memory that nobody shares, and the cache's next append counts
+//! on that.
+
+use std::{borrow::Cow, ops::Range};
+
+use burn::tensor::{Tensor, TensorData, TensorPrimitive};
+use burn_ndarray::NdArrayTensor;
+
+use crate::Cpu;
+
+/// A tensor whose memory is shared with its owner until this is dropped.
+pub(crate) struct Held(NdArrayTensor);
+
+impl Held {
+    pub(crate) fn new<const D: usize>(tensor: &Tensor<Cpu, D>) -> Self {
+        Self(match tensor.clone().into_primitive().tensor() {
+            held @ NdArrayTensor::F32(_) => held,
+            // A tensor that its owner cast away from the backend's f32.
+            _ => NdArrayTensor::from_data(tensor.to_data().convert::<f32>()),
+        })
+    }
+
+    /// The elements in row-major order: borrowed where they lie so, copied where the tensor is permuted.
+    pub(crate) fn elements(&self) -> Cow<'_, [f32]> {
+        let NdArrayTensor::F32(storage) = &self.0 else {
+            unreachable!("`new` makes nothing else");
+        };
+        match storage.view().to_slice() {
+            Some(slice) => Cow::Borrowed(slice),
+            None => Cow::Owned(storage.view().iter().copied().collect()),
+        }
+    }
+}
+
+/// A tensor of `values`, row-major, in `shape`; the values are moved, not copied.
+pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<Cpu, D> {
+    let primitive = NdArrayTensor::from_data(TensorData::new(values, shape));
+    Tensor::from_primitive(TensorPrimitive::Float(primitive))
+}
+
+/// Query rows `[rows, query_heads, head_dim]`.
+pub(crate) struct Queries<'a> {
+    elements: Cow<'a, [f32]>,
+    pub(crate) rows: usize,
+    pub(crate) heads: usize,
+    pub(crate) head_dim: usize,
+}
+
+impl<'a> Queries<'a> {
+    pub(crate) fn new(held: &'a Held, [rows, heads, head_dim]: [usize; 3]) -> Self {
+        Self { elements: held.elements(), rows, heads, head_dim }
+    }
+
+    /// The queries of `heads` in `row`, `[heads.len(), head_dim]`.
+    pub(crate) fn heads(&self, row: usize, heads: Range<usize>) -> &[f32] {
+        let first = (row * self.heads + heads.start) * self.head_dim;
+        &self.elements[first..][..heads.len() * self.head_dim]
+    }
+}
+
+/// The slabs of one pool, `[pages_per_slab, kv_heads, page_size, head_dim]` each.
+pub(crate) struct Slabs<'a> {
+    slabs: Vec<Cow<'a, [f32]>>,
+    pages_per_slab: usize,
+    pub(crate) kv_heads: usize,
+    page_size: usize,
+    head_dim: usize,
+}
+
+/// Takes hold of every slab of a pool.
+pub(crate) fn hold(slabs: &[Tensor<Cpu, 4>]) -> Vec<Held> {
+    slabs.iter().map(Held::new).collect()
+}
+
+impl<'a> Slabs<'a> {
+    /// The slabs in `held`; `shape` is that of each.
+    pub(crate) fn new(held: &'a [Held], shape: [usize; 4]) -> Self {
+        let [pages_per_slab, kv_heads, page_size, head_dim] = shape;
+        let slabs = held.iter().map(Held::elements).collect();
+        Self { slabs, pages_per_slab, kv_heads, page_size, head_dim }
+    }
+
+    /// The vectors in `slots` of `page` for one KV head, `[slots.len(), head_dim]`.
+    pub(crate) fn run(&self, page: usize, kv_head: usize, slots: Range<usize>) -> &[f32] {
+        debug_assert!(slots.end <= self.page_size, "slots {slots:?} of {}", self.page_size);
+        let slab = &self.slabs[page / self.pages_per_slab];
+        let head = page % self.pages_per_slab * self.kv_heads + kv_head;
+        let first = (head * self.page_size + slots.start) * self.head_dim;
+        &slab[first..][..slots.len() * self.head_dim]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::noise;
+
+    #[test]
+    fn a_contiguous_tensor_is_borrowed_and_a_permuted_one_copied() {
+        let straight = tensor(noise(24, 1), [2, 3, 4]);
+        let held = Held::new(&straight);
+        assert!(matches!(held.elements(), Cow::Borrowed(_)));
+        let permuted = straight.permute([1, 2, 0]);
+        let held = Held::new(&permuted);
+        assert!(matches!(held.elements(), Cow::Owned(_)));
+        assert_eq!(held.elements().to_vec(), permuted.to_data().to_vec::<f32>().unwrap());
+    }
+
+    #[test]
+    fn a_slab_is_written_in_place_again_once_let_go() {
+        let slab = tensor(noise(64, 2), [2, 2, 4, 4]);
+        let address = |slab: &Tensor<Cpu, 4>| Held::new(slab).elements().as_ptr();
+        let before = address(&slab);
+        let value = tensor(vec![0.0; 4], [1, 1, 1, 4]);
+        let slab = slab.slice_assign([0..1, 0..1, 0..1, 0..4], value);
+        assert_eq!(before, address(&slab));
+    }
+}
