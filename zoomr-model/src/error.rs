@@ -39,8 +39,8 @@ pub enum Error {
         /// Ids are below it.
         vocab_size: usize,
     },
-    /// The hook's step has another number of rows than there are tokens.
-    #[error("{ids} tokens for a step of {rows} rows")]
+    /// The hook's step has another number of rows than there are tokens, or there are none.
+    #[error("{ids} tokens for a step of {rows} rows; both must be one number, and at least 1")]
     Rows {
         /// Tokens handed in.
         ids: usize,

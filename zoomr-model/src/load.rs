@@ -10,7 +10,7 @@ use zoomr_core::kernels::LinearKernels;
 use crate::{
     attention::{Attention, HeadNorms},
     block::{Block, SubLayerNorms},
-    config::ModelConfig,
+    config::{InputProjections, ModelConfig},
     linear::Linear,
     mlp::Mlp,
     norm::RmsNorm,
@@ -52,9 +52,9 @@ impl<B: Backend, L: LinearKernels<B>> Loader<'_, B, L> {
         let config = &self.config.attention;
         let queries = config.query_heads * config.head_dim;
         let keys = config.kv_heads * config.head_dim;
-        let project = |name: &str, fused: Range<usize>| match config.fused {
-            true => self.linear_rows(&format!("{prefix}.qkv_proj"), config.qkv_bias, fused),
-            false => self.linear(&format!("{prefix}.{name}"), config.qkv_bias),
+        let project = |name: &str, rows: Range<usize>| match config.inputs {
+            InputProjections::Fused => self.linear_rows(&format!("{prefix}.qkv_proj"), rows),
+            InputProjections::Separate { bias } => self.linear(&format!("{prefix}.{name}"), bias),
         };
         let head_norms = config.qk_norm.then(|| {
             let query = self.norm(&format!("{prefix}.q_norm"))?;
@@ -75,14 +75,14 @@ impl<B: Backend, L: LinearKernels<B>> Loader<'_, B, L> {
     fn mlp(&self, prefix: &str) -> Result<Mlp<B, L>, WeightsError> {
         let config = &self.config.mlp;
         let inner = config.intermediate_size;
-        let project = |name: &str, fused: Range<usize>| match config.fused {
-            true => self.linear_rows(&format!("{prefix}.gate_up_proj"), config.bias, fused),
-            false => self.linear(&format!("{prefix}.{name}"), config.bias),
+        let project = |name: &str, rows: Range<usize>| match config.inputs {
+            InputProjections::Fused => self.linear_rows(&format!("{prefix}.gate_up_proj"), rows),
+            InputProjections::Separate { bias } => self.linear(&format!("{prefix}.{name}"), bias),
         };
         Ok(Mlp {
             gate: project("gate_proj", 0..inner)?,
             up: project("up_proj", inner..2 * inner)?,
-            down: self.linear(&format!("{prefix}.down_proj"), config.bias)?,
+            down: self.linear(&format!("{prefix}.down_proj"), config.output_bias)?,
             activation: config.activation,
         })
     }
@@ -106,18 +106,9 @@ impl<B: Backend, L: LinearKernels<B>> Loader<'_, B, L> {
     }
 
     /// Some of the outputs of a layer that the file holds fused with others.
-    fn linear_rows(
-        &self,
-        prefix: &str,
-        bias: bool,
-        rows: Range<usize>,
-    ) -> Result<Linear<B, L>, WeightsError> {
-        let weight = self.weights.get(&format!("{prefix}.weight"))?.slice_rows(rows.clone());
-        let bias = bias.then(|| self.vector(&format!("{prefix}.bias"))).transpose()?;
-        Ok(Linear {
-            weight: self.kernels.matrix(weight, self.device),
-            bias: bias.map(|bias| bias.slice([rows])),
-        })
+    fn linear_rows(&self, prefix: &str, rows: Range<usize>) -> Result<Linear<B, L>, WeightsError> {
+        let weight = self.weights.get(&format!("{prefix}.weight"))?.slice_rows(rows);
+        Ok(Linear { weight: self.kernels.matrix(weight, self.device), bias: None })
     }
 
     /// A vector, as f32.

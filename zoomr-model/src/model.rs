@@ -77,7 +77,7 @@ impl<B: Backend, L: LinearKernels<B>> Model<B, L> {
     /// `[ids.len(), hidden]`.
     ///
     /// # Errors
-    /// [`Error::Rows`] where the hook's step has not as many rows, [`Error::TokenId`] where a token is not in
+    /// [`Error::Rows`] where the hook's step has not as many rows, or there are none, [`Error::TokenId`] where a token is not in
     /// the vocabulary, and whatever the hook says ([`Error::Attention`]). After an error of the hook the step
     /// is only partly appended.
     pub fn hidden(
@@ -113,7 +113,7 @@ impl<B: Backend, L: LinearKernels<B>> Model<B, L> {
     }
 
     fn check(&self, ids: &[u32], rows: usize) -> Result<(), Error> {
-        if ids.len() != rows {
+        if ids.len() != rows || ids.is_empty() {
             return Err(Error::Rows { ids: ids.len(), rows });
         }
         let vocab_size = self.config.vocab_size;
@@ -121,6 +121,12 @@ impl<B: Backend, L: LinearKernels<B>> Model<B, L> {
             Some(row) => Err(Error::TokenId { id: ids[row], row, vocab_size }),
             None => Ok(()),
         }
+    }
+}
+
+impl<B: Backend, L: LinearKernels<B>> std::fmt::Debug for Model<B, L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Model").field("config", &self.config).finish_non_exhaustive()
     }
 }
 

@@ -56,14 +56,14 @@ impl Family {
         match self {
             Self::Llama => LLAMA,
             Self::Mistral => Traits {
-                attention_bias: AttentionBias::Never,
+                projections: Projections::Plain,
                 mlp_bias: false,
                 windows: Windows::Every,
                 default_window: Some(4096),
                 ..LLAMA
             },
             Self::Qwen2 => Traits {
-                attention_bias: AttentionBias::Qkv,
+                projections: Projections::QkvBias,
                 mlp_bias: false,
                 windows: Windows::FromLayer,
                 default_window: Some(4096),
@@ -85,9 +85,8 @@ impl Family {
                 ..LLAMA
             },
             Self::Phi3 => Traits {
-                attention_bias: AttentionBias::Never,
+                projections: Projections::Fused,
                 mlp_bias: false,
-                fused: true,
                 windows: Windows::Every,
                 rms_norm_eps: 1e-5,
                 ..LLAMA
@@ -119,13 +118,11 @@ impl std::fmt::Display for Family {
 /// What an architecture fixes, whatever its file says, and its defaults for what the file leaves out.
 #[derive(Clone, Copy)]
 pub(super) struct Traits {
-    pub(super) attention_bias: AttentionBias,
-    /// Whether the field `mlp_bias` counts.
+    pub(super) projections: Projections,
+    /// Whether the field `mlp_bias` counts; never with fused projections.
     pub(super) mlp_bias: bool,
     /// Queries and keys pass an RMS norm per head.
     pub(super) qk_norm: bool,
-    /// `qkv_proj` and `gate_up_proj` in one matrix each.
-    pub(super) fused: bool,
     /// Norms multiply by `1 + w`, stand before and after each sub-layer, and the embedding is multiplied by
     /// `sqrt(hidden_size)`.
     pub(super) gemma_norms: bool,
@@ -147,14 +144,17 @@ pub(super) struct Traits {
     pub(super) tied: bool,
 }
 
-/// Which attention projections have biases.
+/// How the file holds the sub-layers' projections, and which of attention's have biases.
 #[derive(Clone, Copy)]
-pub(super) enum AttentionBias {
-    Never,
-    /// Queries, keys and values, never the output.
-    Qkv,
-    /// All four, where `attention_bias` says so.
-    Configured,
+pub(super) enum Projections {
+    /// A matrix each, without biases.
+    Plain,
+    /// A matrix each; queries, keys and values have biases, the output has none.
+    QkvBias,
+    /// A matrix each; all four of attention's have biases where `attention_bias` says so.
+    ConfiguredBias,
+    /// `qkv_proj` and `gate_up_proj`, without biases.
+    Fused,
 }
 
 /// What query-key products are multiplied by.
@@ -184,10 +184,9 @@ pub(super) enum Windows {
 }
 
 const LLAMA: Traits = Traits {
-    attention_bias: AttentionBias::Configured,
+    projections: Projections::ConfiguredBias,
     mlp_bias: true,
     qk_norm: false,
-    fused: false,
     gemma_norms: false,
     multipliers: false,
     scale: Scale::HeadDim,

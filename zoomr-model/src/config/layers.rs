@@ -80,7 +80,8 @@ fn layer_types(
         }
         return Ok(types.clone());
     }
-    let pattern = check::size("sliding_window_pattern", raw.sliding_window_pattern.unwrap_or(6), MAX_LAYERS)?;
+    let pattern = raw.sliding_window_pattern.or(raw.kept_sliding_window_pattern).unwrap_or(6);
+    let pattern = check::size("sliding_window_pattern", pattern, MAX_LAYERS)?;
     let slides = |layer: usize| match traits.windows {
         Windows::Never => false,
         Windows::Every => true,

@@ -77,12 +77,10 @@ pub(crate) struct AttentionConfig {
     pub(crate) head_dim: usize,
     /// What query-key products are multiplied by.
     pub(crate) scale: f64,
-    pub(crate) qkv_bias: bool,
+    pub(crate) inputs: InputProjections,
     pub(crate) output_bias: bool,
     /// Queries and keys pass an RMS norm per head, before RoPE.
     pub(crate) qk_norm: bool,
-    /// The file holds queries, keys and values in one matrix, in this order.
-    pub(crate) fused: bool,
 }
 
 /// The gated feed-forward sub-layer.
@@ -90,9 +88,17 @@ pub(crate) struct AttentionConfig {
 pub(crate) struct MlpConfig {
     pub(crate) intermediate_size: usize,
     pub(crate) activation: Activation,
-    pub(crate) bias: bool,
-    /// The file holds gate and up in one matrix, in this order.
-    pub(crate) fused: bool,
+    pub(crate) inputs: InputProjections,
+    pub(crate) output_bias: bool,
+}
+
+/// How the file holds the projections that a sub-layer begins with: queries, keys and values, or gate and up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InputProjections {
+    /// A matrix for each, with or without biases.
+    Separate { bias: bool },
+    /// One matrix, in this order of rows, without a bias.
+    Fused,
 }
 
 /// The gate's non-linearity.

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::{
-    Activation, AttentionConfig, MlpConfig, ModelConfig, NormConfig, check,
+    Activation, AttentionConfig, InputProjections, MlpConfig, ModelConfig, NormConfig, check,
     error::ConfigError,
-    family::{AttentionBias, Family, Scale, Traits},
+    family::{Family, Projections, Scale, Traits},
     layers,
     raw::{RawConfig, TokenIds},
 };
@@ -112,20 +112,20 @@ fn attention(raw: &RawConfig, traits: &Traits, hidden_size: usize) -> Result<Att
     }
     let head_dim = head_dim(raw, traits, hidden_size, query_heads)?;
     let configured = raw.attention_bias.unwrap_or(false);
-    let (qkv_bias, output_bias) = match traits.attention_bias {
-        AttentionBias::Never => (false, false),
-        AttentionBias::Qkv => (true, false),
-        AttentionBias::Configured => (configured, configured),
+    let (inputs, output_bias) = match traits.projections {
+        Projections::Plain => (InputProjections::Separate { bias: false }, false),
+        Projections::QkvBias => (InputProjections::Separate { bias: true }, false),
+        Projections::ConfiguredBias => (InputProjections::Separate { bias: configured }, configured),
+        Projections::Fused => (InputProjections::Fused, false),
     };
     Ok(AttentionConfig {
         query_heads,
         kv_heads,
         head_dim,
         scale: scale(raw, traits, head_dim)?,
-        qkv_bias,
+        inputs,
         output_bias,
         qk_norm: traits.qk_norm,
-        fused: traits.fused,
     })
 }
 
@@ -161,11 +161,15 @@ fn scale(raw: &RawConfig, traits: &Traits, head_dim: usize) -> Result<f64, Confi
 }
 
 fn mlp(raw: &RawConfig, traits: &Traits) -> Result<MlpConfig, ConfigError> {
+    let bias = traits.mlp_bias && raw.mlp_bias.unwrap_or(false);
     Ok(MlpConfig {
         intermediate_size: check::size("intermediate_size", raw.intermediate_size, MAX_WIDTH)?,
         activation: activation(raw, traits)?,
-        bias: traits.mlp_bias && raw.mlp_bias.unwrap_or(false),
-        fused: traits.fused,
+        inputs: match traits.projections {
+            Projections::Fused => InputProjections::Fused,
+            _ => InputProjections::Separate { bias },
+        },
+        output_bias: bias,
     })
 }
 

@@ -44,8 +44,10 @@ pub(super) struct RawConfig {
     pub(super) use_sliding_window: Option<bool>,
     pub(super) max_window_layers: Option<usize>,
     pub(super) layer_types: Option<Vec<LayerType>>,
-    #[serde(alias = "_sliding_window_pattern")]
     pub(super) sliding_window_pattern: Option<usize>,
+    /// The same, as transformers 5 writes it.
+    #[serde(rename = "_sliding_window_pattern")]
+    pub(super) kept_sliding_window_pattern: Option<usize>,
 
     // Granite's multipliers.
     pub(super) embedding_multiplier: Option<f64>,

@@ -3,7 +3,7 @@
 //! One list serves the check of a checkpoint and the count of parameters. The sub-layers take their weights
 //! by the same names (`crate::load`).
 
-use super::ModelConfig;
+use super::{InputProjections, ModelConfig};
 
 /// One tensor that a checkpoint of the model must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,12 +53,15 @@ impl ModelConfig {
         let attention = &self.attention;
         let queries = attention.query_heads * attention.head_dim;
         let keys = attention.kv_heads * attention.head_dim;
-        if attention.fused {
-            list.linear("self_attn.qkv_proj", queries + 2 * keys, self.hidden_size, attention.qkv_bias);
-        } else {
-            list.linear("self_attn.q_proj", queries, self.hidden_size, attention.qkv_bias);
-            list.linear("self_attn.k_proj", keys, self.hidden_size, attention.qkv_bias);
-            list.linear("self_attn.v_proj", keys, self.hidden_size, attention.qkv_bias);
+        match attention.inputs {
+            InputProjections::Fused => {
+                list.matrix("self_attn.qkv_proj", queries + 2 * keys, self.hidden_size);
+            }
+            InputProjections::Separate { bias } => {
+                list.linear("self_attn.q_proj", queries, self.hidden_size, bias);
+                list.linear("self_attn.k_proj", keys, self.hidden_size, bias);
+                list.linear("self_attn.v_proj", keys, self.hidden_size, bias);
+            }
         }
         list.linear("self_attn.o_proj", self.hidden_size, queries, attention.output_bias);
         if attention.qk_norm {
@@ -68,14 +71,15 @@ impl ModelConfig {
     }
 
     fn mlp(&self, list: &mut List) {
-        let (hidden, inner, bias) = (self.hidden_size, self.mlp.intermediate_size, self.mlp.bias);
-        if self.mlp.fused {
-            list.linear("mlp.gate_up_proj", 2 * inner, hidden, bias);
-        } else {
-            list.linear("mlp.gate_proj", inner, hidden, bias);
-            list.linear("mlp.up_proj", inner, hidden, bias);
+        let (hidden, inner) = (self.hidden_size, self.mlp.intermediate_size);
+        match self.mlp.inputs {
+            InputProjections::Fused => list.matrix("mlp.gate_up_proj", 2 * inner, hidden),
+            InputProjections::Separate { bias } => {
+                list.linear("mlp.gate_proj", inner, hidden, bias);
+                list.linear("mlp.up_proj", inner, hidden, bias);
+            }
         }
-        list.linear("mlp.down_proj", hidden, inner, bias);
+        list.linear("mlp.down_proj", hidden, inner, self.mlp.output_bias);
     }
 }
 

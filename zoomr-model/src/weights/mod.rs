@@ -1,6 +1,6 @@
 //! Weights from safetensors files, memory-mapped and checked before anything is computed with them.
 //!
-//! * [`map`]: a file as bytes; the one unsafe call.
+//! * `map`: a file as bytes; the one unsafe call.
 //! * `shards`: which files a directory's weights lie in.
 //! * `file`: one file's header.
 //! * `verify`: the directory's tensors against what the architecture needs, and every number finite.

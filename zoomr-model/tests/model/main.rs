@@ -2,6 +2,8 @@
 
 mod bad_weights;
 mod config;
+mod dtypes;
 mod golden;
+mod inputs;
 mod real_model;
 mod support;
