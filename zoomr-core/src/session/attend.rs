@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Error,
     cache::{Budget, ColdTier, KEYS, Moved, Stores, VALUES},
-    config::{Scope, SummaryVisibility},
+    config::SummaryVisibility,
     hook::AttentionHook,
     kernels::{AttendGroup, AttentionKernels, PagedKv, ScoreGroup},
     layer::LayerSpec,
@@ -53,8 +53,11 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionHook<B> for Session<B, K> {
         }
         step.stats.resident_peak = step.stats.resident_peak.max(self.budget.used());
         let output = self.attend_groups(layer, &step, &visible, &q)?;
-        for (group, visible) in step.groups.iter().zip(&visible) {
-            self.put_away(layer, group, visible, &mut step.stats.moved)?;
+        // A pass that will be repeated leaves everything where the next one needs it.
+        if step.passes == 1 {
+            for (group, visible) in step.groups.iter().zip(&visible) {
+                self.put_away(layer, group, visible, &mut step.stats.moved)?;
+            }
         }
         step.layer += 1;
         self.step = Some(step);
@@ -125,7 +128,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             Choice::Mass => self.true_mass(layer, group, q)?,
             Choice::Votes | Choice::Nothing => self.votes(layer, group, q)?,
         };
-        if let Some(last) = tallies.last().filter(|last| !last.is_empty()) {
+        if let Some(last) = tallies.last().filter(|last| choice == Choice::Votes && !last.is_empty()) {
             if group.total.is_empty() {
                 group.total = last.clone();
             } else {
@@ -134,9 +137,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         }
         let consensus = tallies.iter().map(|tally| self.consensus(group.sequence, tally));
         let mut selections: Vec<_> = consensus.collect::<Result<_, _>>()?;
-        if let (Some(last), Some(chosen)) = (selections.last_mut(), &group.chosen)
-            && self.settings.scope != Scope::Layer
-        {
+        if let (Some(last), Some(chosen)) = (selections.last_mut(), &group.chosen) {
             last.clone_from(chosen);
         }
         Ok(selections)
