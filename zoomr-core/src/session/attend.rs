@@ -114,7 +114,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             parts.pool.write(KEYS, span.page, span.start, rows(k));
             parts.pool.write(VALUES, span.page, span.start, rows(v));
         }
-        if parts.zooms_by_votes() { parts.index_retired(group.indexed) } else { Ok(()) }
+        if parts.zooms_by_votes() { parts.index_retired(group.indexed, moved) } else { Ok(()) }
     }
 
     /// 1-3. What each row of the group zooms into.
@@ -350,11 +350,13 @@ impl<B: Backend> Parts<'_, B> {
 
     /// Adds the vectors of thoughts that have retired since the first `indexed`; what a first pass of the
     /// same step added is done over.
-    fn index_retired(&mut self, indexed: usize) -> Result<(), Error> {
+    fn index_retired(&mut self, indexed: usize, moved: &mut Moved) -> Result<(), Error> {
         let stream = self.grammar.stream();
         self.state.index.truncate(indexed.min(self.state.index.len()), self.index, self.budget);
         for thought in &stream.thoughts()[self.state.index.len()..stream.retired(stream.len())] {
             let source = thought.indexed_by().into();
+            // Resident already, but where a truncation has reopened a thought that was cold.
+            self.fetch(&source, moved)?;
             let spans = self.state.cache.spans(self.layout, &source);
             self.state.index.push(gather(self.pool.slabs(KEYS), &spans), self.index, self.budget)?;
         }
