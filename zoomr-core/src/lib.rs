@@ -15,6 +15,8 @@ pub mod select;
 pub mod session;
 pub mod state;
 pub mod stats;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod token;
 pub mod trigger;
 pub mod weight;

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Error,
     cache::{Budget, ColdTier, KEYS, Moved, Stores, VALUES},
-    config::{Scope, SummaryVisibility},
+    config::SummaryVisibility,
     hook::AttentionHook,
     kernels::{AttendGroup, AttentionKernels, PagedKv, ScoreGroup},
     layer::LayerSpec,
@@ -53,8 +53,11 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionHook<B> for Session<B, K> {
         }
         step.stats.resident_peak = step.stats.resident_peak.max(self.budget.used());
         let output = self.attend_groups(layer, &step, &visible, &q)?;
-        for (group, visible) in step.groups.iter().zip(&visible) {
-            self.put_away(layer, group, visible, &mut step.stats.moved)?;
+        // A pass that will be repeated leaves everything where the next one needs it.
+        if step.passes == 1 {
+            for (group, visible) in step.groups.iter().zip(&visible) {
+                self.put_away(layer, group, visible, &mut step.stats.moved)?;
+            }
         }
         step.layer += 1;
         self.step = Some(step);
@@ -111,7 +114,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             parts.pool.write(KEYS, span.page, span.start, rows(k));
             parts.pool.write(VALUES, span.page, span.start, rows(v));
         }
-        if parts.zooms_by_votes() { parts.index_retired(group.indexed) } else { Ok(()) }
+        if parts.zooms_by_votes() { parts.index_retired(group.indexed, moved) } else { Ok(()) }
     }
 
     /// 1-3. What each row of the group zooms into.
@@ -125,7 +128,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             Choice::Mass => self.true_mass(layer, group, q)?,
             Choice::Votes | Choice::Nothing => self.votes(layer, group, q)?,
         };
-        if let Some(last) = tallies.last().filter(|last| !last.is_empty()) {
+        if let Some(last) = tallies.last().filter(|last| choice == Choice::Votes && !last.is_empty()) {
             if group.total.is_empty() {
                 group.total = last.clone();
             } else {
@@ -134,9 +137,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         }
         let consensus = tallies.iter().map(|tally| self.consensus(group.sequence, tally));
         let mut selections: Vec<_> = consensus.collect::<Result<_, _>>()?;
-        if let (Some(last), Some(chosen)) = (selections.last_mut(), &group.chosen)
-            && self.settings.scope != Scope::Layer
-        {
+        if let (Some(last), Some(chosen)) = (selections.last_mut(), &group.chosen) {
             last.clone_from(chosen);
         }
         Ok(selections)
@@ -349,11 +350,13 @@ impl<B: Backend> Parts<'_, B> {
 
     /// Adds the vectors of thoughts that have retired since the first `indexed`; what a first pass of the
     /// same step added is done over.
-    fn index_retired(&mut self, indexed: usize) -> Result<(), Error> {
+    fn index_retired(&mut self, indexed: usize, moved: &mut Moved) -> Result<(), Error> {
         let stream = self.grammar.stream();
         self.state.index.truncate(indexed.min(self.state.index.len()), self.index, self.budget);
         for thought in &stream.thoughts()[self.state.index.len()..stream.retired(stream.len())] {
             let source = thought.indexed_by().into();
+            // Resident already, but where a truncation has reopened a thought that was cold.
+            self.fetch(&source, moved)?;
             let spans = self.state.cache.spans(self.layout, &source);
             self.state.index.push(gather(self.pool.slabs(KEYS), &spans), self.index, self.budget)?;
         }

@@ -23,15 +23,16 @@ pub(super) struct Step {
     /// The layer that must call next.
     pub(super) layer: usize,
     pub(super) stats: StepStats,
-    /// Under [`Scope::TwoPass`], whether the votes of the first pass are in.
-    decided: bool,
+    /// Forward passes still to come, the one under way included.
+    pub(super) passes: usize,
 }
 
 /// The rows of one sequence.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) sequence: usize,
-    pub(super) role: Role,
+    /// Whether the last row's votes decide something beyond their own layer.
+    pub(super) waits: bool,
     pub(super) first_row: usize,
     /// The position of the first row, that is, the sequence's length before the step.
     pub(super) start: usize,
@@ -102,7 +103,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             positions: Vec::new(),
             layer: 0,
             stats: StepStats { resident_peak: self.budget.used(), ..StepStats::default() },
-            decided: false,
+            passes: 1,
         };
         for feed in feeds {
             if feed.tokens.is_empty() || step.groups.iter().any(|g| g.sequence == feed.sequence.0) {
@@ -113,6 +114,9 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             step.groups.push(group);
         }
         step.stats.rows = step.positions.len();
+        if self.settings.scope == Scope::TwoPass && step.groups.iter().any(|g| g.waits) {
+            step.passes = 2;
+        }
         let accepted = step.groups.iter().map(|g| g.base.len()).collect();
         self.step = Some(step);
         Ok(accepted)
@@ -122,11 +126,13 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     fn take_in(&mut self, feed: &Feed<'_>, first_row: usize) -> Result<Group, Error> {
         let (id, scope, resident) = (feed.sequence.0, self.settings.scope, self.budget.used());
         let policy = self.settings.policy();
+        // Rows of a prompt are scored layer by layer, so that a prompt need not go token by token.
+        let carries = feed.role == Role::Stream && scope != Scope::Layer && policy.choice() == Choice::Votes;
         let sequence = self.sequence_mut(id)?;
         let start = sequence.len();
         let mut group = Group {
             sequence: id,
-            role: feed.role,
+            waits: false,
             first_row,
             start,
             base: Vec::new(),
@@ -150,7 +156,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 break;
             }
         }
-        if scope == Scope::Global && feed.role == Role::Stream {
+        if scope == Scope::Global && carries {
             let decided = group.last().checked_sub(1).and_then(|before| sequence.chosen[before].clone());
             group.chosen = decided.filter(|chosen| chosen.candidates == group.last_candidates());
         }
@@ -166,22 +172,23 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         if step.layer != self.layers.len() {
             return Err(Error::Protocol("the forward pass did not call the hook for every layer"));
         }
-        let repeats = self.settings.scope == Scope::TwoPass && !step.decided;
-        if repeats && step.groups.iter().any(Group::voted) {
-            for group in step.groups.iter_mut().filter(|g| g.voted()) {
-                group.chosen = Some(self.consensus(group.sequence, &group.total)?);
+        step.passes -= 1;
+        if step.passes > 0 {
+            for group in &mut step.groups {
+                if group.waits && !group.total.is_empty() {
+                    group.chosen = Some(self.consensus(group.sequence, &group.total)?);
+                }
                 group.total = Tally::default();
                 group.stats =
                     RowStats { sequence: group.sequence, position: group.last(), ..RowStats::default() };
             }
-            step.decided = true;
             step.layer = 0;
             self.step = Some(step);
             return Ok(false);
         }
         for group in &mut step.groups {
             let last = group.last();
-            if self.settings.scope == Scope::Global && group.voted() {
+            if self.settings.scope == Scope::Global && group.waits && !group.total.is_empty() {
                 let chosen = self.consensus(group.sequence, &group.total)?;
                 self.sequence_mut(group.sequence)?.chosen[last] = Some(chosen);
             }
@@ -213,11 +220,6 @@ impl Group {
     /// The position of the last row.
     pub(super) fn last(&self) -> usize {
         self.start + self.base.len() - 1
-    }
-
-    /// Whether the last row's votes decide something beyond their own layer.
-    fn voted(&self) -> bool {
-        self.role == Role::Stream && !self.total.is_empty()
     }
 
     fn last_candidates(&self) -> usize {

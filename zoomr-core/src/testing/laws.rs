@@ -1,0 +1,377 @@
+//! METHOD.md's laws as properties, for any backend and provider.
+//!
+//! Each law is a function that panics with the smallest counterexample that proptest finds. Seeds are fixed:
+//! a run finds what the last run found. Kernel-level laws (7 and 9) are in [`conformance`](super::conformance).
+
+use burn::tensor::{Device, Element, Tensor, TensorData, backend::Backend};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+
+use super::{
+    oracle::{self, DenseKv},
+    scenario::{Scenario, Segmentation, scenarios},
+    tolerance::{Arithmetic, error},
+};
+use crate::{
+    Error,
+    cache::{Budget, Geometry, HostTier, LayerCache, Layout, Pool, Stores},
+    config::{Options, PolicyKind, Scope, SummaryVisibility},
+    kernels::AttentionKernels,
+    positions::PositionSet,
+    segment::{Role, Stream},
+    select::{Selection, Tally, Zoom},
+    testing::host::Projection,
+    token::Token,
+    trigger::Trigger,
+};
+
+/// Random cases per law.
+const CASES: u32 = 48;
+
+/// Checks a property of random scenarios of at most `tokens` tokens, always the same ones.
+fn for_all(tokens: usize, property: impl Fn(Scenario) -> Result<(), TestCaseError>) {
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    if let Err(failure) = runner.run(&scenarios(1..tokens), property) {
+        panic!("{failure}");
+    }
+}
+
+/// Lets `?` carry the core's errors out of a property.
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands errors over by value")]
+fn fail(error: Error) -> TestCaseError {
+    TestCaseError::fail(error.to_string())
+}
+
+/// What two right answers to one scenario may differ by.
+fn slack<B: Backend>(scenario: &Scenario) -> f64 {
+    let layer = |spec: &crate::layer::LayerSpec| Arithmetic {
+        epsilon: epsilon::<B>(),
+        head_dim: spec.head_dim,
+        tokens: 2 * scenario.tokens.len(),
+        qk: 2.0,
+        value: 2.0,
+        scale: f64::from(spec.scale),
+    };
+    2.0 * scenario.host.layers.iter().map(|spec| layer(spec).output_error()).fold(0.0, f64::max)
+}
+
+/// The machine epsilon of a backend's float type.
+pub(super) fn epsilon<B: Backend>() -> f64 {
+    match B::FloatElem::dtype().size() {
+        8 => f64::EPSILON,
+        4 => f64::from(f32::EPSILON),
+        _ => 2f64.powi(-7),
+    }
+}
+
+fn check_equal(found: &[Vec<f64>], expected: &[Vec<f64>], slack: f64) -> Result<(), TestCaseError> {
+    prop_assert_eq!(found.len(), expected.len(), "number of rows");
+    for (row, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let error = error(found, expected);
+        prop_assert!(error <= slack, "row {} differs by {}, over {}", row, error, slack);
+    }
+    Ok(())
+}
+
+/// The reference for the rest: a session does what METHOD.md says, computed in f64 without pages.
+pub fn session_does_the_method<B: Backend, K: AttentionKernels<B> + Clone>(kernels: &K, device: &Device<B>) {
+    for_all(60, |mut scenario| {
+        // Thoughts whose lengths are powers of two have exact mean keys, so that f64 and f32 vote alike.
+        scenario.segmentation = Segmentation::Budget(4);
+        scenario.trigger = Trigger::Pooled;
+        if scenario.options.policy == PolicyKind::Oracle {
+            // Its choice rests on rounded masses; what it attends to is checked by `attend`'s own tests.
+            scenario.options.policy = PolicyKind::Zoomr;
+        }
+        scenario.options.scope = Scope::Layer;
+        let mut driven = scenario.start(kernels.clone(), device).map_err(fail)?;
+        let found = driven.run(|_| 1).map_err(fail)?;
+        let stream = driven.session.stream(driven.id).map_err(fail)?;
+        check_equal(&found, &expected(&scenario, stream).map_err(fail)?, slack::<B>(&scenario))
+    });
+}
+
+/// Every row's outputs, by METHOD.md's steps in plain loops, given the segments.
+fn expected(scenario: &Scenario, stream: &Stream) -> Result<Vec<Vec<f64>>, Error> {
+    let settings = crate::config::Settings::try_from(scenario.options.clone())?;
+    let own = |spec: &crate::layer::LayerSpec| spec.sliding_window.map(std::num::NonZeroUsize::get);
+    let mut rows = vec![Vec::new(); scenario.tokens.len()];
+    for (layer, spec) in scenario.host.layers.iter().enumerate() {
+        let dense = dense(scenario, layer);
+        for (position, token) in scenario.tokens.iter().enumerate() {
+            let q = widen(&scenario.host.project(Projection::Query, layer, position, *token));
+            let visible = match own(spec) {
+                Some(window) => PositionSet::from((position + 1).saturating_sub(window)..position + 1),
+                None => zoomed_set(&settings, stream, position, &q, &dense, f64::from(spec.scale)),
+            };
+            rows[position].extend(oracle::attend(&q, &dense, &visible, f64::from(spec.scale)).0);
+        }
+    }
+    Ok(rows)
+}
+
+fn zoomed_set(
+    settings: &crate::config::Settings,
+    stream: &Stream,
+    position: usize,
+    q: &[f64],
+    dense: &DenseKv,
+    scale: f64,
+) -> PositionSet {
+    let policy = settings.policy();
+    let mut visible = policy.base(stream, position);
+    let candidates = policy.candidates(stream, position);
+    let thoughts = &stream.thoughts()[..candidates];
+    let index: Vec<_> = thoughts.iter().map(|t| oracle::mean_key(dense, t.indexed_by())).collect();
+    let scores = oracle::scores(q, &index, dense.kv_heads, dense.head_dim, scale);
+    let scores: Vec<f32> = scores.into_iter().map(|s| s as f32).collect();
+    let tally = Tally::from_scores(&scores, candidates, settings.votes);
+    let chosen = Selection::consensus(&tally, settings.zoom, |j| thoughts[j].detail.clone());
+    chosen.zoomed.iter().for_each(|&j| visible.insert(thoughts[j].detail.clone()));
+    visible
+}
+
+fn dense(scenario: &Scenario, layer: usize) -> DenseKv {
+    let spec = scenario.host.layers[layer];
+    let mut dense = DenseKv::new(spec.kv_heads, spec.head_dim);
+    for (position, token) in scenario.tokens.iter().enumerate() {
+        dense.keys.extend(widen(&scenario.host.project(Projection::Key, layer, position, *token)));
+        dense.values.extend(widen(&scenario.host.project(Projection::Value, layer, position, *token)));
+    }
+    dense
+}
+
+fn widen(values: &[f32]) -> Vec<f64> {
+    values.iter().copied().map(f64::from).collect()
+}
+
+/// Law 1: zooming into everything with all summaries visible gives full attention.
+pub fn law_1_zooming_into_everything_is_full_attention<B: Backend, K: AttentionKernels<B> + Clone>(
+    kernels: &K,
+    device: &Device<B>,
+) {
+    for_all(60, |mut scenario| {
+        scenario.options.policy = PolicyKind::Zoomr;
+        scenario.options.zoom = Zoom::Thoughts(usize::MAX);
+        scenario.options.summaries = SummaryVisibility::All;
+        scenario.options.prompt = None;
+        let zoomed = scenario.start(kernels.clone(), device).and_then(|mut d| d.run(|_| 1)).map_err(fail)?;
+        let slack = slack::<B>(&scenario);
+        scenario.options.policy = PolicyKind::Full;
+        let full = scenario.start(kernels.clone(), device).and_then(|mut d| d.run(|_| 1)).map_err(fail)?;
+        check_equal(&zoomed, &full, slack)
+    });
+}
+
+/// Law 2: tokens one at a time, in chunks, or all at once give the same.
+pub fn law_2_chunks_do_not_matter<B: Backend, K: AttentionKernels<B> + Clone>(
+    kernels: &K,
+    device: &Device<B>,
+) {
+    for_all(60, |scenario| {
+        let mut single = scenario.start(kernels.clone(), device).map_err(fail)?;
+        let expected = single.run(|_| 1).map_err(fail)?;
+        for chunk in [2, 7, usize::MAX / 2] {
+            let mut chunked = scenario.start(kernels.clone(), device).map_err(fail)?;
+            let found = chunked.run(|i| if chunk == 7 { 1 + i * 5 % 7 } else { chunk }).map_err(fail)?;
+            check_equal(&found, &expected, slack::<B>(&scenario))?;
+            let streams = (chunked.session.stream(chunked.id), single.session.stream(single.id));
+            prop_assert_eq!(streams.0.map_err(fail)?, streams.1.map_err(fail)?);
+            // What follows sees the cache that was left.
+            let after =
+                |d: &mut super::scenario::Driven<'_, B, K>| d.step(d.id, &[9], Role::Stream).map_err(fail);
+            check_equal(
+                &after(&mut chunked)?.1,
+                &single_after(&scenario, kernels, device)?,
+                slack::<B>(&scenario),
+            )?;
+        }
+        Ok(())
+    });
+}
+
+/// The outputs of one more token after the whole scenario, fed singly.
+fn single_after<B: Backend, K: AttentionKernels<B> + Clone>(
+    scenario: &Scenario,
+    kernels: &K,
+    device: &Device<B>,
+) -> Result<Vec<Vec<f64>>, TestCaseError> {
+    let mut driven = scenario.start(kernels.clone(), device).map_err(fail)?;
+    driven.run(|_| 1).map_err(fail)?;
+    Ok(driven.step(driven.id, &[9], Role::Stream).map_err(fail)?.1)
+}
+
+/// Law 3: a row of a batch gives what it gives alone. Three sequences of different lengths, one of which
+/// comes late and one of which leaves early, share the pools.
+pub fn law_3_a_batch_is_its_rows<B: Backend, K: AttentionKernels<B> + Clone>(
+    kernels: &K,
+    device: &Device<B>,
+) {
+    for_all(40, |scenario| {
+        let mut alone = scenario.start(kernels.clone(), device).map_err(fail)?;
+        let expected = alone.run(|_| 1).map_err(fail)?;
+        let mut shared = scenario.start(kernels.clone(), device).map_err(fail)?;
+        let (first, second) = (shared.id, shared.add().map_err(fail)?);
+        let half = scenario.tokens.len() / 2;
+        let mut a = shared.feed(first, 0..half, |_| 3).map_err(fail)?;
+        let b = shared.feed(second, 0..scenario.tokens.len(), |_| 2).map_err(fail)?;
+        let third = shared.add().map_err(fail)?;
+        shared.feed(third, 0..half, |_| 4).map_err(fail)?;
+        shared.session.remove_sequence(second).map_err(fail)?;
+        let both = both_at_once(&scenario, &mut shared, [first, third], half)?;
+        a.extend(both);
+        check_equal(&b, &expected, slack::<B>(&scenario))?;
+        check_equal(&a, &expected[..a.len()], slack::<B>(&scenario))
+    });
+}
+
+/// Feeds the token at `at` to both sequences in one step; returns the first one's rows.
+fn both_at_once<B: Backend, K: AttentionKernels<B>>(
+    scenario: &Scenario,
+    shared: &mut super::scenario::Driven<'_, B, K>,
+    ids: [crate::session::SequenceId; 2],
+    at: usize,
+) -> Result<Vec<Vec<f64>>, TestCaseError> {
+    let token = scenario.tokens[at];
+    let tokens = [Token { id: token, text: super::scenario::text(token) }];
+    let role = if at < scenario.prompt { Role::Prompt } else { Role::Stream };
+    let feeds = ids.map(|sequence| crate::session::Feed { sequence, tokens: &tokens, role });
+    let device = shared.device().clone();
+    let (_, rows) = shared
+        .session
+        .step(&feeds, |session, _| scenario.host.forward(session, &[token; 2], &device))
+        .map_err(fail)?;
+    Ok(rows[..1].to_vec())
+}
+
+/// Law 4: which pages a sequence gets, and in which tier they have been, does not matter.
+pub fn law_4_the_order_of_pages_does_not_matter<B: Backend, K: AttentionKernels<B> + Clone>(
+    kernels: &K,
+    device: &Device<B>,
+) {
+    for_all(50, |mut scenario| {
+        let mut tidy = scenario.start(kernels.clone(), device).map_err(fail)?;
+        let expected = tidy.run(|_| 1).map_err(fail)?;
+        scenario.options.resident_thoughts = Some(usize::MAX);
+        let mut untidy = scenario.start(kernels.clone(), device).map_err(fail)?;
+        // Pages of a sequence that comes and goes leave holes for the others to fill.
+        let passing = untidy.add().map_err(fail)?;
+        let (id, all) = (untidy.id, scenario.tokens.len());
+        let mut found = untidy.feed(id, 0..all / 3, |_| 2).map_err(fail)?;
+        untidy.feed(passing, 0..all, |_| 5).map_err(fail)?;
+        found.extend(untidy.feed(id, all / 3..all / 2, |_| 1).map_err(fail)?);
+        untidy.session.remove_sequence(passing).map_err(fail)?;
+        found.extend(untidy.feed(id, all / 2..all, |_| 3).map_err(fail)?);
+        check_equal(&found, &expected, slack::<B>(&scenario))
+    });
+}
+
+/// Law 5: detail that left for a colder tier and came back is the same, bit for bit, whatever the bits.
+pub fn law_5_detail_returns_bit_for_bit<B: Backend>(device: &Device<B>) {
+    let geometry = Geometry { pages_per_slab: 2, kv_heads: 2, page_size: 3, head_dim: 2 };
+    let (mut pool, mut tier, mut budget) =
+        (Pool::<B, 2>::new(geometry, device.clone()), HostTier::default(), Budget::new(None));
+    let mut layout = Layout::new(geometry.page_size);
+    (0..8).for_each(|token| layout.push(token % 5 == 0));
+    let mut cache = LayerCache::default();
+    let mut stores = Stores { pool: &mut pool, tier: &mut tier, budget: &mut budget };
+    cache.open(&layout, 0..8, &mut stores).expect("no cap is set");
+    let hostile = [f32::NAN, f32::INFINITY, -0.0, f32::MIN_POSITIVE / 2.0, 1.1, -65504.0];
+    for (i, span) in cache.spans(&layout, &PositionSet::from(0..8)).iter().enumerate() {
+        for plane in 0..2 {
+            let values: Vec<f32> = (0..4 * span.len)
+                .map(|j| hostile[(i + plane + j) % hostile.len()] * (1 + j) as f32)
+                .collect();
+            let tokens = Tensor::from_data(TensorData::new(values, [2, span.len, 2]), device);
+            stores.pool.write(plane, span.page, span.start, tokens);
+        }
+    }
+    let bits = |cache: &LayerCache, pool: &Pool<B, 2>| -> Vec<TensorData> {
+        let spans = cache.spans(&layout, &PositionSet::from(0..8));
+        let planes = spans.iter().flat_map(|span| [pool.read(0, span.page), pool.read(1, span.page)]);
+        planes.collect()
+    };
+    let before = bits(&cache, stores.pool);
+    for _ in 0..2 {
+        cache.evict(&layout, &PositionSet::default(), true, &mut stores).expect("host memory does not fail");
+        assert_eq!(stores.pool.bytes(), 0, "an empty pool gives its slabs up");
+        assert!(stores.tier.bytes() > 0);
+        cache.fetch(0..layout.pages().len(), &mut stores).expect("no cap is set");
+        let after = bits(&cache, stores.pool);
+        let same = before.iter().zip(&after).all(|(a, b)| a.as_bytes() == b.as_bytes());
+        assert!(same && before.len() == after.len(), "bits changed on their way");
+    }
+    cache.truncate(0, &mut stores);
+    assert_eq!((stores.pool.bytes(), stores.tier.bytes()), (0, 0), "everything is given back");
+}
+
+/// Law 6: truncating and appending again equals never having gone past that point.
+pub fn law_6_truncating_forgets<B: Backend, K: AttentionKernels<B> + Clone>(kernels: &K, device: &Device<B>) {
+    for_all(50, |scenario| {
+        let mut straight = scenario.start(kernels.clone(), device).map_err(fail)?;
+        let (all, cut) = (scenario.tokens.len(), scenario.tokens.len() / 2);
+        let head = straight.feed(straight.id, 0..cut, |_| 1).map_err(fail)?.len();
+        let expected = straight.feed(straight.id, cut..all, |_| 1).map_err(fail)?;
+        let mut detour = scenario.start(kernels.clone(), device).map_err(fail)?;
+        let id = detour.id;
+        detour.run(|_| 2).map_err(fail)?;
+        match detour.session.truncate(id, head) {
+            // A policy that destroys detail may say so; it must have destroyed some.
+            Err(Error::Dropped { .. }) => {
+                prop_assert!(!scenario.options.policy_keeps_detail() || scenario.has_own_windows());
+                return Ok(());
+            }
+            result => result.map_err(fail)?,
+        }
+        // A summary that the engine closed right at the cut is closed again, as the engine would.
+        detour.session.close_summary(id).map_err(fail)?;
+        let found = detour.feed(id, cut..all, |_| 1).map_err(fail)?;
+        check_equal(&found, &expected, slack::<B>(&scenario))?;
+        prop_assert_eq!(detour.session.account().resident(), straight.session.account().resident());
+        Ok(())
+    });
+}
+
+/// Law 8: the bytes of all tiers add up to the bytes allocated; resident bytes never pass the cap, and a
+/// step that would pass it is refused and leaves the sequence as it was.
+pub fn law_8_bytes_add_up<B: Backend, K: AttentionKernels<B> + Clone>(kernels: &K, device: &Device<B>) {
+    for_all(60, |scenario| {
+        let mut free = scenario.start(kernels.clone(), device).map_err(fail)?;
+        free.run(|i| 1 + i % 3).map_err(fail)?;
+        let peak = free.session.run_stats().resident_peak;
+        prop_assert_eq!(free.session.account().total(), free.session.allocated());
+        for cap in [peak, peak * 2 / 3, peak / 3] {
+            let mut tight = scenario.clone();
+            tight.options.cap = Some(cap.max(1));
+            let mut capped = tight.start(kernels.clone(), device).map_err(fail)?;
+            let result = capped.run(|i| 1 + i % 3);
+            let session = &capped.session;
+            prop_assert!(session.run_stats().resident_peak <= cap.max(1));
+            prop_assert_eq!(session.account().total(), session.allocated());
+            prop_assert!(session.account().resident() <= cap.max(1));
+            match result {
+                Ok(_) | Err(Error::OverCap { .. }) => {}
+                Err(other) => return Err(fail(other)),
+            }
+        }
+        let id = free.id;
+        free.session.remove_sequence(id).map_err(fail)?;
+        prop_assert_eq!(free.session.allocated(), 0);
+        Ok(())
+    });
+}
+
+impl Options {
+    fn policy_keeps_detail(&self) -> bool {
+        !matches!(self.policy, PolicyKind::Window | PolicyKind::Summaries)
+    }
+}
+
+impl Scenario {
+    fn has_own_windows(&self) -> bool {
+        self.host.layers.iter().any(|layer| layer.sliding_window.is_some())
+    }
+}
