@@ -4,6 +4,7 @@ mod bad_weights;
 mod config;
 mod dtypes;
 mod golden;
+mod gradients;
 mod inputs;
 mod real_model;
 mod support;
