@@ -2,7 +2,7 @@
 //!
 //! A template is a Jinja program that comes with the model: `chat_template.jinja`, or the field
 //! `chat_template` of `tokenizer_config.json`, which holds one or several by name. It is run as Hugging Face
-//! runs it ([`jinja`](super::jinja)), with `messages`, `add_generation_prompt` and the special tokens. What
+//! runs it, with `messages`, `add_generation_prompt` and the special tokens. What
 //! it renders spells out special tokens, the first one included: encode it with
 //! [`encode_verbatim`](super::tokenizer::Tokenizer::encode_verbatim).
 
