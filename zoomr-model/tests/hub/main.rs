@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
 
-#[path = "support/server.rs"]
 mod server;
 
 use std::{

@@ -1,7 +1,5 @@
 //! Chat templates: where they are found, what Hugging Face's Jinja must do, and what is said of bad ones.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
-
 use std::fs;
 
 use serde_json::json;

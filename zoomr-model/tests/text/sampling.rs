@@ -1,7 +1,5 @@
 //! The sampler's laws, as properties over logits of all sizes, and its answers to bad input.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
-
 use proptest::prelude::*;
 use zoomr_model::text::sample::{Candidate, Sampler, SamplingError, SamplingOptions};
 

@@ -1,11 +1,7 @@
 //! SmolLM2-135M-Instruct's own tokenizer and chat template against Hugging Face transformers.
 //!
-//! `golden/smollm2-135m-instruct.json` is a copy of the project's shared golden file (transformers 5.2.0).
+//! `golden/README.md` says where the expected values come from.
 //! Needs `ZOOMR_MODELS`; says so and passes without it.
-
-#![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
-
-mod support;
 
 use serde::Deserialize;
 use zoomr_model::text::{
@@ -30,7 +26,7 @@ struct Case {
 }
 
 fn golden() -> Vec<Case> {
-    let file = include_str!("golden/smollm2-135m-instruct.json");
+    let file = include_str!("../golden/smollm2-135m-instruct.json");
     let golden: Golden = serde_json::from_str(file).unwrap();
     assert_eq!(golden.cases.len(), 5);
     golden.cases
@@ -38,7 +34,7 @@ fn golden() -> Vec<Case> {
 
 #[test]
 fn prompts_render_and_tokenize_as_in_transformers() {
-    let Some(dir) = support::real_model() else { return };
+    let Some(dir) = crate::support::real_model() else { return };
     let tokenizer = Tokenizer::from_dir(&dir).unwrap();
     let chat = ChatTemplate::from_dir(&dir).unwrap();
     for case in golden() {
@@ -58,7 +54,7 @@ fn prompts_render_and_tokenize_as_in_transformers() {
 
 #[test]
 fn greedy_tokens_stream_to_the_same_text() {
-    let Some(dir) = support::real_model() else { return };
+    let Some(dir) = crate::support::real_model() else { return };
     let tokenizer = Tokenizer::from_dir(&dir).unwrap();
     for case in golden() {
         let mut stream = Utf8Stream::default();
@@ -73,7 +69,7 @@ fn greedy_tokens_stream_to_the_same_text() {
 
 #[test]
 fn ends_and_size_of_the_vocabulary() {
-    let Some(dir) = support::real_model() else { return };
+    let Some(dir) = crate::support::real_model() else { return };
     let tokenizer = Tokenizer::from_dir(&dir).unwrap();
     assert_eq!((tokenizer.bos(), tokenizer.eos()), (Some(1), &[2][..]));
     tokenizer.check_vocabulary(49_152).unwrap();

@@ -1,8 +1,6 @@
 //! Tokenizers made here, small enough to read: both decoder families against the `tokenizers` crate's own
 //! decoding, the ids that end a text, and every kind of broken file.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
-
 use std::{fs, path::Path};
 
 use proptest::prelude::*;
