@@ -213,6 +213,7 @@ impl MethodArgs {
             resident_thoughts: self.resident_thoughts,
             page_size: self.page_size,
             cap: self.cap,
+            ..default
         };
         Settings::try_from(options).map_err(flagged)
     }
