@@ -1,2 +1,40 @@
-//! Under construction.
-fn main() {}
+//! `zoomr`: long reasoning in a fraction of the key-value memory.
+//!
+//! Glue only. `args` is the command line, checked; `commands` has one file per command; `load` and `provider`
+//! turn `--model` and the Cargo features into a model on a backend; `output` is everything that is printed or
+//! written. What is computed, and how, is in the other crates.
+//!
+//! Exit codes: 0, 1 for any error (bad flags included), 130 after Ctrl-C.
+
+mod args;
+mod commands;
+mod interrupt;
+mod load;
+mod output;
+mod provider;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::Cli;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match commands::run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what clap has to say: help and version are no errors.
+fn usage(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    if error.use_stderr() || printed.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod config;
+pub mod hub;
+pub mod text;
 pub mod weights;
 
 mod attention;

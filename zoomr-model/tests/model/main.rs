@@ -7,4 +7,6 @@ mod golden;
 mod gradients;
 mod inputs;
 mod real_model;
+#[path = "../support/mod.rs"]
+mod shared;
 mod support;

@@ -1,11 +1,12 @@
 //! SmolLM2-135M-Instruct against Hugging Face transformers: f32 arithmetic on the same bf16 weights.
 
-use std::path::PathBuf;
-
 use serde::Deserialize;
 use zoomr_model::config::ModelConfig;
 
-use crate::support::{Cpu, DenseCache, golden, json, load, skipped};
+use crate::{
+    shared::real_model,
+    support::{Cpu, DenseCache, golden, json, load},
+};
 
 /// Two f32 implementations over 30 layers; the smallest gap between neighbours of the 20 best is larger.
 const TOLERANCE: f32 = 1e-3;
@@ -24,11 +25,7 @@ struct Case {
 
 #[test]
 fn smollm2_prompts_match_transformers() {
-    let Some(models) = std::env::var_os("ZOOMR_MODELS") else {
-        skipped("smollm2 real-model test", "set ZOOMR_MODELS");
-        return;
-    };
-    let dir = PathBuf::from(models).join("smollm2-135m-instruct");
+    let Some(dir) = real_model() else { return };
     let model = load(&dir, ModelConfig::from_dir(&dir).expect("the model's config.json"));
     let reference: Reference = json(&golden("smollm2-135m-instruct.json"));
     for case in &reference.cases {

@@ -1,9 +1,6 @@
-//! What the tests share: a dense cache as hook, fixtures, and how a test says it was skipped.
+//! What the tests share: a dense cache as hook, and fixtures.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Bool, Device, Tensor, TensorData, activation::softmax, backend::Backend};
 use burn_ndarray::NdArray;
@@ -28,12 +25,6 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(path: &Path) -> T {
 pub(crate) fn load(dir: &Path, config: ModelConfig) -> Model<Cpu, Portable> {
     let weights = Weights::open(dir, &config.tensors()).expect("sound weights");
     Model::load(config, &weights, Portable, &Default::default()).expect("weights opened for this config")
-}
-
-/// Says on standard error that a test did not run; `cargo xtask test-all` counts these lines. Written past the
-/// test harness, which would keep a passing test's output to itself.
-pub(crate) fn skipped(test: &str, how_to_run: &str) {
-    writeln!(std::io::stderr(), "SKIPPED: {test} ({how_to_run})").expect("standard error is open");
 }
 
 /// A full cache of one sequence: what a model without zoomr does.

@@ -1,0 +1,36 @@
+//! The command line: what a person types, checked and turned into values that the other crates take.
+//!
+//! | file | flags |
+//! |---|---|
+//! | `model` | which model, on which backend |
+//! | `text` | the prompt or text, as words or as token ids |
+//! | `method` | policy, segmenter, trigger: the method's settings |
+//! | `sampling` | how the next token is chosen, and when to stop |
+//! | `parse` | numbers with suffixes, ranges, names |
+
+pub(crate) mod method;
+pub(crate) mod model;
+pub(crate) mod parse;
+pub(crate) mod sampling;
+pub(crate) mod text;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{generate::GenerateArgs, score::ScoreArgs};
+
+/// Long reasoning in a fraction of the key-value memory: generates text with ZoomR and accounts for every byte.
+#[derive(Debug, Parser)]
+#[command(name = "zoomr", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Continue a prompt.
+    Generate(Box<GenerateArgs>),
+    /// Say how likely a text is under a policy: the cost of compression, in nats.
+    Score(Box<ScoreArgs>),
+}

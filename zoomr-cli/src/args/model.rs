@@ -1,0 +1,28 @@
+//! Which model, on which backend.
+
+use clap::Args;
+
+use crate::provider::Choice;
+
+/// The model to run.
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    /// A Hugging Face model directory, or a hub id (`org/name`), fetched into the standard cache.
+    #[arg(long, short, value_name = "DIR|ID")]
+    pub(crate) model: String,
+
+    /// What to compute on.
+    #[cfg(all(feature = "cpu", feature = "cuda"))]
+    #[arg(long, value_enum, default_value = "cpu")]
+    backend: Choice,
+}
+
+impl ModelArgs {
+    /// The backend to compute on: the one built in, or the one asked for.
+    pub(crate) fn backend(&self) -> Choice {
+        #[cfg(all(feature = "cpu", feature = "cuda"))]
+        return self.backend;
+        #[cfg(not(all(feature = "cpu", feature = "cuda")))]
+        return Choice::ONLY;
+    }
+}

@@ -1,0 +1,87 @@
+//! Numbers with suffixes, ranges and names, as value parsers for clap.
+
+use std::{ops::RangeInclusive, str::FromStr};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+/// A parser for one of the core's named settings, which lists the names in help and in errors.
+pub(crate) fn named<T>(all: &[T], name: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync> + Copy + Send + Sync + 'static,
+{
+    let names = all.iter().map(|value| name(*value));
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+}
+
+/// A count of bytes: a number with a suffix `k`, `M`, `G` or `T` (powers of 1024), or with none.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    scaled(text, 1024).ok_or_else(|| "give a number of bytes, as in 65536, 512k, 64M or 2G".to_owned())
+}
+
+/// A whole number with a suffix that multiplies it by powers of `thousand`.
+fn scaled(text: &str, thousand: u64) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let power = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(thousand.checked_pow(power)?)
+}
+
+/// A range of token counts, `MIN..MAX`, both included; a single number is both.
+pub(crate) fn token_range(text: &str) -> Result<RangeInclusive<usize>, String> {
+    let (min, max) = text.split_once("..").unwrap_or((text, text));
+    let number = |text: &str| {
+        let text = text.trim().trim_start_matches('=');
+        text.parse::<usize>().map_err(|_| format!("`{text}` is no number; give MIN..MAX, as in 16..96"))
+    };
+    Ok(number(min)?..=number(max)?)
+}
+
+/// Token ids, separated by commas or white space; brackets around them, as in JSON, do no harm.
+pub(crate) fn token_ids(text: &str) -> Result<Vec<u32>, String> {
+    let list = text.trim().trim_start_matches('[').trim_end_matches(']');
+    let words = list.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
+    let id = |word: &str| {
+        word.parse::<u32>().map_err(|_| format!("`{word}` is no token id; give numbers, as in 5,17,3"))
+    };
+    words.map(id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_take_suffixes() {
+        assert_eq!(bytes("100"), Ok(100));
+        assert_eq!(bytes("3k"), Ok(3072));
+        assert_eq!(bytes("2G"), Ok(2 << 30));
+        for bad in ["", "M", "1.5M", "-1", "1KB", "99999999999T"] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_inclusive() {
+        assert_eq!(token_range("16..96"), Ok(16..=96));
+        assert_eq!(token_range("16..=96"), Ok(16..=96));
+        assert_eq!(token_range("64"), Ok(64..=64));
+        for bad in ["", "..", "1..", "a..b", "-1..2"] {
+            assert!(token_range(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_come_as_lists() {
+        assert_eq!(token_ids("5,17, 3\n"), Ok(vec![5, 17, 3]));
+        assert_eq!(token_ids("[1, 2]"), Ok(vec![1, 2]));
+        assert_eq!(token_ids(" "), Ok(vec![]));
+        assert_eq!(token_ids("1,two"), Err("`two` is no token id; give numbers, as in 5,17,3".to_owned()));
+        assert!(token_ids("-1").is_err() && token_ids("4294967296").is_err());
+    }
+}

@@ -1,0 +1,65 @@
+//! How the next token is chosen.
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use zoomr_model::text::sample::{Sampler, SamplingError, SamplingOptions};
+
+/// Flags that go before what the model's makers recommend.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sampling")]
+pub(crate) struct SamplingArgs {
+    /// Randomness: 0 always takes the likeliest token [default: the model's own, else 0.7].
+    #[arg(long, value_name = "T")]
+    temperature: Option<f32>,
+
+    /// Choose among this many of the likeliest tokens [default: the model's own, else all].
+    #[arg(long, value_name = "K")]
+    top_k: Option<usize>,
+
+    /// Choose among the likeliest tokens that make up this probability [default: the model's own, else 0.95].
+    #[arg(long, value_name = "P")]
+    top_p: Option<f32>,
+
+    /// Choose among tokens with at least this share of the likeliest one's probability [default: 0].
+    #[arg(long, value_name = "P")]
+    min_p: Option<f32>,
+
+    /// Makes tokens that came before less likely; 1 is off [default: the model's own, else 1].
+    #[arg(long, value_name = "R")]
+    repetition_penalty: Option<f32>,
+
+    /// Where the random numbers start: the same seed gives the same text.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+impl SamplingArgs {
+    /// A sampler: the flags, and where they say nothing, `recommended`.
+    ///
+    /// # Errors
+    /// Names the flag that is out of its range.
+    pub(crate) fn sampler(&self, recommended: SamplingOptions) -> Result<Sampler> {
+        let options = SamplingOptions {
+            temperature: self.temperature.unwrap_or(recommended.temperature),
+            top_k: self.top_k.or(recommended.top_k),
+            top_p: self.top_p.unwrap_or(recommended.top_p),
+            min_p: self.min_p.unwrap_or(recommended.min_p),
+            repetition_penalty: self.repetition_penalty.unwrap_or(recommended.repetition_penalty),
+            seed: self.seed,
+        };
+        Sampler::new(options).map_err(|error| match error {
+            SamplingError::Option { option, value, range } => {
+                anyhow!("--{}: {value} will not do; it must be {range}", option.replace('_', "-"))
+            }
+            other => other.into(),
+        })
+    }
+
+    /// Refuses what no model could make good.
+    ///
+    /// # Errors
+    /// As [`sampler`](Self::sampler).
+    pub(crate) fn check(&self) -> Result<()> {
+        self.sampler(SamplingOptions::default()).map(drop)
+    }
+}

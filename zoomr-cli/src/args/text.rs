@@ -1,0 +1,101 @@
+//! The prompt or text to work on: words or token ids, from the command line, a file or standard input.
+
+use std::{
+    fs,
+    io::{Read, stdin},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+
+use super::parse::token_ids;
+
+/// Where the text comes from: exactly one of these.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct TextArgs {
+    /// The text; `-` reads it from standard input.
+    #[arg(value_name = "TEXT")]
+    text: Option<String>,
+
+    /// Read the text from a file; `-` is standard input.
+    #[arg(long, short, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Give token ids instead of text, as in `5,17,3`, or `@FILE` to read them; needs no tokenizer.
+    #[arg(long, value_name = "IDS|@FILE")]
+    tokens: Option<String>,
+}
+
+/// What was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// Words, for the tokenizer.
+    Text(String),
+    /// Token ids.
+    Tokens(Vec<u32>),
+}
+
+impl TextArgs {
+    /// Reads what was given.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, is no text, or holds something else than token ids.
+    pub(crate) fn read(&self) -> Result<Given> {
+        let given = match (&self.text, &self.file, &self.tokens) {
+            (_, _, Some(list)) => return tokens(list).map(Given::Tokens),
+            (_, Some(file), _) if file != Path::new("-") => {
+                let bytes =
+                    fs::read(file).with_context(|| format!("--file: cannot read {}", file.display()))?;
+                utf8(bytes, &file.display().to_string())?
+            }
+            (Some(text), None, _) if text != "-" => text.clone(),
+            _ => {
+                let mut bytes = Vec::new();
+                stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
+                utf8(bytes, "standard input")?
+            }
+        };
+        Ok(Given::Text(given))
+    }
+}
+
+fn utf8(bytes: Vec<u8>, source: &str) -> Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        anyhow!("{source} is not UTF-8 text (byte {at}); convert it first")
+    })
+}
+
+fn tokens(list: &str) -> Result<Vec<u32>> {
+    let ids = match list.strip_prefix('@') {
+        Some(file) => {
+            let text = fs::read_to_string(file).with_context(|| format!("--tokens: cannot read {file}"))?;
+            token_ids(&text).map_err(|reason| anyhow!("--tokens: {file}: {reason}"))?
+        }
+        None => token_ids(list).map_err(|reason| anyhow!("--tokens: {reason}"))?,
+    };
+    if ids.is_empty() {
+        bail!("--tokens: no token id in `{list}`; give at least one");
+    }
+    Ok(ids)
+}
+
+impl Given {
+    /// Makes sure that all token ids are the model's.
+    ///
+    /// # Errors
+    /// Names the first one that is not.
+    pub(crate) fn check(&self, vocab_size: usize) -> Result<()> {
+        let Self::Tokens(ids) = self else { return Ok(()) };
+        match ids.iter().position(|&id| id as usize >= vocab_size) {
+            Some(at) => bail!(
+                "--tokens: id {} (number {} of the list) is not in the model's vocabulary of {vocab_size}",
+                ids[at],
+                at + 1
+            ),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! `zoomr generate`: continues a prompt, streams the text, and accounts for the memory it took.
+
+use std::{ops::ControlFlow, path::PathBuf, process::ExitCode, time::Instant};
+
+use anyhow::{Result, anyhow, bail};
+use clap::Args;
+use serde::Serialize;
+use zoomr_core::segment::Kind;
+use zoomr_model::{
+    engine::{Engine, Event, Generated, Limits, Stop},
+    text::stop::{StopStrings, StopTokens},
+};
+
+use super::run::{Watch, progress};
+use crate::{
+    args::{
+        method::MethodArgs,
+        model::ModelArgs,
+        sampling::SamplingArgs,
+        text::{Given, TextArgs},
+    },
+    interrupt::Interrupt,
+    load::{Form, ModelFiles},
+    output::{
+        account::Account, note, print_json, screen::Screen, status::Status, table::table, trace::Trace,
+    },
+    provider::{self, Job, Provider},
+};
+
+/// Flags of `generate`.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+
+    #[command(flatten)]
+    text: TextArgs,
+
+    /// Give the text as a user's turn, through the model's chat template.
+    #[arg(long, conflicts_with = "tokens")]
+    chat: bool,
+
+    /// What the model is told before the user's turn.
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    system: Option<String>,
+
+    /// The most new tokens, those of summaries included.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 512)]
+    max_tokens: usize,
+
+    /// Go on where the model ends its text.
+    #[arg(long)]
+    ignore_eos: bool,
+
+    /// Stop at this string, which is not printed; may be given several times.
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+
+    /// Print an account of time and memory to standard error at the end.
+    #[arg(long)]
+    stats: bool,
+
+    /// Write one line of JSON per step: tokens attended, bytes by tier, votes, zoomed thoughts.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+
+    /// Print one JSON object at the end instead of the text: tokens, text, stats.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    sampling: SamplingArgs,
+
+    #[command(flatten)]
+    method: MethodArgs,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    tokens: &'a [u32],
+    text: &'a str,
+    stop: Stop,
+    stats: &'a Account,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever went wrong, ready to be shown.
+pub(crate) fn run(args: GenerateArgs) -> Result<ExitCode> {
+    if args.max_tokens == 0 {
+        bail!("--max-tokens: 0 tokens are no text; give at least 1");
+    }
+    args.sampling.check()?;
+    args.method.check()?;
+    let stops = StopStrings::new(args.stop.clone()).map_err(|error| anyhow!("--stop: {error}"))?;
+    let trace = args.trace.as_deref().map(Trace::create).transpose()?;
+    let interrupt = Interrupt::listen(trace.iter().filter_map(Trace::unfinished).collect())?;
+    let given = args.text.read()?;
+    provider::on(args.model.backend(), Generate { args, stops, trace, interrupt, given })
+}
+
+/// The command, ready to run on a backend.
+struct Generate {
+    args: GenerateArgs,
+    stops: StopStrings,
+    trace: Option<Trace>,
+    interrupt: Interrupt,
+    given: Given,
+}
+
+impl Job for Generate {
+    type Output = ExitCode;
+
+    fn run<P: Provider>(self) -> Result<ExitCode> {
+        let Self { args, stops, trace, interrupt, given } = self;
+        let status = Status::new();
+        let files = ModelFiles::open(&args.model, &given, &status)?;
+        if !args.stop.is_empty() && files.tokenizer.is_none() {
+            bail!("--stop: the model has no tokenizer, so there is no text to look for it in; leave it out");
+        }
+        let form = if args.chat { Form::Chat { system: args.system.clone() } } else { Form::Plain };
+        let prompt = files.encode(given, &form)?;
+        files.check_length("prompt", prompt.len())?;
+        let tokenizer = files.tokenizer.as_ref();
+        let (segmenter, options) = args.method.resolve(tokenizer, files.end())?;
+        let mut sampler = args.sampling.sampler(files.sampling.options())?;
+        let loaded = files.load::<P>(&status)?;
+
+        let mut engine =
+            Engine::new(&loaded.model, tokenizer, loaded.kernels, &loaded.device, segmenter, options)?;
+        let ends = if args.ignore_eos { StopTokens::default() } else { files.end() };
+        let limits = Limits { max_tokens: args.max_tokens, tokens: ends, strings: stops };
+        let mut screen = Screen::new(args.json, &status);
+        let mut watch = Watch::begin(trace, interrupt);
+        let generated = {
+            let mut observer = observer(&mut screen, &mut watch, tokenizer.is_none());
+            engine.generate(&prompt, &mut sampler, limits, &mut observer)
+        };
+        let ended = screen.finish();
+        let generated = generated?;
+
+        let account = Account::of(&engine, prompt.len(), &watch.attended, &generated.timing)?;
+        watch.finish()?;
+        ended?;
+        report(&args, &generated, &account)
+    }
+}
+
+/// Shows text, or ids where there is no text, and how far it is.
+fn observer<'a>(
+    screen: &'a mut Screen<'_>,
+    watch: &'a mut Watch,
+    ids: bool,
+) -> impl FnMut(Event<'_>) -> ControlFlow<()> + 'a {
+    let mut tokens = 0;
+    let mut begun = Instant::now();
+    move |event| match event {
+        Event::Step { role, stats, .. } => {
+            if tokens > 0 {
+                screen.progress(progress(tokens, tokens as f64 / begun.elapsed().as_secs_f64(), stats));
+            }
+            watch.step(role, stats)
+        }
+        Event::Prompt { done, total } => {
+            screen.progress(format!("prompt: {done} of {total} tokens"));
+            begun = Instant::now();
+            watch.go_on(Ok(()))
+        }
+        Event::Token { id, .. } => {
+            tokens += 1;
+            let shown = if ids { show_id(screen, id, tokens == 1) } else { Ok(()) };
+            watch.go_on(shown)
+        }
+        Event::Text { kind, text } => watch.go_on(screen.text(kind, text)),
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+fn show_id(screen: &mut Screen<'_>, id: u32, first: bool) -> Result<()> {
+    let gap = if first { "" } else { " " };
+    screen.text(Kind::Answer, &format!("{gap}{id}"))
+}
+
+fn report(args: &GenerateArgs, generated: &Generated, account: &Account) -> Result<ExitCode> {
+    if args.json {
+        let Generated { tokens, text, stop, .. } = generated;
+        print_json(&Report { tokens, text, stop: *stop, stats: account })?;
+    }
+    if args.stats {
+        note(table(account).trim_end());
+    }
+    match generated.stop {
+        Stop::Interrupted => {
+            note(&format!("interrupted after {} new tokens", account.new_tokens));
+            Ok(Interrupt::code())
+        }
+        Stop::Context => {
+            note("the model's context is full: the text ends here");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

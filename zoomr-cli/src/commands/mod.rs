@@ -1,0 +1,22 @@
+//! The commands, one file each; what they share is here.
+
+pub(crate) mod generate;
+mod run;
+pub(crate) mod score;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::args::Command;
+
+/// Runs a command.
+///
+/// # Errors
+/// Whatever went wrong, ready to be shown.
+pub(crate) fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Generate(args) => generate::run(*args),
+        Command::Score(args) => score::run(*args),
+    }
+}

@@ -1,0 +1,66 @@
+//! Ctrl-C: the first one lets a running generation end in order, any other ends the process at once.
+
+use std::{
+    path::PathBuf,
+    process::{ExitCode, exit},
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
+use anyhow::{Context, Result};
+
+/// What a shell expects of a process that Ctrl-C ended: 128 + SIGINT.
+const CODE: u8 = 130;
+
+/// Nothing is under way that could be ended in order.
+const IDLE: u8 = 0;
+/// Steps are being taken; between two of them somebody looks here.
+const STEPPING: u8 = 1;
+/// Ctrl-C has come.
+const STOPPING: u8 = 2;
+
+/// Whether Ctrl-C has been pressed.
+#[derive(Clone, Debug)]
+pub(crate) struct Interrupt {
+    state: Arc<AtomicU8>,
+}
+
+impl Interrupt {
+    /// Listens for Ctrl-C from now on. `unfinished` are files to remove if it ends the process at once.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub(crate) fn listen(unfinished: Vec<PathBuf>) -> Result<Self> {
+        let state = Arc::new(AtomicU8::new(IDLE));
+        let seen = Arc::clone(&state);
+        let handler = move || {
+            let first = seen.compare_exchange(STEPPING, STOPPING, Ordering::SeqCst, Ordering::SeqCst);
+            if first.is_err() {
+                for path in &unfinished {
+                    // The process ends either way, and a file that was finished is not there any more.
+                    let _ = std::fs::remove_file(path);
+                }
+                exit(CODE.into());
+            }
+        };
+        ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")?;
+        Ok(Self { state })
+    }
+
+    /// From now on somebody looks at [`stopping`](Self::stopping) soon after Ctrl-C.
+    pub(crate) fn begin_steps(&self) {
+        self.state.store(STEPPING, Ordering::SeqCst);
+    }
+
+    /// Whether Ctrl-C has come since.
+    pub(crate) fn stopping(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == STOPPING
+    }
+
+    /// The exit code after it.
+    pub(crate) fn code() -> ExitCode {
+        CODE.into()
+    }
+}

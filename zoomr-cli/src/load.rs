@@ -1,0 +1,128 @@
+//! From `--model` to a model in memory: directory, configuration, tokenizer, weights.
+//!
+//! In two parts, so that whatever is wrong with the prompt is said before the weights are read.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use zoomr_model::{
+    Model,
+    config::ModelConfig,
+    engine::EngineError,
+    hub,
+    text::{
+        chat::{ChatTemplate, Message},
+        defaults::SamplingDefaults,
+        stop::StopTokens,
+        tokenizer::{Tokenizer, TokenizerError},
+    },
+    weights::Weights,
+};
+
+use crate::{
+    args::{model::ModelArgs, text::Given},
+    output::status::Status,
+    provider::Provider,
+};
+
+/// A model's directory, with everything read but the weights.
+pub(crate) struct ModelFiles {
+    dir: PathBuf,
+    pub(crate) config: ModelConfig,
+    /// `None` where there is none and none is needed.
+    pub(crate) tokenizer: Option<Tokenizer>,
+    pub(crate) sampling: SamplingDefaults,
+}
+
+/// A model on its backend.
+pub(crate) struct Loaded<P: Provider> {
+    pub(crate) model: Model<P::Backend, P::Kernels>,
+    pub(crate) kernels: P::Kernels,
+    pub(crate) device: Device<P::Backend>,
+}
+
+/// How a text becomes a prompt.
+#[derive(Clone, Debug)]
+pub(crate) enum Form {
+    /// As it is.
+    Plain,
+    /// As a user's turn, through the model's chat template.
+    Chat {
+        /// What the model is told before.
+        system: Option<String>,
+    },
+}
+
+impl ModelFiles {
+    /// Finds (or fetches) the model; `given` says whether a tokenizer is needed.
+    ///
+    /// # Errors
+    /// Where there is no such model, or a file of it is missing or of no use.
+    pub(crate) fn open(args: &ModelArgs, given: &Given, status: &Status) -> Result<Self> {
+        let dir = hub::resolve(&args.model, &mut status.download())?;
+        let config = ModelConfig::from_dir(&dir)?;
+        let tokenizer = match (Tokenizer::from_dir(&dir), given) {
+            (Err(TokenizerError::Missing { .. }), Given::Tokens(_)) => None,
+            (tokenizer, _) => Some(tokenizer?),
+        };
+        if let Some(tokenizer) = &tokenizer {
+            tokenizer.check_vocabulary(config.vocab_size())?;
+        }
+        given.check(config.vocab_size())?;
+        let sampling = SamplingDefaults::from_dir(&dir)?;
+        Ok(Self { dir, config, tokenizer, sampling })
+    }
+
+    /// The token ids of what was given.
+    ///
+    /// # Errors
+    /// Where it cannot be tokenized, or the model has no usable chat template and needs one.
+    pub(crate) fn encode(&self, given: Given, form: &Form) -> Result<Vec<u32>> {
+        let text = match given {
+            Given::Tokens(ids) => return Ok(ids),
+            Given::Text(text) => text,
+        };
+        let tokenizer = self.tokenizer.as_ref().context("the model has no tokenizer; give --tokens")?;
+        let ids = match form {
+            Form::Plain => tokenizer.encode(&text)?,
+            Form::Chat { system } => {
+                let mut messages: Vec<Message> = system.iter().map(Message::system).collect();
+                messages.push(Message::user(text));
+                let rendered = ChatTemplate::from_dir(&self.dir)?.render(&messages, true)?;
+                tokenizer.encode_verbatim(&rendered)?
+            }
+        };
+        if ids.is_empty() {
+            bail!("the text is empty; give at least one word");
+        }
+        Ok(ids)
+    }
+
+    /// Makes sure that the model's context holds a prompt or text of so many tokens.
+    ///
+    /// # Errors
+    /// [`EngineError::TooLong`].
+    pub(crate) fn check_length(&self, what: &'static str, tokens: usize) -> Result<(), EngineError> {
+        let context = self.config.context_length();
+        if tokens > context { Err(EngineError::TooLong { what, tokens, context }) } else { Ok(()) }
+    }
+
+    /// The tokens that end the model's text.
+    pub(crate) fn end(&self) -> StopTokens {
+        let known = self.tokenizer.as_ref().map_or(self.config.eos_token_ids(), Tokenizer::eos);
+        known.iter().copied().collect()
+    }
+
+    /// Reads the weights.
+    ///
+    /// # Errors
+    /// Where a weight file is missing, damaged or of another model, or the backend cannot run here.
+    pub(crate) fn load<P: Provider>(&self, status: &Status) -> Result<Loaded<P>> {
+        status.say(&format!("loading {}", self.dir.display()));
+        let (kernels, device) = P::open()?;
+        let weights = Weights::open(&self.dir, &self.config.tensors())?;
+        let model = Model::load(self.config.clone(), &weights, kernels.clone(), &device)?;
+        Ok(Loaded { model, kernels, device })
+    }
+}

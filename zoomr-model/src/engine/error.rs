@@ -1,0 +1,56 @@
+//! What can go wrong while an engine runs.
+
+use crate::text::sample::SamplingError;
+
+/// An error of generating or scoring.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The model, its cache or the policy failed.
+    #[error(transparent)]
+    Model(#[from] crate::Error),
+    /// No next token could be chosen.
+    #[error(transparent)]
+    Sampling(#[from] SamplingError),
+    /// There is nothing to go on from.
+    #[error("the prompt is empty; give at least one token of text")]
+    EmptyPrompt,
+    /// A text has not enough tokens to be scored.
+    #[error("the text has {tokens} token(s); scoring needs at least 2, as the first has nothing before it")]
+    NothingToScore {
+        /// Tokens at hand.
+        tokens: usize,
+    },
+    /// The text does not fit the model.
+    #[error(
+        "the {what} has {tokens} tokens, over the model's context of {context} (max_position_embeddings); \
+         shorten it, or use a model with a longer context"
+    )]
+    TooLong {
+        /// `prompt` or `text`.
+        what: &'static str,
+        /// Its tokens.
+        tokens: usize,
+        /// The model's context in tokens.
+        context: usize,
+    },
+    /// The summaries written in between have used up the context before the text was over.
+    #[error(
+        "the model's context of {context} tokens is full after {scored} of the text's {tokens}: the rest went to \
+         summaries; shorten the text, or write fewer and shorter summaries"
+    )]
+    ContextFull {
+        /// Tokens of the text that went in.
+        scored: usize,
+        /// The text's tokens.
+        tokens: usize,
+        /// The model's context in tokens.
+        context: usize,
+    },
+}
+
+impl From<zoomr_core::Error> for EngineError {
+    fn from(error: zoomr_core::Error) -> Self {
+        Self::Model(error.into())
+    }
+}

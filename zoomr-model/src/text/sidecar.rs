@@ -1,0 +1,115 @@
+//! The small JSON files beside `tokenizer.json`: `tokenizer_config.json`, `generation_config.json` and the
+//! two ids of `config.json` that concern text.
+//!
+//! All of them are optional; one that is there must be readable. Fields that zoomr does not use are ignored.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+/// A file of the model directory that is there but of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}; check that the model directory is complete and readable")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file is not the JSON that it should be.
+    #[error("{path} is not valid: {source}; the file is damaged or of another format: fetch the model again")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where the parser stopped, and why.
+        source: serde_json::Error,
+    },
+}
+
+/// What zoomr reads of `tokenizer_config.json`.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct TokenizerConfig {
+    pub(super) bos_token: Option<TokenText>,
+    pub(super) eos_token: Option<TokenText>,
+    pub(super) pad_token: Option<TokenText>,
+    pub(super) unk_token: Option<TokenText>,
+    pub(super) chat_template: Option<TemplateField>,
+}
+
+/// A special token: its text, or an object that holds its text.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum TokenText {
+    Plain(String),
+    Added { content: String },
+}
+
+impl TokenText {
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Plain(text) | Self::Added { content: text } => text,
+        }
+    }
+}
+
+/// The chat template: one, or several by name.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum TemplateField {
+    One(String),
+    Named(Vec<NamedTemplate>),
+}
+
+/// One of several chat templates.
+#[derive(Debug, Deserialize)]
+pub(super) struct NamedTemplate {
+    pub(super) name: String,
+    pub(super) template: String,
+}
+
+/// The ids that end a text, as `generation_config.json` and `config.json` give them.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct EndIds {
+    eos_token_id: Option<OneOrMany>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl EndIds {
+    /// The ids, or `None` where the file does not say.
+    pub(super) fn ids(self) -> Option<Vec<u32>> {
+        self.eos_token_id.map(|ids| match ids {
+            OneOrMany::One(id) => vec![id],
+            OneOrMany::Many(ids) => ids,
+        })
+    }
+}
+
+/// Reads a JSON file; a file that is not there is `None`.
+pub(super) fn read_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FileError> {
+    let Some(bytes) = read_if_there(path)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|source| FileError::Json { path: path.to_owned(), source })
+}
+
+/// The bytes of a file; a file that is not there is `None`.
+pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(FileError::Read { path: path.to_owned(), source }),
+    }
+}

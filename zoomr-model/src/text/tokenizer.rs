@@ -1,0 +1,196 @@
+//! Text to token ids, and token ids to the bytes they stand for.
+//!
+//! A thin layer over the `tokenizers` crate: it reads `tokenizer.json` and the small files beside it, says
+//! clearly what is wrong with them, and knows every token's bytes, so that text can be streamed and segmented
+//! token by token. It is not a decoder of whole texts; [`stream`](super::stream) makes text of bytes.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    pieces::Pieces,
+    sidecar::{EndIds, FileError, TokenText, TokenizerConfig, read_if_there, read_optional},
+};
+
+/// What can be wrong with a model's tokenizer, or with a text given to it.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizerError {
+    /// The directory has no `tokenizer.json`.
+    #[error("no tokenizer.json in {dir}; fetch it with the model, or give token ids instead of text{hint}")]
+    Missing {
+        /// The model directory.
+        dir: PathBuf,
+        /// What to do about another tokenizer format that was found, or nothing.
+        hint: &'static str,
+    },
+    /// A file cannot be read or is not valid JSON.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// `tokenizer.json` is there, but no tokenizer can be made of it.
+    #[error("{path} is not a usable tokenizer: {source}; the file is damaged or too new: fetch it again")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What the `tokenizers` crate says.
+        source: tokenizers::Error,
+    },
+    /// The tokenizer's decoder gives single tokens no bytes of their own.
+    #[error(
+        "{path}: decoder {decoder} is not supported; known are ByteLevel, Metaspace, and sequences of \
+         Replace, ByteFallback, Fuse and Strip"
+    )]
+    Decoder {
+        /// The file.
+        path: PathBuf,
+        /// The decoder's name, or `none`.
+        decoder: String,
+    },
+    /// The tokenizer makes ids that the model has no embedding for.
+    #[error(
+        "the tokenizer in {dir} has ids up to {highest}, but the model's vocab_size is {vocab_size}; \
+         tokenizer and weights are of different models"
+    )]
+    Vocabulary {
+        /// The model directory.
+        dir: PathBuf,
+        /// The tokenizer's highest id.
+        highest: usize,
+        /// The rows of the model's embedding.
+        vocab_size: usize,
+    },
+    /// The text cannot be tokenized.
+    #[error("the tokenizer in {dir} cannot encode the text: {source}")]
+    Encode {
+        /// The model directory.
+        dir: PathBuf,
+        /// What the `tokenizers` crate says.
+        source: tokenizers::Error,
+    },
+}
+
+/// A model's tokenizer.
+#[derive(Debug)]
+pub struct Tokenizer {
+    dir: PathBuf,
+    inner: tokenizers::Tokenizer,
+    pieces: Pieces,
+    bos: Option<u32>,
+    eos: Vec<u32>,
+}
+
+impl Tokenizer {
+    /// Reads the tokenizer of a model directory.
+    ///
+    /// # Errors
+    /// [`TokenizerError`], naming the file, where `tokenizer.json` is missing or a file is of no use.
+    pub fn from_dir(dir: &Path) -> Result<Self, TokenizerError> {
+        let path = dir.join("tokenizer.json");
+        let bytes = read_if_there(&path)?.ok_or_else(|| missing(dir))?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
+            .map_err(|source| TokenizerError::Corrupt { path: path.clone(), source })?;
+        // Files saved while training may cut or pad every text; a prompt must arrive whole.
+        inner.with_padding(None);
+        inner
+            .with_truncation(None)
+            .map_err(|source| TokenizerError::Corrupt { path: path.clone(), source })?;
+        let pieces = Pieces::new(&inner).map_err(|decoder| TokenizerError::Decoder { path, decoder })?;
+
+        let config: TokenizerConfig = read_optional(&dir.join("tokenizer_config.json"))?.unwrap_or_default();
+        let id = |token: Option<&TokenText>| token.and_then(|t| inner.token_to_id(t.as_str()));
+        let bos = id(config.bos_token.as_ref());
+        let eos = end_ids(dir, id(config.eos_token.as_ref()))?;
+        Ok(Self { dir: dir.to_owned(), inner, pieces, bos, eos })
+    }
+
+    /// Makes sure that the model has an embedding for every id this tokenizer makes.
+    ///
+    /// `vocab_size` is the number of rows of the model's embedding; it may well be larger (padding).
+    ///
+    /// # Errors
+    /// [`TokenizerError::Vocabulary`] where it is smaller.
+    pub fn check_vocabulary(&self, vocab_size: usize) -> Result<(), TokenizerError> {
+        if self.vocab_size() <= vocab_size {
+            return Ok(());
+        }
+        Err(TokenizerError::Vocabulary { dir: self.dir.clone(), highest: self.vocab_size() - 1, vocab_size })
+    }
+
+    /// The ids of a text, with the special tokens that the model expects around it (often a first `<s>`).
+    ///
+    /// # Errors
+    /// [`TokenizerError::Encode`] where the text cannot be tokenized.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        self.encode_with(text, true)
+    }
+
+    /// The ids of a text and nothing else: for rendered chats, which spell out their special tokens, and for
+    /// text that continues another.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Encode`] where the text cannot be tokenized.
+    pub fn encode_verbatim(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        self.encode_with(text, false)
+    }
+
+    fn encode_with(&self, text: &str, special: bool) -> Result<Vec<u32>, TokenizerError> {
+        let encoding = self
+            .inner
+            .encode_fast(text, special)
+            .map_err(|source| TokenizerError::Encode { dir: self.dir.clone(), source })?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// What a token adds to a text: often part of a word, at times part of a character. Nothing for special
+    /// tokens and for ids that no token has.
+    pub fn bytes_of(&self, id: u32) -> &[u8] {
+        if self.pieces.is_special(id) { &[] } else { self.pieces.bytes(id) }
+    }
+
+    /// As [`bytes_of`](Self::bytes_of), with special tokens spelled out (`<|im_end|>`).
+    pub fn bytes_with_special(&self, id: u32) -> &[u8] {
+        self.pieces.bytes(id)
+    }
+
+    /// The id of a token by its spelling in the vocabulary.
+    pub fn id_of(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The token that begins a text, where the model has one.
+    pub fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// The tokens that end a text, ascending: those of `generation_config.json` (or else `config.json`), and the
+    /// tokenizer's own.
+    pub fn eos(&self) -> &[u32] {
+        &self.eos
+    }
+
+    /// One more than the highest id that this tokenizer makes.
+    pub fn vocab_size(&self) -> usize {
+        self.pieces.len()
+    }
+}
+
+fn missing(dir: &Path) -> TokenizerError {
+    let hint = if dir.join("tokenizer.model").exists() {
+        ". It has a tokenizer.model; transformers' AutoTokenizer.save_pretrained makes a tokenizer.json of it"
+    } else {
+        ""
+    };
+    TokenizerError::Missing { dir: dir.to_owned(), hint }
+}
+
+fn end_ids(dir: &Path, own: Option<u32>) -> Result<Vec<u32>, FileError> {
+    let mut ids = BTreeSet::from_iter(own);
+    for file in ["generation_config.json", "config.json"] {
+        if let Some(named) = read_optional::<EndIds>(&dir.join(file))?.and_then(EndIds::ids) {
+            ids.extend(named);
+            break;
+        }
+    }
+    Ok(ids.into_iter().collect())
+}
