@@ -233,7 +233,7 @@ macro_rules! conformance_tests {
             conformance::linear_matches_the_oracle,
             conformance::law_7_votes_are_the_same_everywhere,
             conformance::law_9_weights_sum_to_one,
-            laws::session_does_the_method,
+            method::session_does_the_method,
             laws::law_1_zooming_into_everything_is_full_attention,
             laws::law_2_chunks_do_not_matter,
             laws::law_3_a_batch_is_its_rows,
