@@ -7,5 +7,7 @@ mod bad_flags;
 mod help;
 mod json;
 mod real_model;
+#[path = "../../../zoomr-model/tests/support/mod.rs"]
+mod shared;
 mod streams;
 mod support;
