@@ -136,7 +136,7 @@ impl Default for Options {
             sinks: 4,
             summaries: SummaryVisibility::All,
             resident_thoughts: None,
-            page_size: 16,
+            page_size: 8,
             slab_pages: 1,
             cap: None,
         }
