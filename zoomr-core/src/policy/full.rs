@@ -1,9 +1,9 @@
-//! Full attention: every row sees everything before it. The baseline of all others.
+//! Full attention.
 
 use super::{Choice, Policy};
 use crate::{positions::PositionSet, segment::Stream};
 
-/// See the [module](self).
+/// Every row sees everything before it: the baseline of all other policies.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Full;
 

@@ -1,10 +1,12 @@
-//! The best that zooming could do: as zoomr, but the thoughts with most true attention mass return. Everything
-//! stays resident, since finding them takes full attention: a bound for tables, not a way to save memory.
+//! The best that zooming could do.
 
 use super::{Base, Choice, Policy};
 use crate::{positions::PositionSet, segment::Stream};
 
-/// See the [module](self).
+/// As [`Zoomr`](super::Zoomr), but the thoughts with most true attention mass return.
+///
+/// Everything stays resident, since finding them takes full attention: a bound for tables, not a way to save
+/// memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Oracle {
     /// What is visible without zooming.

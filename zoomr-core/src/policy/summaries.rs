@@ -1,9 +1,9 @@
-//! Summaries only, never zooming (SumR, Memento): a retired thought's detail is destroyed.
+//! Summaries only.
 
 use super::{Base, Choice, Policy};
 use crate::{positions::PositionSet, segment::Stream};
 
-/// See the [module](self).
+/// Summaries stand for thoughts and nobody ever zooms (SumR, Memento): a retired thought's detail is destroyed.
 #[derive(Clone, Copy, Debug)]
 pub struct Summaries {
     /// What is visible; `summaries` is set.

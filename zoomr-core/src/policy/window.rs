@@ -1,10 +1,10 @@
-//! Attention sinks and a window (StreamingLLM, arXiv 2309.17453): the first tokens and the most recent ones;
-//! everything between is destroyed.
+//! Attention sinks and a window.
 
 use super::{Choice, Policy, recent};
 use crate::{positions::PositionSet, segment::Stream};
 
-/// See the [module](self). A model's own sliding-window layers are this with no sinks.
+/// Attention sinks and a window (StreamingLLM, arXiv 2309.17453): the first tokens and the most recent ones;
+/// everything between is destroyed. A model's own sliding-window layers are this with no sinks.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
     /// The first tokens, always visible; 4 in the paper.

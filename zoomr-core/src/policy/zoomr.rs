@@ -1,9 +1,9 @@
-//! ZoomR: summaries stand for thoughts, and votes decide which thoughts return in full detail.
+//! ZoomR.
 
 use super::{Base, Choice, Policy};
 use crate::{positions::PositionSet, segment::Stream};
 
-/// See the [module](self).
+/// Summaries stand for thoughts, and votes decide which thoughts return in full detail.
 #[derive(Clone, Copy, Debug)]
 pub struct Zoomr {
     /// What is visible without zooming.

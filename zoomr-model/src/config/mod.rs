@@ -21,8 +21,8 @@ use std::{num::NonZeroUsize, path::Path};
 
 use zoomr_core::layer::LayerSpec;
 
-pub(crate) use self::rope::RopeScaling;
-pub use self::{error::ConfigError, family::Family, rope::Rope, tensors::TensorSpec};
+pub(crate) use self::rope::{Rope, RopeScaling};
+pub use self::{error::ConfigError, family::Family, tensors::TensorSpec};
 use crate::Error;
 
 /// A decoder of the Llama family.
@@ -63,7 +63,7 @@ pub struct ModelConfig {
 
 /// What differs from layer to layer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LayerConfig {
+pub(crate) struct LayerConfig {
     pub(crate) rope: Option<Rope>,
     pub(crate) sliding_window: Option<NonZeroUsize>,
 }
@@ -155,6 +155,16 @@ impl ModelConfig {
     /// Width of the residual stream.
     pub fn hidden_size(&self) -> usize {
         self.hidden_size
+    }
+
+    /// Width of the feed-forward sub-layer.
+    pub fn intermediate_size(&self) -> usize {
+        self.mlp.intermediate_size
+    }
+
+    /// Whether the output head is the embedding's matrix.
+    pub fn is_tied(&self) -> bool {
+        self.tied
     }
 
     /// Tokens that the model was made for (`max_position_embeddings`).

@@ -11,7 +11,7 @@ use super::{
 
 /// The rotary position embedding of a layer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rope {
+pub(crate) struct Rope {
     /// Base of the geometric series of frequencies.
     pub(crate) theta: f64,
     /// How many elements of each head rotate: the first ones; even, from 2 to the head's size.

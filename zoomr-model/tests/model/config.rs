@@ -122,18 +122,35 @@ fn both_spellings_give_one_model() {
     }
 }
 
+/// Models that people use, by the sizes in their files and the parameters that their publishers count.
 #[test]
-fn smollm2_from_its_config_alone() {
-    let fields = json!({
-        "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
-        "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 64,
-        "max_position_embeddings": 8192, "tie_word_embeddings": true, "eos_token_id": 2,
-    });
-    let config = parse(&config("llama", fields));
-    assert_eq!(config.parameter_count(), 134_515_008);
-    assert_eq!(config.kv_bytes_per_token(4), 30 * 2 * 3 * 64 * 4);
-    assert_eq!(config.context_length(), 8192);
-    assert_eq!(config.eos_token_ids(), [2]);
+fn parameters_of_published_models() {
+    // vocabulary, hidden, feed-forward, layers, query heads, KV heads, head size; tied; parameters
+    let models = [
+        ("llama", [49152, 576, 1536, 30, 9, 3, 64], true, 134_515_008), // SmolLM2-135M
+        ("llama", [128_256, 2048, 8192, 16, 32, 8, 64], true, 1_235_814_400), // Llama 3.2 1B
+        ("mistral", [32000, 4096, 14336, 32, 32, 8, 128], false, 7_241_732_096), // Mistral 7B v0.1
+        ("qwen2", [151_936, 896, 4864, 24, 14, 2, 64], true, 494_032_768), // Qwen2.5 0.5B
+        ("phi3", [32064, 3072, 8192, 32, 32, 32, 96], false, 3_821_079_552), // Phi-3-mini-4k
+        ("gemma3_text", [262_144, 1152, 6912, 26, 4, 1, 256], true, 999_885_952), // Gemma 3 1B
+    ];
+    for (model_type, [vocab, hidden, inner, layers, heads, kv_heads, head_dim], tied, parameters) in models {
+        let fields = json!({
+            "vocab_size": vocab, "hidden_size": hidden, "intermediate_size": inner,
+            "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": kv_heads,
+            "head_dim": head_dim, "tie_word_embeddings": tied,
+        });
+        let config = parse(&config(model_type, fields));
+        assert_eq!(config.parameter_count(), parameters, "{model_type}");
+        assert_eq!(config.kv_bytes_per_token(2), layers * 2 * kv_heads * head_dim * 2, "{model_type}");
+    }
+}
+
+#[test]
+fn end_of_text_is_one_token_or_several() {
+    assert_eq!(parse(&config("llama", json!({"eos_token_id": 2}))).eos_token_ids(), [2]);
+    assert_eq!(parse(&config("llama", json!({"eos_token_id": [2, 7]}))).eos_token_ids(), [2, 7]);
+    assert!(parse(&config("llama", json!({"eos_token_id": null}))).eos_token_ids().is_empty());
 }
 
 /// Values that a field might hold by mistake.
