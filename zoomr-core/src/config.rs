@@ -118,6 +118,8 @@ pub struct Options {
     /// Tokens per page: what the pool hands out. Small pages waste less at the ends of segments, large ones
     /// cost less bookkeeping. At most 1,024.
     pub page_size: usize,
+    /// Pages that a pool grows by. 1 wastes nothing; a device whose kernels want few large buffers takes more.
+    pub slab_pages: usize,
     /// The most bytes of resident KV memory; `None` for no limit.
     pub cap: Option<u64>,
 }
@@ -135,6 +137,7 @@ impl Default for Options {
             summaries: SummaryVisibility::All,
             resident_thoughts: None,
             page_size: 16,
+            slab_pages: 1,
             cap: None,
         }
     }
@@ -164,6 +167,9 @@ impl TryFrom<Options> for Settings {
         }
         if !(1..=1024).contains(&options.page_size) {
             return refuse("page-size", "give 1 to 1024 tokens");
+        }
+        if options.slab_pages == 0 {
+            return refuse("slab-pages", "a pool that grows by nothing holds nothing; give at least 1");
         }
         if let Zoom::Mass(share) = options.zoom
             && !(0.0..=1.0).contains(&share)

@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod config;
 mod error;
+pub mod forecast;
 pub mod hook;
 pub mod index;
 pub mod kernels;
@@ -19,6 +20,7 @@ pub mod stats;
 pub mod testing;
 pub mod token;
 pub mod trigger;
+pub mod usage;
 pub mod weight;
 
 pub use error::Error;

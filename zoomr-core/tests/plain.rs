@@ -96,8 +96,8 @@ proptest! {
 fn grammar(markers: bool, trigger: Trigger) -> Grammar {
     let pair = |begin, end| MarkerPair { begin: Marker::Id(begin), end: Marker::Id(end) };
     let segmenter: Box<dyn Segmenter> = match markers {
-        true => Box::new(Markers::new(pair(1, 2), pair(3, 4)).unwrap()),
-        false => Box::new(Paragraphs::new(2..=6).unwrap()),
+        true => Box::new(Markers::new(pair(1, 2), pair(3, 4)).expect("four markers")),
+        false => Box::new(Paragraphs::new(2..=6).expect("a range")),
     };
     Grammar::new(segmenter, trigger)
 }

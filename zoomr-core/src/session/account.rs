@@ -3,16 +3,7 @@
 use burn::tensor::{Element, backend::Backend};
 
 use super::{Session, sequence::Sequence};
-use crate::{kernels::AttentionKernels, positions::PositionSet, segment::Kind, stats::TierBytes};
-
-/// What a resident page is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Use {
-    Prompt,
-    Window,
-    Summary,
-    Zoomed,
-}
+use crate::{kernels::AttentionKernels, stats::TierBytes, usage::Use};
 
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// KV bytes by tier at this moment.
@@ -28,12 +19,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 for logical in state.cache.resident() {
                     // A layer with a window of its own holds nothing else.
                     let used = if layer.spec.sliding_window.is_some() { Use::Window } else { uses[logical] };
-                    *match used {
-                        Use::Prompt => &mut bytes.prompt,
-                        Use::Window => &mut bytes.window,
-                        Use::Summary => &mut bytes.summaries,
-                        Use::Zoomed => &mut bytes.zoomed,
-                    } += layer.pool.page_bytes();
+                    bytes.add(used, layer.pool.page_bytes());
                 }
             }
         }
@@ -74,21 +60,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// What each logical page of a sequence is there for, if it is resident.
     fn uses(&self, sequence: &Sequence) -> Vec<Use> {
         let stream = sequence.grammar.stream();
-        let Some(last) = stream.len().checked_sub(1) else { return Vec::new() };
-        let base: PositionSet = self.settings.policy().base(stream, last);
-        let mut uses = Vec::with_capacity(sequence.layout.pages().len());
-        for segment in stream.segments() {
-            for logical in sequence.layout.overlapping(segment.range.clone()) {
-                let seen = base.overlaps(sequence.layout.pages()[logical].positions());
-                uses.push(match segment.kind {
-                    Kind::Prompt => Use::Prompt,
-                    Kind::Summary => Use::Summary,
-                    Kind::Answer => Use::Window,
-                    Kind::Thought if seen => Use::Window,
-                    Kind::Thought => Use::Zoomed,
-                });
-            }
-        }
-        uses
+        let base = stream.len().checked_sub(1).map(|last| self.settings.policy().base(stream, last));
+        Use::of_pages(stream, &sequence.layout, &base.unwrap_or_default())
     }
 }

@@ -205,6 +205,9 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         }
         let mut needed = PositionSet::default();
         visible.iter().for_each(|set| needed.extend(set));
+        // What leaves makes room for what comes, so that a pool never holds both.
+        let keep = parts.state.held(&needed, parts.grammar);
+        *moved += parts.evict(&keep)?;
         match parts.fetch(&needed, moved) {
             Err(Error::OverCap { .. }) => {
                 *moved += parts.evict(&needed)?;
@@ -247,9 +250,6 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         moved: &mut Moved,
     ) -> Result<(), Error> {
         let mut parts = self.parts(layer, group.sequence)?;
-        if parts.policy.choice() == Choice::Mass {
-            return Ok(());
-        }
         if let Some(last) = visible.last() {
             let keep = parts.state.held(last, parts.grammar);
             *moved += parts.evict(&keep)?;
@@ -344,6 +344,10 @@ impl<B: Backend> Parts<'_, B> {
     }
 
     fn evict(&mut self, keep: &PositionSet) -> Result<Moved, Error> {
+        // True masses are found by attending to everything: all of it stays.
+        if self.policy.choice() == Choice::Mass {
+            return Ok(Moved::default());
+        }
         let mut stores = Stores { pool: self.pool, tier: self.tier, budget: self.budget };
         self.state.cache.evict(self.layout, keep, self.policy.keeps_detail(), &mut stores)
     }

@@ -27,8 +27,6 @@ use crate::{
     trigger::Trigger,
 };
 
-/// Pages per slab of keys and values: what a pool grows by, and so the most that it wastes.
-const PAGES_PER_SLAB: usize = 4;
 /// Pages per slab of index vectors, of which a layer needs few.
 const INDEX_PAGES_PER_SLAB: usize = 1;
 
@@ -217,7 +215,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
 impl<B: Backend> Layer<B> {
     fn new(spec: LayerSpec, policy: &Arc<dyn Policy>, settings: &Settings, device: &Device<B>) -> Self {
         let geometry = Geometry {
-            pages_per_slab: PAGES_PER_SLAB,
+            pages_per_slab: settings.slab_pages,
             kv_heads: spec.kv_heads,
             page_size: settings.page_size,
             head_dim: spec.head_dim,

@@ -102,9 +102,15 @@ fn options() -> impl Strategy<Value = Options> {
         1 => (0.0..1.0f64).prop_map(Zoom::Mass),
     ];
     let choice = (prop::sample::select(Scope::ALL), prop::sample::select(SummaryVisibility::ALL));
-    let sizes = (1..4usize, 1..16usize, prop::option::of(0..6usize), 1..8usize, prop::option::of(0..5usize));
+    let pages = (1..8usize, 1..4usize);
+    let sizes = (1..4usize, 1..16usize, prop::option::of(0..6usize), pages, prop::option::of(0..5usize));
     (policy, zoom, choice, sizes).prop_map(
-        |(policy, zoom, (scope, summaries), (votes, window, prompt, page_size, resident_thoughts))| Options {
+        |(
+            policy,
+            zoom,
+            (scope, summaries),
+            (votes, window, prompt, (page_size, slab_pages), resident_thoughts),
+        )| Options {
             policy,
             scope,
             votes,
@@ -114,6 +120,7 @@ fn options() -> impl Strategy<Value = Options> {
             summaries,
             resident_thoughts,
             page_size,
+            slab_pages,
             ..Options::default()
         },
     )

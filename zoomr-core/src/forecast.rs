@@ -1,0 +1,179 @@
+//! How much KV memory a run will take, from settings and sizes alone.
+//!
+//! The same segments, pages and policy as in a run, over a stream whose thoughts all have one length. What a
+//! run's text and votes decide is assumed: every zoomed thought lies outside of the window.
+
+use std::{collections::BTreeSet, num::NonZeroUsize};
+
+use serde::Serialize;
+
+use crate::{
+    cache::Layout,
+    config::Settings,
+    layer::LayerSpec,
+    policy::{Choice, Policy, recent},
+    positions::PositionSet,
+    segment::{Kind, Mark, Stream},
+    select::Zoom,
+    stats::TierBytes,
+    usage::Use,
+};
+
+/// What a forecast takes for granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assumption {
+    /// Tokens of the prompt.
+    pub prompt: usize,
+    /// All tokens: prompt, thoughts and summaries.
+    pub tokens: usize,
+    /// Tokens of a thought.
+    pub thought: NonZeroUsize,
+    /// Tokens of a summary; 0 where thoughts stand for themselves.
+    pub summary: usize,
+}
+
+/// What a run is expected to take.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Forecast {
+    /// Bytes by tier after the last token.
+    pub end: TierBytes,
+    /// The most resident bytes at any moment.
+    pub peak: u64,
+    /// A full cache of all tokens, without waste.
+    pub full: u64,
+}
+
+/// Forecasts a run of one sequence.
+///
+/// `element_bytes` is the size of a cached number.
+///
+/// ```
+/// use zoomr_core::{config::{Options, Settings}, forecast::{Assumption, forecast}, layer::LayerSpec};
+/// let layer = LayerSpec { query_heads: 9, kv_heads: 3, head_dim: 64, scale: 0.125, sliding_window: None };
+/// let settings = Settings::try_from(Options::default())?;
+/// let thought = 96.try_into().unwrap();
+/// let run = forecast(&[layer; 30], &settings, 4, Assumption { prompt: 32, tokens: 32_768, thought, summary: 0 });
+/// assert_eq!(run.full, 32_768 * 30 * 2 * 3 * 64 * 4);
+/// assert!(run.peak * 40 < run.full);
+/// # Ok::<(), zoomr_core::Error>(())
+/// ```
+pub fn forecast(
+    layers: &[LayerSpec],
+    settings: &Settings,
+    element_bytes: usize,
+    run: Assumption,
+) -> Forecast {
+    let policy = settings.policy();
+    let mut simulation = Simulation {
+        stream: Stream::new(run.summary == 0),
+        layout: Layout::new(settings.page_size),
+        policy: policy.as_ref(),
+        settings,
+    };
+    // Demand repeats with the thoughts and only grows: the last few of them, and the prompt, hold the peak.
+    let cycle = run.thought.get() + run.summary;
+    let late = run.tokens.saturating_sub(2 * cycle + settings.window);
+    let (mut peak, mut end) = (0, TierBytes::default());
+    for position in 0..run.tokens {
+        simulation.push(position, run);
+        if position >= late || position + 1 == run.prompt {
+            end = simulation.bytes(layers, element_bytes, position);
+            peak = peak.max(end.resident());
+        }
+    }
+    // Pools hold on to the pages of the fullest moment: the next one is never far.
+    end.free += peak - end.resident();
+    let tokens = |layer: &LayerSpec| layer.sliding_window.map_or(run.tokens, |w| w.get().min(run.tokens));
+    let full = layers.iter().map(|layer| (tokens(layer) * token_bytes(layer, element_bytes)) as u64).sum();
+    Forecast { end, peak, full }
+}
+
+/// Bytes of one token's keys and values in one layer.
+fn token_bytes(layer: &LayerSpec, element_bytes: usize) -> usize {
+    2 * layer.kv_heads * layer.head_dim * element_bytes
+}
+
+struct Simulation<'a> {
+    stream: Stream,
+    layout: Layout,
+    policy: &'a dyn Policy,
+    settings: &'a Settings,
+}
+
+impl Simulation<'_> {
+    fn push(&mut self, position: usize, run: Assumption) {
+        let cycle = run.thought.get() + run.summary;
+        let mark = match position.checked_sub(run.prompt) {
+            None => Mark { begins: (position == 0).then_some(Kind::Prompt), ends: false },
+            Some(at) => match at % cycle {
+                0 => Mark { begins: Some(Kind::Thought), ends: run.thought.get() == 1 },
+                i if i == run.thought.get() => Mark { begins: Some(Kind::Summary), ends: run.summary == 1 },
+                i => Mark { begins: None, ends: i + 1 == run.thought.get() || i + 1 == cycle },
+            },
+        };
+        self.stream.push(mark);
+        self.layout.push(mark.begins.is_some());
+    }
+
+    /// Bytes by tier after the row at `position`.
+    fn bytes(&self, layers: &[LayerSpec], element_bytes: usize, position: usize) -> TierBytes {
+        let base = self.policy.base(&self.stream, position);
+        let uses = Use::of_pages(&self.stream, &self.layout, &base);
+        let held = self.pages(&base);
+        let resident: BTreeSet<usize> = held.iter().copied().chain(self.zoomed(&base, position)).collect();
+        let mut bytes = TierBytes::default();
+        for layer in layers {
+            let page = (self.settings.page_size * token_bytes(layer, element_bytes)) as u64;
+            let pages = match layer.sliding_window {
+                Some(window) => {
+                    let own = self.pages(&recent(position, window.get()).into());
+                    bytes.add(Use::Window, own.len() as u64 * page);
+                    own.len()
+                }
+                None => {
+                    resident.iter().for_each(|&logical| bytes.add(uses[logical], page));
+                    bytes.index += self.index_pages() as u64 * page / 2;
+                    bytes.cold += self.cold_pages(&held) as u64 * page;
+                    resident.len()
+                }
+            };
+            let slabs = pages.next_multiple_of(self.settings.slab_pages);
+            bytes.free += (slabs - pages) as u64 * page;
+        }
+        bytes
+    }
+
+    fn pages(&self, set: &PositionSet) -> BTreeSet<usize> {
+        set.ranges().iter().flat_map(|range| self.layout.overlapping(range.clone())).collect()
+    }
+
+    /// Pages of the thoughts zoomed into or held, all of them outside of what is seen anyway.
+    fn zoomed(&self, base: &PositionSet, position: usize) -> Vec<usize> {
+        let candidates = self.policy.candidates(&self.stream, position);
+        let thoughts = &self.stream.thoughts()[..candidates];
+        let count = match (self.policy.choice(), self.settings.zoom) {
+            (Choice::Nothing, _) => 0,
+            (Choice::Mass, _) => candidates,
+            (Choice::Votes, Zoom::Thoughts(count)) => count.max(self.settings.resident_thoughts.unwrap_or(0)),
+            (Choice::Votes, Zoom::Tokens(budget)) => {
+                thoughts.first().map_or(0, |thought| budget / thought.detail.len().max(1))
+            }
+            // Scores spread evenly would take this many.
+            (Choice::Votes, Zoom::Mass(share)) => (share * candidates as f64).ceil() as usize,
+        };
+        let outside = thoughts.iter().filter(|thought| !base.overlaps(thought.detail.clone()));
+        outside.take(count).flat_map(|thought| self.layout.overlapping(thought.detail.clone())).collect()
+    }
+
+    fn index_pages(&self) -> usize {
+        let votes = self.policy.choice() == Choice::Votes;
+        let retired = self.stream.retired(self.stream.len());
+        if votes { retired.div_ceil(self.settings.page_size) } else { 0 }
+    }
+
+    /// Pages that have left the window, and so have a copy in the cold tier.
+    fn cold_pages(&self, held: &BTreeSet<usize>) -> usize {
+        let leaves = self.policy.keeps_detail() && self.policy.choice() != Choice::Mass;
+        if leaves { self.layout.pages().len() - held.len() } else { 0 }
+    }
+}
