@@ -50,8 +50,9 @@ pub(super) fn tensor(file: &Arc<WeightFile>, spec: &TensorSpec) -> Result<Stored
     check_finite(file, spec, stored, bytes.clone())?;
     let columns = spec.shape.last().copied().unwrap_or(1);
     let rows = spec.shape.iter().rev().skip(1).product();
-    StoredWeight::new(file.clone(), bytes, stored, rows, columns).map_err(|problem| {
-        WeightsError::Damaged { path: file.path().to_owned(), problem: problem.to_string() }
+    StoredWeight::new(file.clone(), bytes, stored, rows, columns).map_err(|problem| WeightsError::Damaged {
+        path: file.path().to_owned(),
+        problem: problem.to_string(),
     })
 }
 
