@@ -1,14 +1,16 @@
 //! Paged attention in one pass over the pages, with an online softmax.
 //!
-//! A task takes its rows through its pages one by one; within a page, the query heads that share a KV head
-//! score each of its keys while it is in registers. Slots that a row does not see are not read.
+//! A task takes its rows through its tokens block by block; the query heads that share a KV head score each of
+//! its keys while it is in registers. Slots that a row does not see are not read.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 use zoomr_core::kernels::AttendGroup;
 
 use super::{
     online::Online,
-    schedule::{Task, tasks},
+    schedule::{Task, chunks, tasks},
 };
 use crate::{
     simd::{Native, Simd},
@@ -17,6 +19,16 @@ use crate::{
 
 /// Multiply-adds below which waking another thread costs more than it brings: some 20 us on one core.
 const PARALLEL_WORK: usize = 200_000;
+
+/// Tokens whose keys, then values, a row takes in one go. With heads of 64 elements both are 16 KiB: they are in
+/// the first-level cache for the task's other rows, while each step of the softmax has enough to do.
+const BLOCK_TOKENS: usize = 64;
+
+/// Consecutive slots of a page that a row sees.
+struct Run {
+    page: usize,
+    slots: Range<usize>,
+}
 
 /// The inputs of one call.
 pub(crate) struct Attend<'a> {
@@ -62,30 +74,62 @@ impl Attend<'_> {
     fn attend(&self, task: &Task<'_>) -> Online {
         let mut online = Online::new(task.rows.len() * self.shared(), self.q.head_dim);
         let mut scores = Vec::new();
-        for span in task.spans {
+        let mut runs = Vec::new();
+        for spans in chunks(task.spans, BLOCK_TOKENS) {
             for (r, visible) in task.visible.iter().enumerate() {
-                for seen in visible.clipped(span.positions()) {
-                    let first = span.start + seen.start - span.position;
-                    let slots = first..first + seen.len();
-                    let keys = self.keys.run(span.page, task.kv_head, slots.clone());
-                    let values = self.values.run(span.page, task.kv_head, slots);
-                    self.score(task.rows.start + r, task.kv_head, keys, &mut scores);
-                    for (head, scores) in scores.chunks_exact_mut(seen.len()).enumerate() {
-                        online.add(self.simd, r * self.shared() + head, scores, values);
-                    }
+                runs.clear();
+                for span in spans {
+                    runs.extend(visible.clipped(span.positions()).map(|seen| Run {
+                        page: span.page,
+                        slots: span.start + seen.start - span.position..span.start + seen.end - span.position,
+                    }));
                 }
+                let queries = r * self.shared()..(r + 1) * self.shared();
+                self.score(task.rows.start + r, task.kv_head, &runs, &mut scores);
+                self.accumulate(task.kv_head, &runs, queries, &mut scores, &mut online);
             }
         }
         online
     }
 
-    /// The scaled scores of `keys` for the query heads of `row` that read `kv_head`: `[heads, keys]`.
-    fn score(&self, row: usize, kv_head: usize, keys: &[f32], scores: &mut Vec<f32>) {
+    /// The scores of the `runs`' keys, not yet scaled, for the query heads of `row` that read `kv_head`:
+    /// `[heads, keys]`.
+    fn score(&self, row: usize, kv_head: usize, runs: &[Run], scores: &mut Vec<f32>) {
         let shared = self.shared();
         let queries = self.q.heads(row, kv_head * shared..(kv_head + 1) * shared);
-        scores.resize(shared * keys.len() / self.q.head_dim, 0.0);
-        self.simd.dots::<Native>(queries, keys, self.q.head_dim, scores);
-        scores.iter_mut().for_each(|score| *score *= self.scale);
+        let count = runs.iter().map(|run| run.slots.len()).sum();
+        scores.resize(shared * count, 0.0);
+        let mut first = 0;
+        for run in runs {
+            let keys = self.keys.run(run.page, kv_head, run.slots.clone());
+            self.simd.dots::<Native>(queries, keys, self.q.head_dim, &mut scores[first..], count);
+            first += run.slots.len();
+        }
+    }
+
+    /// Lets `queries` attend to the `runs`' tokens, with the scores that [`score`](Self::score) gave.
+    fn accumulate(
+        &self,
+        kv_head: usize,
+        runs: &[Run],
+        queries: Range<usize>,
+        scores: &mut [f32],
+        online: &mut Online,
+    ) {
+        let count = scores.len() / queries.len();
+        if count == 0 {
+            return;
+        }
+        for (query, scores) in queries.zip(scores.chunks_exact_mut(count)) {
+            online.weigh(self.simd, query, scores, self.scale);
+            let mut weights = &scores[..];
+            for run in runs {
+                let values = self.values.run(run.page, kv_head, run.slots.clone());
+                let (these, others) = weights.split_at(run.slots.len());
+                online.add(self.simd, query, these, values);
+                weights = others;
+            }
+        }
     }
 
     /// Merges the results of tasks over the same queries and puts them in their places.

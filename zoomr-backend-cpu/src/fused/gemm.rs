@@ -1,9 +1,8 @@
 //! The product of many rows with a weight matrix: blocks of it widened to f32, then a blocked product.
 //!
-//! The arithmetic is [`ndarray`]'s `general_mat_mul` (the `matrixmultiply` crate), which finds its instructions
-//! itself; a block's widening costs as much as one of its input rows or two.
+//! The arithmetic is the [`matrixmultiply`] crate's, which finds its instructions itself (AVX-512 makes it half
+//! as fast again); a block's widening costs as much as one of its input rows or two.
 
-use ndarray::{ArrayView2, ArrayViewMut2, linalg::general_mat_mul};
 use rayon::prelude::*;
 
 use super::linear::interleave;
@@ -15,24 +14,44 @@ const BLOCK_ROWS: usize = 64;
 /// `x` `[rows, columns]` times `weights` `[out, columns]` transposed: `[rows, out]`.
 pub(super) fn multiply<E: Element>(simd: Simd, x: &[f32], weights: &[E::Unit], columns: usize) -> Vec<f32> {
     let (rows, out) = (x.len() / columns, weights.len() / columns);
-    let x = matrix(x, columns);
     let mut blocks = vec![0.0; rows * out];
     blocks.par_chunks_mut(rows * BLOCK_ROWS).zip(weights.par_chunks(BLOCK_ROWS * columns)).for_each_init(
         Vec::new,
         |wide, (block, weights)| {
             wide.resize(weights.len(), 0.0);
             simd.widen::<E>(weights, wide);
-            let width = weights.len() / columns;
-            let mut block = ArrayViewMut2::from_shape((rows, width), block)
-                .expect("a block has `rows` numbers for each of its weight rows");
-            general_mat_mul(1.0, &x, &matrix(wide, columns).t(), 0.0, &mut block);
+            product(x, wide, columns, block);
         },
     );
     interleave(blocks, rows, out, BLOCK_ROWS)
 }
 
-/// `elements` as rows of `columns`.
-fn matrix(elements: &[f32], columns: usize) -> ArrayView2<'_, f32> {
-    ArrayView2::from_shape((elements.len() / columns, columns), elements)
-        .expect("inputs and weights are whole rows")
+/// `x` `[m, columns]` times `weights` `[n, columns]` transposed, into `out` `[m, n]`.
+fn product(x: &[f32], weights: &[f32], columns: usize, out: &mut [f32]) {
+    let (m, n) = (x.len() / columns, weights.len() / columns);
+    assert!(x.len() == m * columns && weights.len() == n * columns && out.len() == m * n);
+    // Slices are at most `isize::MAX` bytes long, so no stride overflows.
+    let (columns_stride, n_stride) = (columns as isize, n as isize);
+    let (a, b, c) = (x.as_ptr(), weights.as_ptr(), out.as_mut_ptr());
+    #[expect(unsafe_code, reason = "the crate's interface is pointers and strides")]
+    // SAFETY: the lengths asserted are those of the three matrices, row-major, the second read transposed; `out`
+    // is borrowed mutably, so it overlaps neither input.
+    unsafe {
+        matrixmultiply::sgemm(
+            m,
+            columns,
+            n,
+            1.0,
+            a,
+            columns_stride,
+            1,
+            b,
+            1,
+            columns_stride,
+            0.0,
+            c,
+            n_stride,
+            1,
+        );
+    }
 }

@@ -7,7 +7,7 @@ use crate::simd::{Bf16, Element, F16, F32, Simd};
 
 /// Input rows up to which the weights, read once, are what costs; with more, arithmetic is, and the blocked
 /// product has the better of it.
-const STREAM_ROWS: usize = 8;
+const STREAM_ROWS: usize = 12;
 
 /// `x W^T` for `x` `[rows, in]`: `[rows, out]`.
 pub(crate) fn linear(simd: Simd, x: &[f32], rows: usize, weight: &StoredWeight) -> Vec<f32> {

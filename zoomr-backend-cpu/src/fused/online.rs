@@ -32,15 +32,20 @@ impl Online {
         self.max.len()
     }
 
-    /// Lets `query` attend to a block with `scores` and `values` `[scores.len(), head_dim]`.
-    pub(super) fn add(&mut self, simd: Simd, query: usize, scores: &mut [f32], values: &[f32]) {
-        let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    /// Turns a block's `scores` for `query`, not yet scaled, into weights of its values, to be passed on to
+    /// [`add`](Self::add).
+    pub(super) fn weigh(&mut self, simd: Simd, query: usize, scores: &mut [f32], scale: f32) {
+        let max = simd.scale_max(scores, scale);
         if max > self.max[query] {
             self.raise(query, max);
         }
         self.sum[query] += simd.exp_sum(scores, finite(self.max[query]));
+    }
+
+    /// Adds `values` `[weights.len(), head_dim]` by their weights.
+    pub(super) fn add(&mut self, simd: Simd, query: usize, weights: &[f32], values: &[f32]) {
         let weighted = &mut self.weighted[query * self.head_dim..][..self.head_dim];
-        simd.add_weighted(scores, values, weighted);
+        simd.add_weighted(weights, values, weighted);
     }
 
     /// Takes in what the same queries found over other tokens.

@@ -46,7 +46,7 @@ pub(super) fn tasks<'a>(groups: &[AttendGroup<'a>], kv_heads: usize) -> Vec<Task
     let enough = tiles * kv_heads >= ENOUGH_TASKS;
     let mut tasks = Vec::new();
     for group in groups {
-        let chunks = if enough { vec![group.spans] } else { chunks(group.spans) };
+        let chunks = if enough { vec![group.spans] } else { chunks(group.spans, CHUNK_TOKENS).collect() };
         for (tile, visible) in group.visible.chunks(TILE_ROWS).enumerate() {
             let first = group.first_row + tile * TILE_ROWS;
             let rows = first..first + visible.len();
@@ -58,23 +58,22 @@ pub(super) fn tasks<'a>(groups: &[AttendGroup<'a>], kv_heads: usize) -> Vec<Task
     tasks
 }
 
-/// `spans` in runs of some [`CHUNK_TOKENS`] tokens; one empty run where there is none.
-fn chunks(mut spans: &[PageSpan]) -> Vec<&[PageSpan]> {
-    let mut chunks = Vec::new();
-    loop {
+/// `spans` in runs of at most `limit` tokens, or of one span where that has more; one empty run where there is
+/// none.
+pub(super) fn chunks(spans: &[PageSpan], limit: usize) -> impl Iterator<Item = &[PageSpan]> {
+    let mut rest = Some(spans);
+    std::iter::from_fn(move || {
+        let spans = rest?;
         let mut tokens = 0;
         let fits = |span: &&PageSpan| {
             tokens += span.len;
-            tokens <= CHUNK_TOKENS
+            tokens <= limit
         };
         let count = spans.iter().take_while(fits).count().max(1).min(spans.len());
-        let (chunk, rest) = spans.split_at(count);
-        chunks.push(chunk);
-        spans = rest;
-        if spans.is_empty() {
-            return chunks;
-        }
-    }
+        let (chunk, after) = spans.split_at(count);
+        rest = Some(after).filter(|after| !after.is_empty());
+        Some(chunk)
+    })
 }
 
 #[cfg(test)]
@@ -89,9 +88,9 @@ mod tests {
     fn chunks_keep_every_span_in_order_and_stay_small() {
         let spans: Vec<PageSpan> = [100, 100, 56, 1, 300, 255, 2].map(span).into();
         let lengths: Vec<Vec<usize>> =
-            chunks(&spans).iter().map(|chunk| chunk.iter().map(|span| span.len).collect()).collect();
+            chunks(&spans, 256).map(|chunk| chunk.iter().map(|span| span.len).collect()).collect();
         assert_eq!(lengths, [vec![100, 100, 56], vec![1], vec![300], vec![255], vec![2]]);
-        assert_eq!(chunks(&[]), [&[] as &[PageSpan]]);
+        assert!(chunks(&[], 256).eq([&[] as &[PageSpan]]));
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) fn multiply<E: Element>(simd: Simd, x: &[f32], weights: &[E::Unit], c
     let row_bytes = columns * size_of::<E::Unit>();
     if out * row_bytes < PARALLEL_BYTES {
         let mut product = vec![0.0; rows * out];
-        simd.dots::<E>(x, weights, columns, &mut product);
+        simd.dots::<E>(x, weights, columns, &mut product, out);
         return product;
     }
     let width = (TASK_BYTES / row_bytes).next_multiple_of(TILE).max(TILE);
@@ -30,6 +30,6 @@ pub(super) fn multiply<E: Element>(simd: Simd, x: &[f32], weights: &[E::Unit], c
     blocks
         .par_chunks_mut(rows * width)
         .zip(weights.par_chunks(width * columns))
-        .for_each(|(block, weights)| simd.dots::<E>(x, weights, columns, block));
+        .for_each(|(block, weights)| simd.dots::<E>(x, weights, columns, block, weights.len() / columns));
     interleave(blocks, rows, out, width)
 }

@@ -47,19 +47,16 @@ fn scores(
     let shared = q.heads / index.kv_heads;
     // NaN never wins: a candidate that no span holds gets no vote.
     let mut scores = vec![f32::NAN; q.heads * candidates];
-    let mut block = Vec::new();
     for span in group.spans.iter().filter(|span| span.position < candidates) {
         let count = span.len.min(candidates - span.position);
         for kv_head in 0..index.kv_heads {
             let heads = kv_head * shared..(kv_head + 1) * shared;
             let vectors = index.run(span.page, kv_head, span.start..span.start + count);
-            block.resize(shared * count, 0.0);
-            simd.dots::<Native>(q.heads(group.first_row + r, heads.clone()), vectors, q.head_dim, &mut block);
-            for (head, block) in heads.zip(block.chunks_exact(count)) {
-                let place = &mut scores[head * candidates + span.position..][..count];
-                place.iter_mut().zip(block).for_each(|(score, dot)| *score = dot * scale);
-            }
+            let place = &mut scores[heads.start * candidates + span.position..];
+            let queries = q.heads(group.first_row + r, heads);
+            simd.dots::<Native>(queries, vectors, q.head_dim, place, candidates);
         }
     }
+    scores.iter_mut().for_each(|score| *score *= scale);
     scores
 }

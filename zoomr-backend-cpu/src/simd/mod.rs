@@ -1,4 +1,4 @@
-//! The four inner loops of the fused kernels, in AVX2 and in portable Rust.
+//! The inner loops of the fused kernels, in AVX2 and in portable Rust.
 //!
 //! * [`Simd`]: which of the two this machine runs; found once, then carried along.
 //! * [`element`]: bf16, f16 and f32 as they lie in memory.
@@ -37,15 +37,33 @@ impl Simd {
         Self::Portable
     }
 
-    /// All dot products of `x` `[m, columns]` with `weights` `[n, columns]`, into `out` `[m, n]`.
+    /// All dot products of `x` `[m, columns]` with `weights` `[n, columns]`: that of `x`'s row `i` and `weights`'
+    /// row `j` goes to `out[i * stride + j]`.
     ///
     /// A product's rounding depends on `columns` alone, not on `m`, `n` or its place among them.
-    pub(crate) fn dots<E: Element>(self, x: &[f32], weights: &[E::Unit], columns: usize, out: &mut [f32]) {
-        debug_assert_eq!(out.len() * columns * columns, x.len() * weights.len());
+    pub(crate) fn dots<E: Element>(
+        self,
+        x: &[f32],
+        weights: &[E::Unit],
+        columns: usize,
+        out: &mut [f32],
+        stride: usize,
+    ) {
+        debug_assert!(x.len().is_multiple_of(columns) && weights.len().is_multiple_of(columns));
+        debug_assert!(weights.len() / columns <= stride);
         match self {
-            Self::Portable => portable::dots::<E>(x, weights, columns, out),
+            Self::Portable => portable::dots::<E>(x, weights, columns, out, stride),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.dots::<E>(x, weights, columns, out),
+            Self::Avx2(avx2) => avx2.dots::<E>(x, weights, columns, out, stride),
+        }
+    }
+
+    /// Multiplies each score by `scale` and returns the highest; NaN is passed over.
+    pub(crate) fn scale_max(self, scores: &mut [f32], scale: f32) -> f32 {
+        match self {
+            Self::Portable => portable::scale_max(scores, scale),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.scale_max(scores, scale),
         }
     }
 

@@ -8,9 +8,14 @@ use super::Element;
 /// keep the rounding error of long rows small.
 const LANES: usize = 8;
 
-pub(super) fn dots<E: Element>(x: &[f32], weights: &[E::Unit], columns: usize, out: &mut [f32]) {
-    let n = weights.len() / columns;
-    for (x, out) in x.chunks_exact(columns).zip(out.chunks_exact_mut(n)) {
+pub(super) fn dots<E: Element>(
+    x: &[f32],
+    weights: &[E::Unit],
+    columns: usize,
+    out: &mut [f32],
+    stride: usize,
+) {
+    for (x, out) in x.chunks_exact(columns).zip(out.chunks_mut(stride)) {
         for (weights, out) in weights.chunks_exact(columns).zip(out) {
             *out = dot::<E>(x, weights);
         }
@@ -28,6 +33,11 @@ fn dot<E: Element>(x: &[f32], weights: &[E::Unit]) -> f32 {
     }
     let tail: f32 = x_tail.iter().zip(weights_tail).map(|(x, w)| x * E::to_f32(*w)).sum();
     lanes.iter().sum::<f32>() + tail
+}
+
+pub(super) fn scale_max(scores: &mut [f32], scale: f32) -> f32 {
+    scores.iter_mut().for_each(|score| *score *= scale);
+    scores.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 pub(super) fn exp_sum(scores: &mut [f32], reference: f32) -> f32 {

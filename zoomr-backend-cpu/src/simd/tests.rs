@@ -8,11 +8,12 @@ const SIZES: [usize; 8] = [1, 7, 8, 59, 64, 97, 136, 1025];
 fn check_dots<E: Element>(units: impl Fn(&[f32]) -> Vec<E::Unit>) {
     for simd in paths() {
         for columns in SIZES {
-            for (m, n) in [(1, 1), (1, 4), (2, 5), (3, 7), (5, 3)] {
+            for (m, n) in [(1, 1), (1, 4), (2, 5), (3, 7), (4, 2), (5, 3), (7, 4)] {
                 let x = noise(m * columns, 1);
                 let weights = units(&noise(n * columns, 2));
-                let mut out = vec![f32::NAN; m * n];
-                simd.dots::<E>(&x, &weights, columns, &mut out);
+                let stride = n + 2;
+                let mut out = vec![f32::NAN; m * stride];
+                simd.dots::<E>(&x, &weights, columns, &mut out, stride);
                 for (i, x) in x.chunks_exact(columns).enumerate() {
                     for (j, weights) in weights.chunks_exact(columns).enumerate() {
                         let terms =
@@ -20,7 +21,7 @@ fn check_dots<E: Element>(units: impl Fn(&[f32]) -> Vec<E::Unit>) {
                         let (exact, size) = terms.fold((0.0, 0.0), |(e, s), t| (e + t, s + t.abs()));
                         // No term passes through more roundings than there are terms, plus its product's.
                         let bound = (columns + 1) as f64 * ROUNDING * size;
-                        let found = f64::from(out[i * n + j]);
+                        let found = f64::from(out[i * stride + j]);
                         assert!(
                             (found - exact).abs() <= bound,
                             "{simd:?} {m}x{columns}x{n}: {found} for {exact}"
@@ -46,13 +47,27 @@ fn a_product_does_not_depend_on_its_neighbours() {
     let (x, weights) = (noise(5 * columns, 3), noise(6 * columns, 4));
     for simd in paths() {
         let mut together = vec![0.0; 30];
-        simd.dots::<Native>(&x, &weights, columns, &mut together);
+        simd.dots::<Native>(&x, &weights, columns, &mut together, 6);
         for (i, x) in x.chunks_exact(columns).enumerate() {
             for (j, weights) in weights.chunks_exact(columns).enumerate() {
                 let mut alone = [0.0];
-                simd.dots::<Native>(x, weights, columns, &mut alone);
+                simd.dots::<Native>(x, weights, columns, &mut alone, 1);
                 assert_eq!(together[i * 6 + j].to_bits(), alone[0].to_bits(), "{simd:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn the_highest_scaled_score() {
+    for simd in paths() {
+        for count in SIZES {
+            let mut scores = noise(count, 10);
+            scores[0] = f32::NAN;
+            let scaled: Vec<f32> = scores.iter().map(|score| score * -0.3).collect();
+            let highest = scaled.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert_eq!(simd.scale_max(&mut scores, -0.3), highest, "{simd:?} {count}");
+            assert_eq!(scores[1..], scaled[1..], "{simd:?} {count}");
         }
     }
 }

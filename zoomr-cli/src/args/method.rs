@@ -218,6 +218,7 @@ impl MethodArgs {
             page_size: self.page_size,
             slab_pages: self.slab_pages,
             cap: self.cap,
+            ..default
         };
         Settings::try_from(options).map_err(flagged)
     }

@@ -1,13 +1,13 @@
 //! The inner loops in AVX2, FMA and F16C, one per file, behind a token that proves the machine has them.
 //!
 //! * [`dots`]: weight rows, or keys, times input rows.
-//! * [`exp`]: the exponential of a block of scores.
+//! * [`softmax`]: the maximum and the exponentials of a block of scores.
 //! * [`weighted`]: values summed by their weights; and widening to f32.
 
 #![expect(unsafe_code, reason = "AVX2 needs detection before, and pointers for, its loads")]
 
 mod dots;
-mod exp;
+mod softmax;
 mod weighted;
 
 use super::Element;
@@ -24,14 +24,26 @@ impl Avx2 {
         found.then_some(Self(()))
     }
 
-    pub(super) fn dots<E: Element>(self, x: &[f32], weights: &[E::Unit], columns: usize, out: &mut [f32]) {
+    pub(super) fn dots<E: Element>(
+        self,
+        x: &[f32],
+        weights: &[E::Unit],
+        columns: usize,
+        out: &mut [f32],
+        stride: usize,
+    ) {
         // SAFETY: `self` proves the features.
-        unsafe { dots::dots::<E>(x, weights, columns, out) }
+        unsafe { dots::dots::<E>(x, weights, columns, out, stride) }
+    }
+
+    pub(super) fn scale_max(self, scores: &mut [f32], scale: f32) -> f32 {
+        // SAFETY: `self` proves the features.
+        unsafe { softmax::scale_max(scores, scale) }
     }
 
     pub(super) fn exp_sum(self, scores: &mut [f32], reference: f32) -> f32 {
         // SAFETY: `self` proves the features.
-        unsafe { exp::exp_sum(scores, reference) }
+        unsafe { softmax::exp_sum(scores, reference) }
     }
 
     pub(super) fn add_weighted(self, weights: &[f32], values: &[f32], sum: &mut [f32]) {

@@ -1,5 +1,6 @@
-//! The exponential of a block of scores: `2^n e^r`, with `n` whole and `|r| <= ln(2) / 2`.
+//! The maximum of a block of scores, and their exponentials.
 //!
+//! `e^x` is `2^n e^r`, with `n` whole and `|r| <= ln(2) / 2`.
 //! `e^r` is its Taylor polynomial of degree 7, whose remainder there, `r^8 / 8! < 6e-9`, is a tenth of the f32
 //! rounding error. Results below the smallest normal f32 become 0.
 
@@ -21,6 +22,26 @@ const LN_2_LOW: f32 = -2.121_944_4e-4;
 
 /// `1 / k!` for `k` from 7 down to 0.
 const TAYLOR: [f32; 8] = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn scale_max(scores: &mut [f32], scale: f32) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 8];
+    let (blocks, tail) = scores.as_chunks_mut::<8>();
+    let factor = _mm256_set1_ps(scale);
+    let mut highest = _mm256_set1_ps(f32::NEG_INFINITY);
+    for block in blocks {
+        // SAFETY: an array of eight f32 has, and takes, the eight lanes.
+        let scaled = _mm256_mul_ps(unsafe { _mm256_loadu_ps(block.as_ptr()) }, factor);
+        // SAFETY: as above.
+        unsafe { _mm256_storeu_ps(block.as_mut_ptr(), scaled) };
+        // The maximum returns its second operand where one is NaN.
+        highest = _mm256_max_ps(scaled, highest);
+    }
+    // SAFETY: as above.
+    unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), highest) };
+    tail.iter_mut().for_each(|score| *score *= scale);
+    lanes.iter().chain(tail.iter()).copied().fold(f32::NEG_INFINITY, f32::max)
+}
 
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn exp_sum(scores: &mut [f32], reference: f32) -> f32 {
@@ -58,7 +79,7 @@ fn exp_in_place(block: &mut [f32; 8], reference: __m256) -> __m256 {
 fn exp(x: __m256) -> __m256 {
     let lowest = _mm256_set1_ps(LOWEST);
     let vanishes = _mm256_cmp_ps::<_CMP_LT_OQ>(x, lowest);
-    // The maximum returns its second operand where one is NaN.
+    // As above: NaN comes second, and is returned.
     let x = _mm256_max_ps(lowest, x);
     let n = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(_mm256_mul_ps(
         x,

@@ -1,0 +1,140 @@
+//! Models and texts that are damaged, incomplete or foreign: each is refused with file, tensor and cure.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::{copy, generate, golden, run, with_config};
+
+const MODEL: &str = "llama";
+const NORM: &str = "model.norm.weight";
+
+type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
+
+/// A copy of a model with other tensors.
+fn with_tensors(change: impl FnOnce(&mut Tensors)) -> TempDir {
+    let dir = copy(MODEL);
+    let path = dir.path().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let owned = |(name, view): (String, TensorView<'_>)| {
+        (name, (view.dtype(), view.shape().to_vec(), view.data().to_vec()))
+    };
+    let mut tensors: Tensors = file.tensors().into_iter().map(owned).collect();
+    change(&mut tensors);
+    let view = |(name, (dtype, shape, data)): (&String, &(Dtype, Vec<usize>, Vec<u8>))| {
+        (name.clone(), TensorView::new(*dtype, shape.clone(), data).unwrap().data().to_vec(), *dtype, shape.clone())
+    };
+    let views: Vec<_> = tensors.iter().map(view).collect();
+    let views = views
+        .iter()
+        .map(|(name, data, dtype, shape)| (name, TensorView::new(*dtype, shape.clone(), data).unwrap()));
+    safetensors::serialize_to_file(views, None, &path).unwrap();
+    dir
+}
+
+fn spoiled(spoil: impl FnOnce(Vec<u8>) -> Vec<u8>) -> TempDir {
+    let dir = copy(MODEL);
+    let path = dir.path().join("model.safetensors");
+    fs::write(&path, spoil(fs::read(&path).unwrap())).unwrap();
+    dir
+}
+
+fn refused(dir: &Path, says: &[&str]) {
+    generate(dir, "").refused(says);
+    run("score", dir, "--tokens 1,2,3").refused(says);
+}
+
+#[test]
+fn truncated_weights() {
+    let dir = spoiled(|bytes| bytes[..bytes.len() - 100].to_vec());
+    refused(dir.path(), &["model.safetensors", "truncated or damaged", "download it again"]);
+}
+
+#[test]
+fn corrupt_weights() {
+    let dir = spoiled(|mut bytes| {
+        bytes[8] = b'x';
+        bytes
+    });
+    refused(dir.path(), &["model.safetensors", "truncated or damaged"]);
+}
+
+#[test]
+fn a_tensor_of_the_wrong_shape() {
+    let dir = with_tensors(|tensors| {
+        tensors.insert(NORM.into(), (Dtype::F32, vec![63], vec![0; 252]));
+    });
+    refused(dir.path(), &["model.safetensors", NORM, "[63]", "[64]"]);
+}
+
+#[test]
+fn a_missing_tensor() {
+    let dir = with_tensors(|tensors| {
+        tensors.remove(NORM);
+    });
+    refused(dir.path(), &["missing", NORM]);
+}
+
+#[test]
+fn an_extra_tensor() {
+    let extra = "model.layers.0.self_attn.q_proj.bias";
+    let dir = with_tensors(|tensors| {
+        tensors.insert(extra.into(), (Dtype::F32, vec![64], vec![0; 256]));
+    });
+    refused(dir.path(), &["unexpected", extra]);
+}
+
+#[test]
+fn a_tensor_with_nan() {
+    let dir = with_tensors(|tensors| {
+        let (_, _, data) = tensors.get_mut(NORM).unwrap();
+        data[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    });
+    refused(dir.path(), &["model.safetensors", NORM, "NaN"]);
+}
+
+#[test]
+fn no_tokenizer() {
+    for command in ["generate", "score"] {
+        run(command, &golden(MODEL), "hello").refused(&["no tokenizer.json", MODEL, "token ids"]);
+    }
+}
+
+#[test]
+fn an_unknown_architecture() {
+    let dir = with_config(MODEL, "model_type", json!("mamba"));
+    refused(dir.path(), &["config.json", "mamba", "llama", "qwen3", "gemma3_text"]);
+}
+
+#[test]
+fn no_model() {
+    let dir = tempfile::tempdir().unwrap();
+    refused(dir.path(), &["config.json"]);
+    refused(&dir.path().join("nowhere"), &["nowhere", "directory"]);
+    refused(&golden(MODEL).join("config.json"), &["config.json is a file", "--model"]);
+}
+
+#[test]
+fn more_tokens_than_the_context() {
+    let many = vec!["7"; 513].join(",");
+    for command in ["generate", "score"] {
+        let ran = run(command, &golden(MODEL), &format!("--tokens {many}"));
+        ran.refused(&["513 tokens", "512", "max_position_embeddings", "shorten"]);
+    }
+}
+
+#[test]
+fn texts_that_are_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("text");
+    let file = path.display().to_string();
+    run("generate", &golden(MODEL), &format!("--file {file}")).refused(&["--file", &file]);
+    fs::write(&path, b"good \xff bad").unwrap();
+    run("generate", &golden(MODEL), &format!("--file {file}")).refused(&[&file, "UTF-8", "byte 5"]);
+    run("generate", &golden(MODEL), &format!("--tokens @{file}")).refused(&["--tokens", &file]);
+    fs::write(&path, "1, 2, three").unwrap();
+    run("generate", &golden(MODEL), &format!("--tokens @{file}")).refused(&["--tokens", &file, "`three`"]);
+}

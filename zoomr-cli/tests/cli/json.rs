@@ -1,0 +1,126 @@
+//! `--json`, `--trace` and `--logits`: the keys promised, and numbers that agree with each other.
+
+use std::fs;
+
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+
+use crate::support::{generate, golden, json, run, trace};
+
+/// Bytes that one token takes in the golden llama's full cache: keys and values, layers, KV heads, head size, f32.
+const TOKEN_BYTES: u64 = 2 * 3 * 2 * 16 * 4;
+
+fn u(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is no count"))
+}
+
+fn list(value: &Value) -> String {
+    value.as_array().unwrap().iter().map(Value::to_string).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn full_attention_generates_what_transformers_does() {
+    let expected = json(&golden("llama").join("expected.json"));
+    let args =
+        format!("--tokens {} --temperature 0 --policy full --max-tokens 32 --json", list(&expected["prompt"]));
+    let report = run("generate", &golden("llama"), &args).report();
+    assert_eq!(report["tokens"], expected["greedy_continuation"]);
+    assert_eq!((&report["text"], &report["stop"]), (&"".into(), &"max-tokens".into()));
+    let stats = &report["stats"];
+    assert_eq!((u(&stats["prompt_tokens"]), u(&stats["new_tokens"])), (48, 32));
+    assert_eq!(u(&stats["kv_bytes_full"]), 80 * TOKEN_BYTES);
+}
+
+#[test]
+fn an_account_adds_up_and_agrees_with_the_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trace.jsonl");
+    let method = "--window 16 --page-size 4 --thought-tokens 4..8 --max-tokens 200";
+    for trigger in ["pooled", "forced"] {
+        let args = format!("{method} --trigger {trigger} --json --trace {}", path.display());
+        let report = generate(&golden("llama"), &args).report();
+        let (stats, lines) = (&report["stats"], trace(&path));
+        assert_eq!(u(&stats["new_tokens"]), 200);
+        assert_eq!(report["tokens"].as_array().unwrap().len(), 200);
+        assert_eq!(u(&stats["kv_bytes_full"]), 212 * TOKEN_BYTES);
+        assert_eq!(u(&stats["summary_tokens"]) > 0, trigger == "forced");
+        assert!(u(&stats["thoughts"]) > 5 && stats["tokens_per_second"].as_f64().unwrap() > 0.0);
+
+        let tiers = ["prompt", "window", "index", "summaries", "zoomed", "free"];
+        let resident: u64 = tiers.iter().map(|tier| u(&stats["kv_bytes"][*tier])).sum();
+        assert_eq!(u(&stats["kv_bytes_resident"]), resident);
+        assert!(resident <= u(&stats["kv_bytes_resident_peak"]));
+        assert!(u(&stats["kv_bytes_cold"]) > 0 && resident < u(&stats["kv_bytes_full"]));
+
+        let last = lines.last().unwrap();
+        assert_eq!(lines.len() as u64, u(&stats["steps"]));
+        assert_eq!(last["resident_bytes"], stats["kv_bytes_resident"]);
+        assert_eq!(last["full_bytes"], stats["kv_bytes_full"]);
+        assert_eq!((&lines[0]["role"], &last["role"]), (&"prompt".into(), &"stream".into()));
+        let rows: u64 = lines.iter().map(|line| u(&line["rows"])).sum();
+        assert_eq!(rows, 212);
+        let area: u64 = lines.iter().map(|line| u(&line["resident_bytes"])).sum();
+        assert_eq!(u(&stats["kv_byte_steps_resident"]), area);
+        assert!(last["last_rows"][0]["votes"].as_array().is_some_and(|votes| !votes.is_empty()));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_text() {
+    let tokens = |seed: u32| {
+        let args = format!("--tokens 5,17,3 --temperature 1 --seed {seed} --max-tokens 30 --json");
+        run("generate", &golden("llama"), &args).report()["tokens"].clone()
+    };
+    assert_eq!(tokens(7), tokens(7));
+    assert_ne!(tokens(7), tokens(8));
+}
+
+#[test]
+fn a_score_adds_up() {
+    let expected = json(&golden("llama").join("expected.json"));
+    let dir = tempfile::tempdir().unwrap();
+    let ids = dir.path().join("ids");
+    fs::write(&ids, expected["prompt"].to_string()).unwrap();
+    let report =
+        run("score", &golden("llama"), &format!("--tokens @{} --from 40 --json", ids.display())).report();
+    assert_eq!(report["tokens"], expected["prompt"]);
+    let logprobs = report["logprobs"].as_array().unwrap();
+    assert_eq!((logprobs.len(), &logprobs[0]), (48, &Value::Null));
+    let close = |value: &Value, wanted: f64| {
+        let value = value.as_f64().unwrap();
+        assert!((value - wanted).abs() <= 1e-9 * wanted.abs(), "{value} for {wanted}");
+    };
+    let sum = |from: usize| -> f64 { logprobs[from..].iter().map(|p| -p.as_f64().unwrap()).sum() };
+    close(&report["nll"], sum(1));
+    close(&report["mean_nll"], sum(1) / 47.0);
+    close(&report["perplexity"], (sum(1) / 47.0).exp());
+    close(&report["tail"]["mean_nll"], sum(40) / 8.0);
+    assert_eq!((u(&report["tail"]["from"]), u(&report["tail"]["tokens"])), (40, 8));
+    assert_eq!(u(&report["stats"]["kv_bytes_full"]), 48 * TOKEN_BYTES);
+}
+
+#[test]
+fn logits_are_those_of_transformers() {
+    let expected = json(&golden("llama").join("expected.json"));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("logits.safetensors");
+    let args = format!("--tokens {} --policy full --chunk 20 --logits {}", list(&expected["prompt"]), path.display());
+    run("score", &golden("llama"), &args).succeeded();
+    let bytes = fs::read(&path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let logits = file.tensor("logits").unwrap();
+    assert_eq!((logits.dtype(), logits.shape()), (Dtype::F32, &[48, 307][..]));
+    let found = logits.data().as_chunks().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes)));
+    let rows = expected["prefill_logits"].as_array().unwrap();
+    let wanted = rows.iter().flat_map(|row| row.as_array().unwrap()).map(|logit| logit.as_f64().unwrap());
+    let distance = found.zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(distance < 2e-4, "{distance}");
+}
+
+#[test]
+fn a_score_for_people_is_a_table() {
+    let table = run("score", &golden("llama"), "--tokens 5,17,3,9").succeeded();
+    for name in ["tokens", "nll", "perplexity", "nats"] {
+        assert!(table.contains(name), "{table}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The `zoomr` binary as a shell meets it: exit codes, what goes to which stream, and what stays on disk.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
+
+mod bad_files;
+mod bad_flags;
+mod help;
+mod json;
+mod real_model;
+mod streams;
+mod support;

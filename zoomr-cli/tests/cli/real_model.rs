@@ -1,0 +1,97 @@
+//! SmolLM2-135M-Instruct against Hugging Face transformers, through the binary.
+//!
+//! Arithmetic is f32 on bf16 weights, as the reference's is; the order of summation differs.
+
+use std::{env, io::Write, path::PathBuf};
+
+use serde::Deserialize;
+
+use crate::support::{Ran, command, golden, run};
+
+/// How far two f32 implementations' logits may be apart; a greedy choice with a smaller margin is a toss-up.
+const LOGIT_ERROR: f64 = 2e-3;
+
+#[derive(Deserialize)]
+struct Reference {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    kind: String,
+    text: String,
+    ids: Vec<u32>,
+    prompt_nll: f64,
+    greedy: Vec<u32>,
+    greedy_text: String,
+    margins: Vec<f64>,
+}
+
+/// The model's directory, or a line that says that the test was skipped.
+fn model(test: &str) -> Option<PathBuf> {
+    if let Some(models) = env::var_os("ZOOMR_MODELS") {
+        return Some(PathBuf::from(models).join("smollm2-135m-instruct"));
+    }
+    let line = format!("SKIPPED: {test} (set ZOOMR_MODELS)\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    None
+}
+
+fn cases() -> Vec<Case> {
+    let bytes = std::fs::read(golden("smollm2-135m-instruct.json")).unwrap();
+    serde_json::from_slice::<Reference>(&bytes).unwrap().cases
+}
+
+#[test]
+fn greedy_texts_are_those_of_transformers() {
+    let Some(model) = model("greedy_texts_are_those_of_transformers") else { return };
+    for case in cases() {
+        let mut command = command("generate", &model);
+        command.args(["--policy", "full", "--temperature", "0", "--max-tokens", "64", "--json"]);
+        if case.kind == "chat" {
+            command.arg("--chat");
+        }
+        let report = Ran::from(command.arg(&case.text).output().unwrap()).report();
+        assert_eq!(report["stats"]["prompt_tokens"], case.ids.len(), "{}", case.text);
+        let tokens: Vec<u32> = serde_json::from_value(report["tokens"].clone()).unwrap();
+        let sure = case.margins.iter().take_while(|margin| **margin > LOGIT_ERROR).count();
+        assert_eq!(tokens[..sure], case.greedy[..sure], "{}", case.text);
+        if sure == case.greedy.len() {
+            assert_eq!(report["text"], case.greedy_text);
+        }
+    }
+}
+
+#[test]
+fn prompts_cost_what_they_cost_in_transformers() {
+    let Some(model) = model("prompts_cost_what_they_cost_in_transformers") else { return };
+    for case in cases() {
+        let ids: Vec<String> = case.ids.iter().map(u32::to_string).collect();
+        let args = format!("--policy full --json --tokens {}", ids.join(","));
+        let nll = run("score", &model, &args).report()["nll"].as_f64().unwrap();
+        assert!((nll / case.prompt_nll - 1.0).abs() < 1e-3, "{nll} for {}", case.prompt_nll);
+    }
+}
+
+#[test]
+fn forced_summaries_stand_in_the_text() {
+    let Some(model) = model("forced_summaries_stand_in_the_text") else { return };
+    let mut command = command("generate", &model);
+    command.args(["--chat", "Why is the sky blue?", "--temperature", "0", "--ignore-eos", "--json"]);
+    command.args(["--trigger", "forced", "--thought-tokens", "16..32", "--max-tokens", "120"]);
+    let report = Ran::from(command.output().unwrap()).report();
+    let text = report["text"].as_str().unwrap();
+    assert!(text.contains("\n\n[Summary: ") && text.contains("]\n\n"), "{text}");
+    assert!(report["stats"]["summary_tokens"].as_u64().unwrap() > 5);
+    assert_eq!(report["stats"]["new_tokens"], 120);
+}
+
+#[test]
+fn stop_strings_end_the_text_and_are_not_in_it() {
+    let Some(model) = model("stop_strings_end_the_text_and_are_not_in_it") else { return };
+    let mut command = command("generate", &model);
+    command.args(["The three laws of motion are", "--temperature", "0", "--policy", "full", "--json"]);
+    let report = Ran::from(command.args(["--stop", "behavior of"]).output().unwrap()).report();
+    assert_eq!(report["text"], " fundamental principles that govern the ");
+    assert_eq!(report["stop"], "stop-string");
+}
