@@ -20,7 +20,8 @@ pub(crate) struct SamplingArgs {
     #[arg(long, value_name = "P")]
     top_p: Option<f32>,
 
-    /// Choose among tokens with at least this share of the likeliest one's probability [default: 0].
+    /// Choose among tokens with at least this share of the likeliest one's probability [default: the
+    /// model's own, else 0.05].
     #[arg(long, value_name = "P")]
     min_p: Option<f32>,
 

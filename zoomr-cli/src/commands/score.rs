@@ -144,8 +144,9 @@ impl Job for Score {
         let mut watch = Watch::begin(trace, interrupt);
         let mut progress =
             Progress { status: &status, done: 0, from, tail: Attended::default(), begun: Instant::now() };
-        let scored = engine
-            .score(&text, args.prompt_tokens, &mut |event| progress.note(&event, &mut watch, logits.as_mut()));
+        let scored = engine.score(&text, args.prompt_tokens, &mut |event| {
+            progress.note(&event, &mut watch, logits.as_mut())
+        });
         status.clear();
         let scored = scored?;
         let tail = progress.tail;

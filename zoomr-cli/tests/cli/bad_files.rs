@@ -25,7 +25,12 @@ fn with_tensors(change: impl FnOnce(&mut Tensors)) -> TempDir {
     let mut tensors: Tensors = file.tensors().into_iter().map(owned).collect();
     change(&mut tensors);
     let view = |(name, (dtype, shape, data)): (&String, &(Dtype, Vec<usize>, Vec<u8>))| {
-        (name.clone(), TensorView::new(*dtype, shape.clone(), data).unwrap().data().to_vec(), *dtype, shape.clone())
+        (
+            name.clone(),
+            TensorView::new(*dtype, shape.clone(), data).unwrap().data().to_vec(),
+            *dtype,
+            shape.clone(),
+        )
     };
     let views: Vec<_> = tensors.iter().map(view).collect();
     let views = views

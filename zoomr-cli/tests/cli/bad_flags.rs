@@ -86,11 +86,12 @@ fn settings_beyond_all_measure_do_no_harm() {
         format!("--policy window --sinks {huge} --window {huge}"),
         format!("--prompt {huge} --zoom-tokens {huge} --thought-tokens 1..{huge}"),
         format!("--window 1 --thought-tokens 1 --zoom 0 --prompt 0 --page-size 1024 --chunk {huge}"),
-        format!("--max-tokens {huge} --top-k {huge} --cap {}T", 1 << 20),
+        format!("--top-k {huge} --cap {}T --resident-thoughts 0", 1 << 20),
     ];
     for flags in flags {
         generate(&golden("llama"), &format!("--max-tokens 20 {flags}")).succeeded();
     }
+    generate(&golden("llama"), &format!("--max-tokens {huge}")).succeeded();
 }
 
 #[test]

@@ -21,8 +21,10 @@ fn list(value: &Value) -> String {
 #[test]
 fn full_attention_generates_what_transformers_does() {
     let expected = json(&golden("llama").join("expected.json"));
-    let args =
-        format!("--tokens {} --temperature 0 --policy full --max-tokens 32 --json", list(&expected["prompt"]));
+    let args = format!(
+        "--tokens {} --temperature 0 --policy full --max-tokens 32 --json",
+        list(&expected["prompt"])
+    );
     let report = run("generate", &golden("llama"), &args).report();
     assert_eq!(report["tokens"], expected["greedy_continuation"]);
     assert_eq!((&report["text"], &report["stop"]), (&"".into(), &"max-tokens".into()));
@@ -104,7 +106,11 @@ fn logits_are_those_of_transformers() {
     let expected = json(&golden("llama").join("expected.json"));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("logits.safetensors");
-    let args = format!("--tokens {} --policy full --chunk 20 --logits {}", list(&expected["prompt"]), path.display());
+    let args = format!(
+        "--tokens {} --policy full --chunk 20 --logits {}",
+        list(&expected["prompt"]),
+        path.display()
+    );
     run("score", &golden("llama"), &args).succeeded();
     let bytes = fs::read(&path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();

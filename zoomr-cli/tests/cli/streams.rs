@@ -45,7 +45,11 @@ fn ctrl_c_ends_it_in_order() {
     assert!(killed.success());
     let ran = Ran::from(child.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(130));
-    assert!(ran.stderr.contains("interrupted after") && ran.stderr.contains("KV, resident"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("interrupted after") && ran.stderr.contains("KV, resident"),
+        "{}",
+        ran.stderr
+    );
     assert!(trace(&traced).len() > 1);
     let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.len(), 3, "config, weights and trace: {names:?}");

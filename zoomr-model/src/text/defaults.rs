@@ -35,14 +35,15 @@ impl SamplingDefaults {
     /// The sampling to use where a person asks for nothing else.
     ///
     /// As recommended, where the makers say that the model samples (`do_sample`); else temperature 0.7 among the
-    /// tokens that make up 95%, which keeps small models from repeating themselves without letting them ramble.
+    /// tokens that make up 95%, none of them less than a twentieth as probable as the best: small models then
+    /// neither repeat themselves nor ramble.
     pub fn options(&self) -> SamplingOptions {
         let general = SamplingOptions {
             repetition_penalty: self.repetition_penalty.unwrap_or(1.0),
             ..SamplingOptions::default()
         };
         if self.do_sample != Some(true) {
-            return SamplingOptions { temperature: 0.7, top_p: 0.95, ..general };
+            return SamplingOptions { temperature: 0.7, top_p: 0.95, min_p: 0.05, ..general };
         }
         SamplingOptions {
             temperature: self.temperature.unwrap_or(1.0),
