@@ -45,7 +45,10 @@ impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { fused, portable, .. } = self;
         let allowed = self.allowed();
-        write!(f, "fused logits within {fused:.1e} of f64's, allowed {allowed:.1e} (portable: {portable:.1e})")
+        write!(
+            f,
+            "fused logits within {fused:.1e} of f64's, allowed {allowed:.1e} (portable: {portable:.1e})"
+        )
     }
 }
 
@@ -75,7 +78,8 @@ where
     for ids in std::iter::once(chunk).chain(rest[..SINGLE.min(rest.len())].chunks(1)) {
         let tokens: Vec<Token<'_>> = ids.iter().map(|&id| Token::bare(id)).collect();
         let feed = Feed { sequence, tokens: &tokens, role: Role::Prompt };
-        let forward = |session: &mut Session<_, _>, _: &[usize]| -> Result<_, Error> { model.forward(ids, session) };
+        let forward =
+            |session: &mut Session<_, _>, _: &[usize]| -> Result<_, Error> { model.forward(ids, session) };
         let (_, rows) = session.step(&[feed], forward)?;
         logits.extend(rows.into_data().iter::<f32>());
     }

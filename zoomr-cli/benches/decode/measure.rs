@@ -78,7 +78,8 @@ pub(crate) fn at_contexts(
             full_times.extend(turn(full)?);
             zoomr_times.extend(turn(zoomr)?);
         }
-        let side = |times: &[Duration], decoder: &Decoder<'_>| Side { speed: speed(times), bytes: decoder.bytes() };
+        let side =
+            |times: &[Duration], decoder: &Decoder<'_>| Side { speed: speed(times), bytes: decoder.bytes() };
         rows.push(Row { context, full: side(&full_times, full), zoomr: side(&zoomr_times, zoomr) });
     }
     Ok(rows)

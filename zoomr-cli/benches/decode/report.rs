@@ -54,8 +54,14 @@ impl fmt::Display for Report {
             short.speed,
             SHORT + STEPS
         )?;
-        writeln!(f, "\n         |     tokens/s     | zoomr  |  % of the limit  |     KV resident, MiB     | KV cold")?;
-        writeln!(f, " context |    full    zoomr | / full |    full    zoomr |    full    zoomr    less |     MiB")?;
+        writeln!(
+            f,
+            "\n         |     tokens/s     | zoomr  |  % of the limit  |     KV resident, MiB     | KV cold"
+        )?;
+        writeln!(
+            f,
+            " context |    full    zoomr | / full |    full    zoomr |    full    zoomr    less |     MiB"
+        )?;
         rows.iter().try_for_each(|row| write_row(f, row, limit))?;
         writeln!(f, "\nmedians of steps taken in turn; {:.0} s in all", took.as_secs_f64())
     }

@@ -80,10 +80,6 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "TOKENS", default_value_t = Options::default().page_size)]
     page_size: usize,
 
-    /// Pages that KV memory grows by.
-    #[arg(long, value_name = "PAGES", default_value_t = Options::default().slab_pages)]
-    slab_pages: usize,
-
     /// The most resident KV memory, in bytes (suffixes k, M, G) [default: no limit].
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     cap: Option<u64>,
@@ -216,7 +212,6 @@ impl MethodArgs {
             summaries: self.summaries,
             resident_thoughts: self.resident_thoughts,
             page_size: self.page_size,
-            slab_pages: self.slab_pages,
             cap: self.cap,
             ..default
         };
