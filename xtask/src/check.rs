@@ -17,7 +17,12 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
 
 /// The checks, as steps of a longer run.
 pub(crate) fn steps(runner: &mut Runner, workspace: &Workspace) {
-    runner.command("format", Worth::Check, cargo().args(["fmt", "--all", "--check"]));
+    let mut format = cargo();
+    runner.command(
+        "format",
+        Worth::Check,
+        format.args(["fmt", "--all", "--check", "--", "--color", "never"]),
+    );
     runner.own_check("tidy", || tidy::findings(workspace));
     runner.command("clippy", Worth::Check, &mut clippy(&[]));
     runner.command(

@@ -1,4 +1,5 @@
-//! The folder that travels: programs without symbols, the golden models, the script, and a limit on it all.
+//! The folder that travels: programs stripped and compressed, the golden models, the script, and a limit on it
+//! all.
 
 use std::{
     fs,
@@ -36,7 +37,7 @@ pub(super) fn create(programs: &[Program]) -> Result<Folder> {
             "bench" => path.join("bench"),
             _ => path.join("tests"),
         };
-        copy_stripped(&program.path, &place, &program.name)?;
+        add_program(&program.path, &place, &program.name)?;
     }
     copy_folder(&root().join(GOLDEN), &path.join("golden"))?;
     fs::write(path.join("run.sh"), RUN).context("cannot write run.sh")?;
@@ -63,13 +64,18 @@ fn check_size(files: &[(String, u64)]) -> Result<()> {
     Ok(())
 }
 
-/// Symbols double a program's size and say nothing there. `strip` comes with any C compiler.
-fn copy_stripped(program: &Path, folder: &Path, name: &str) -> Result<()> {
+/// Puts a program into `folder` as `name.gz`, without symbols: together that is an eighth of its size.
+fn add_program(program: &Path, folder: &Path, name: &str) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let copy = folder.join(name);
-    let status = Command::new("strip").arg("-o").arg(&copy).arg(program).status();
-    let status = status.context("cannot run `strip`; it comes with binutils")?;
-    ensure!(status.success(), "`strip {}` failed: {status}", program.display());
+    tool(Command::new("strip").arg("-o").arg(&copy).arg(program))?;
+    tool(Command::new("gzip").arg(&copy))
+}
+
+fn tool(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let status = command.status().with_context(|| format!("cannot run `{name}`; install it"))?;
+    ensure!(status.success(), "`{name}` failed: {status}");
     Ok(())
 }
 

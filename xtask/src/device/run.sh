@@ -2,8 +2,8 @@
 # Tests and measures zoomr on a machine with an NVIDIA GPU and CUDA 13.0; needs no network and no Rust.
 #   bash run.sh [RESULTS]      RESULTS: a folder for the whole output, by default `results` beside this file
 # `cargo xtask device` put this file here, with all that it needs beside it:
-#   tests/    test programs of zoomr-backend-cuda     bench/   its benchmarks
-#   zoomr     the program, built for CUDA             golden/  small models with what they must answer
+#   tests/*.gz   test programs of zoomr-backend-cuda     bench/*.gz   its benchmarks
+#   zoomr.gz     the program, built for CUDA             golden/      small models with what they must answer
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 results=${1:-$here/results}
@@ -11,8 +11,17 @@ mkdir -p "$results" || exit 1
 # The kernels are compiled on this machine, by the toolkit's run-time compiler and from its headers.
 export CUDA_PATH=${CUDA_PATH:-/usr/local/cuda}
 export LD_LIBRARY_PATH=$CUDA_PATH/lib64${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+programs=$(mktemp -d) || exit 1
+trap 'rm -rf "$programs"' EXIT
 passed=0
 failed=0
+
+# unpack FILE.gz: prints where the program lies then.
+unpack() {
+  local program
+  program=$programs/$(basename "$1" .gz)
+  gunzip -c "$1" >"$program" && chmod +x "$program" && echo "$program"
+}
 
 # step NAME COMMAND...: the whole output goes to RESULTS/NAME.txt, its end is shown.
 step() {
@@ -32,32 +41,33 @@ step() {
 
 # number_list KEY < JSON: the numbers of the first list of that name, separated by commas.
 number_list() {
-  grep -o "\"$1\": *\[[^]]*\]" | head -n 1 | sed -e 's/.*\[//' -e 's/[] \n]//g'
+  tr -d ' \n' | grep -o "\"$1\":\[[^]]*\]" | head -n 1 | sed -e 's/.*\[//' -e 's/\]//'
 }
 
-# The greedy tokens of a golden model are exact on every backend.
+# greedy MODEL: full attention gives the golden model's greedy tokens exactly, as on every backend.
 greedy() {
-  local model=$1 prompt want got
-  prompt=$(number_list prompt <"$model/expected.json")
-  want=$(number_list greedy_continuation <"$model/expected.json")
-  got=$("$here/zoomr" generate --model "$model" --policy full --tokens "$prompt" --max-tokens 32 \
-    --ignore-eos --temperature 0 --json | tr -d '\n' | number_list tokens)
+  local prompt want got
+  prompt=$(number_list prompt <"$1/expected.json")
+  want=$(number_list greedy_continuation <"$1/expected.json")
+  got=$("$zoomr" generate --model "$1" --policy full --tokens "$prompt" --max-tokens 32 \
+    --ignore-eos --temperature 0 --json | number_list tokens)
   printf 'want %s\ngot  %s\n' "$want" "$got"
   [ -n "$want" ] && [ "$got" = "$want" ]
 }
 
-chmod +x "$here/zoomr" "$here"/tests/* "$here"/bench/* 2>/dev/null
+zoomr=$(unpack "$here/zoomr.gz") || exit 1
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
-for test in "$here"/tests/*; do
-  [ -f "$test" ] && step "test-$(basename "$test")" "$test" --show-output
+for packed in "$here"/tests/*.gz; do
+  test=$(unpack "$packed") && step "test-$(basename "$test")" "$test" --show-output
 done
 for model in "$here"/golden/*/; do
   name=$(basename "$model")
   step "greedy-$name" greedy "$model"
-  step "verify-$name" "$here/zoomr" verify --model "$model"
+  step "verify-$name" "$zoomr" verify --model "$model"
 done
-for bench in "$here"/bench/*; do
-  [ -f "$bench" ] && step "bench-$(basename "$bench")" "$bench" --bench
+for packed in "$here"/bench/*.gz; do
+  [ -f "$packed" ] || continue
+  bench=$(unpack "$packed") && step "bench-$(basename "$bench")" "$bench" --bench
 done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,12 +1,15 @@
 //! Paged attention in one pass over the pages, with an online softmax.
 //!
-//! A task takes its rows through its tokens block by block; the query heads that share a KV head score each of
-//! its keys while it is in registers. Slots that a row does not see are not read.
+//! A task takes its rows through its tokens block by block, one KV head after another; the query heads that share
+//! a KV head score each of its keys while it is in registers. Slots that a row does not see are not read.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
-use zoomr_core::kernels::AttendGroup;
+use zoomr_core::{
+    kernels::{AttendGroup, PageSpan},
+    positions::PositionSet,
+};
 
 use super::{
     online::Online,
@@ -47,7 +50,7 @@ pub(crate) struct Attend<'a> {
 impl Attend<'_> {
     /// The outputs `[rows, query_heads, head_dim]` and log-sum-exps `[rows, query_heads]` of all rows.
     pub(crate) fn run(&self, groups: &[AttendGroup<'_>]) -> (Vec<f32>, Vec<f32>) {
-        let tasks = tasks(groups, self.keys.kv_heads);
+        let tasks = tasks(groups);
         let run = |task| self.attend(task);
         let results: Vec<Online> = if self.work(groups) < PARALLEL_WORK {
             tasks.iter().map(run).collect()
@@ -70,23 +73,17 @@ impl Attend<'_> {
         self.q.heads / self.keys.kv_heads
     }
 
-    /// The softmax of a task's rows and query heads over its tokens.
+    /// The softmax of a task's rows, `[rows, query_heads]`, over its tokens.
     fn attend(&self, task: &Task<'_>) -> Online {
-        let mut online = Online::new(task.rows.len() * self.shared(), self.q.head_dim);
+        let mut online = Online::new(task.rows.len() * self.q.heads, self.q.head_dim);
         let mut scores = Vec::new();
-        let mut runs = Vec::new();
         for spans in chunks(task.spans, BLOCK_TOKENS) {
-            for (r, visible) in task.visible.iter().enumerate() {
-                runs.clear();
-                for span in spans {
-                    runs.extend(visible.clipped(span.positions()).map(|seen| Run {
-                        page: span.page,
-                        slots: span.start + seen.start - span.position..span.start + seen.end - span.position,
-                    }));
+            let runs: Vec<Vec<Run>> = task.visible.iter().map(|visible| runs(spans, visible)).collect();
+            for kv_head in 0..self.keys.kv_heads {
+                for (r, runs) in runs.iter().enumerate() {
+                    self.score(task.rows.start + r, kv_head, runs, &mut scores);
+                    self.accumulate(r, kv_head, runs, &mut scores, &mut online);
                 }
-                let queries = r * self.shared()..(r + 1) * self.shared();
-                self.score(task.rows.start + r, task.kv_head, &runs, &mut scores);
-                self.accumulate(task.kv_head, &runs, queries, &mut scores, &mut online);
             }
         }
         online
@@ -107,20 +104,16 @@ impl Attend<'_> {
         }
     }
 
-    /// Lets `queries` attend to the `runs`' tokens, with the scores that [`score`](Self::score) gave.
-    fn accumulate(
-        &self,
-        kv_head: usize,
-        runs: &[Run],
-        queries: Range<usize>,
-        scores: &mut [f32],
-        online: &mut Online,
-    ) {
-        let count = scores.len() / queries.len();
+    /// Lets the query heads of the task's row `r` that read `kv_head` attend to the `runs`' tokens, with the
+    /// scores that [`score`](Self::score) gave.
+    fn accumulate(&self, r: usize, kv_head: usize, runs: &[Run], scores: &mut [f32], online: &mut Online) {
+        let shared = self.shared();
+        let count = scores.len() / shared;
         if count == 0 {
             return;
         }
-        for (query, scores) in queries.zip(scores.chunks_exact_mut(count)) {
+        let first = r * self.q.heads + kv_head * shared;
+        for (query, scores) in (first..).zip(scores.chunks_exact_mut(count)) {
             online.weigh(self.simd, query, scores, self.scale);
             let mut weights = &scores[..];
             for run in runs {
@@ -132,25 +125,31 @@ impl Attend<'_> {
         }
     }
 
-    /// Merges the results of tasks over the same queries and puts them in their places.
+    /// Merges the results of tasks over the same rows and puts them in their places.
     fn assemble(&self, tasks: &[Task<'_>], results: Vec<Online>) -> (Vec<f32>, Vec<f32>) {
-        let (heads, head_dim, shared) = (self.q.heads, self.q.head_dim, self.shared());
+        let (heads, head_dim) = (self.q.heads, self.q.head_dim);
         let mut output = vec![0.0; self.q.rows * heads * head_dim];
         let mut lse = vec![f32::NEG_INFINITY; self.q.rows * heads];
         let mut results = results.into_iter();
         for tasks in tasks.chunk_by(Task::continues) {
-            let merged = results.by_ref().take(tasks.len()).reduce(|mut all, next| {
-                all.merge(next);
-                all
-            });
-            for (query, online) in
-                merged.iter().flat_map(|online| (0..online.queries()).map(move |q| (q, online)))
-            {
-                let row = tasks[0].rows.start + query / shared;
-                let at = row * heads + tasks[0].kv_head * shared + query % shared;
-                lse[at] = online.finish(query, &mut output[at * head_dim..][..head_dim]);
+            let first = tasks[0].rows.start * heads;
+            if let Some(online) = results.by_ref().take(tasks.len()).reduce(Online::merge) {
+                let places = output[first * head_dim..].chunks_exact_mut(head_dim).zip(&mut lse[first..]);
+                for (query, (output, lse)) in (0..online.queries()).zip(places) {
+                    *lse = online.finish(query, output);
+                }
             }
         }
         (output, lse)
     }
+}
+
+/// The tokens of `spans` that a row sees.
+fn runs(spans: &[PageSpan], visible: &PositionSet) -> Vec<Run> {
+    let seen = |span: &PageSpan| {
+        let PageSpan { page, start, position, .. } = *span;
+        let slots = move |run: Range<usize>| run.start - position + start..run.end - position + start;
+        visible.clipped(span.positions()).map(move |run| Run { page, slots: slots(run) })
+    };
+    spans.iter().flat_map(seen).collect()
 }

@@ -48,8 +48,8 @@ impl Online {
         simd.add_weighted(weights, values, weighted);
     }
 
-    /// Takes in what the same queries found over other tokens.
-    pub(super) fn merge(&mut self, mut other: Self) {
+    /// What the same queries find over the tokens of both.
+    pub(super) fn merge(mut self, mut other: Self) -> Self {
         for query in 0..self.queries() {
             let max = self.max[query].max(other.max[query]);
             self.raise(query, max);
@@ -57,6 +57,7 @@ impl Online {
             self.sum[query] += other.sum[query];
         }
         self.weighted.iter_mut().zip(&other.weighted).for_each(|(ours, theirs)| *ours += theirs);
+        self
     }
 
     /// Writes the attention output of `query` to `out` `[head_dim]` and returns the log-sum-exp.

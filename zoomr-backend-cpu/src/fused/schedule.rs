@@ -1,7 +1,7 @@
-//! How attention is cut into tasks: by rows, KV heads and, where those are few, runs of tokens.
+//! How attention is cut into tasks: by rows and, where those are few, by runs of tokens.
 //!
-//! The cut depends on shapes alone. Tasks over the same rows and KV head are neighbours, and their results
-//! merge in order.
+//! The cut depends on shapes alone. Tasks over the same rows are neighbours, and their results merge in order. A
+//! task takes all heads, so that it reads whole pages and two tasks never share one.
 
 use std::ops::Range;
 
@@ -17,11 +17,11 @@ const TILE_ROWS: usize = 8;
 /// With this many tasks, cutting by tokens as well would only add merging: it keeps some ten cores busy evenly.
 const ENOUGH_TASKS: usize = 32;
 
-/// Tokens per task where tokens are cut: with heads of 64 elements, 128 KiB of keys and values, some 10 us;
-/// starting a task and merging its result cost well under one.
-const CHUNK_TOKENS: usize = 256;
+/// Tokens per task where tokens are cut: with three KV heads of 64 elements, 192 KiB of keys and values, some
+/// 15 us; starting a task and merging its result cost about one.
+const CHUNK_TOKENS: usize = 128;
 
-/// Some rows of one group, one KV head, and some of the group's tokens.
+/// Some rows of one group and some of the group's tokens.
 pub(super) struct Task<'a> {
     /// The rows in the query tensor.
     pub(super) rows: Range<usize>,
@@ -29,30 +29,25 @@ pub(super) struct Task<'a> {
     pub(super) visible: &'a [PositionSet],
     /// The tokens at hand.
     pub(super) spans: &'a [PageSpan],
-    /// The KV head.
-    pub(super) kv_head: usize,
 }
 
 impl Task<'_> {
-    /// Whether the results of both are over the same rows and KV head, and so to be merged.
+    /// Whether both are over the same rows, so that their results are to be merged.
     pub(super) fn continues(&self, other: &Self) -> bool {
-        self.rows == other.rows && self.kv_head == other.kv_head
+        self.rows == other.rows
     }
 }
 
 /// Cuts `groups` into tasks.
-pub(super) fn tasks<'a>(groups: &[AttendGroup<'a>], kv_heads: usize) -> Vec<Task<'a>> {
+pub(super) fn tasks<'a>(groups: &[AttendGroup<'a>]) -> Vec<Task<'a>> {
     let tiles: usize = groups.iter().map(|group| group.visible.len().div_ceil(TILE_ROWS)).sum();
-    let enough = tiles * kv_heads >= ENOUGH_TASKS;
+    let limit = if tiles >= ENOUGH_TASKS { usize::MAX } else { CHUNK_TOKENS };
     let mut tasks = Vec::new();
     for group in groups {
-        let chunks = if enough { vec![group.spans] } else { chunks(group.spans, CHUNK_TOKENS).collect() };
         for (tile, visible) in group.visible.chunks(TILE_ROWS).enumerate() {
             let first = group.first_row + tile * TILE_ROWS;
             let rows = first..first + visible.len();
-            for kv_head in 0..kv_heads {
-                tasks.extend(chunks.iter().map(|spans| Task { rows: rows.clone(), visible, spans, kv_head }));
-            }
+            tasks.extend(chunks(group.spans, limit).map(|spans| Task { rows: rows.clone(), visible, spans }));
         }
     }
     tasks
@@ -98,10 +93,10 @@ mod tests {
         let spans = vec![span(64); 64];
         let visible = vec![PositionSet::default(); 512];
         let group = AttendGroup { first_row: 0, spans: &spans, visible: &visible };
-        assert_eq!(tasks(&[group], 3).len(), 512 / TILE_ROWS * 3);
+        assert_eq!(tasks(&[group]).len(), 512 / TILE_ROWS);
         let one = AttendGroup { first_row: 5, spans: &spans, visible: &visible[..1] };
-        let tasks = tasks(&[one], 3);
-        assert_eq!(tasks.len(), 64 * 64 / CHUNK_TOKENS * 3);
+        let tasks = tasks(&[one]);
+        assert_eq!(tasks.len(), 64 * 64 / CHUNK_TOKENS);
         assert!(tasks.iter().all(|task| task.rows == (5..6)));
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn progress(tokens: usize, per_second: f64, stats: &StepStats) -> Str
     let resident = stats.bytes.resident();
     let times = stats.full_bytes as f64 / resident.max(1) as f64;
     format!(
-        "{tokens} tokens, {per_second:.1} per second, KV {} resident, {times:.1}x less than full",
+        "{tokens} tokens, {per_second:.1} per second, KV {} resident, reduction {times:.1}x",
         bytes(resident)
     )
 }

@@ -26,8 +26,11 @@ pub(crate) fn table(account: &Account) -> String {
         ("KV, resident", bytes(a.kv_bytes_resident)),
         ("KV, resident at most", bytes(a.kv_bytes_resident_peak)),
         ("KV, on the host", bytes(a.kv_bytes_cold)),
-        ("less than full on device", format!("{:.2}x (device memory)", a.reduction_of_device)),
-        ("less than full offloaded", format!("{:.2}x (device and host memory)", a.reduction_of_total)),
+        ("reduction on the device", format!("{:.2}x, against a full cache there", a.reduction_of_device)),
+        (
+            "reduction in all",
+            format!("{:.2}x, against a full cache offloaded to the host", a.reduction_of_total),
+        ),
         ("zoomed and resident", format!("{:.1}% of {}", 100.0 * a.hit_rate, a.hits + a.misses)),
         ("moved to the device", bytes(a.bytes_fetched)),
         ("moved to the host", bytes(a.bytes_stored)),

@@ -66,7 +66,7 @@ fn without_a_terminal_there_is_nothing_but_the_text() {
 #[test]
 fn the_account_goes_to_standard_error() {
     let ran = generate(&golden("llama"), "--max-tokens 5 --stats --json");
-    for name in ["new tokens", "tokens per second", "KV, resident", "less than full on device"] {
+    for name in ["new tokens", "tokens per second", "KV, resident", "reduction on the device"] {
         assert!(ran.stderr.contains(name), "{}", ran.stderr);
     }
     assert_eq!(ran.report()["stats"]["new_tokens"], 5);

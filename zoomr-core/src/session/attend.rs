@@ -4,18 +4,16 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::{
     Layer, Session,
-    sequence::{LayerState, Sequence},
     step::{Group, Step},
 };
 use crate::{
     Error,
-    cache::{Budget, ColdTier, KEYS, Moved, Stores, VALUES},
+    cache::{KEYS, Moved, VALUES},
     config::SummaryVisibility,
     hook::AttentionHook,
     kernels::{AttendGroup, AttentionKernels, PagedKv, ScoreGroup},
     layer::LayerSpec,
     policy::Choice,
-    portable::gather,
     positions::PositionSet,
     select::{Selection, Tally},
 };
@@ -78,24 +76,6 @@ fn check<B: Backend>(
 }
 
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
-    /// One layer of one sequence, with what its cache works with.
-    fn parts(&mut self, layer: usize, sequence: usize) -> Result<Parts<'_, B>, Error> {
-        let Sequence { grammar, layout, layers, .. } =
-            self.sequences.get_mut(&sequence).ok_or(Error::NoSequence(sequence))?;
-        let Layer { pool, index, policy, spec } = &mut self.layers[layer];
-        Ok(Parts {
-            grammar,
-            layout,
-            state: &mut layers[layer],
-            pool,
-            index,
-            policy: &**policy,
-            own_window: spec.sliding_window.is_some(),
-            tier: self.tier.as_mut(),
-            budget: &mut self.budget,
-        })
-    }
-
     /// 0. Append the group's keys and values, and index the thoughts that have retired.
     fn append(
         &mut self,
@@ -253,116 +233,6 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         if let Some(last) = visible.last() {
             let keep = parts.state.held(last, parts.grammar);
             *moved += parts.evict(&keep)?;
-        }
-        Ok(())
-    }
-
-    /// The share of each candidate in the rows' full attention, as tallies without votes. Each candidate is
-    /// attended alone; its share follows from the log-sum-exps.
-    fn true_mass(&mut self, layer: usize, group: &Group, q: &Tensor<B, 3>) -> Result<Vec<Tally>, Error> {
-        let Layer { spec, pool, .. } = &self.layers[layer];
-        let sequence = self.sequence(group.sequence)?;
-        let (thoughts, state) = (sequence.grammar.stream().thoughts(), &sequence.layers[layer]);
-        let kv = PagedKv { keys: pool.slabs(KEYS), values: pool.slabs(VALUES) };
-        let mut tallies = Vec::with_capacity(group.base.len());
-        for (row, (base, &candidates)) in group.base.iter().zip(&group.candidates).enumerate() {
-            let details = thoughts[..candidates].iter().map(|t| outside(t.detail.clone(), base));
-            let sets: Vec<PositionSet> = std::iter::once(base.clone()).chain(details).collect();
-            let spans: Vec<_> = sets.iter().map(|set| state.cache.spans(&sequence.layout, set)).collect();
-            let groups: Vec<_> = (sets.iter().zip(&spans).enumerate())
-                .map(|(i, (set, spans))| AttendGroup {
-                    first_row: i,
-                    spans,
-                    visible: std::slice::from_ref(set),
-                })
-                .collect();
-            let row = group.first_row + row;
-            let copies = q.clone().slice(row..row + 1).repeat_dim(0, sets.len());
-            let lse: Vec<f32> =
-                self.kernels.attend(&copies, kv, &groups, spec.scale).lse.into_data().iter().collect();
-            tallies.push(mass_tally(&lse, spec.query_heads));
-        }
-        Ok(tallies)
-    }
-}
-
-/// The positions of `range` that are not in `set`.
-fn outside(range: std::ops::Range<usize>, set: &PositionSet) -> PositionSet {
-    let mut left = range.start;
-    let mut outside = PositionSet::default();
-    for seen in set.clipped(range.clone()) {
-        outside.insert(left..seen.start);
-        left = seen.end;
-    }
-    outside.insert(left..range.end);
-    outside
-}
-
-/// From log-sum-exps `[1 + candidates, heads]` (what is visible anyway, then each candidate) to the
-/// candidates' shares, summed over the heads.
-fn mass_tally(lse: &[f32], heads: usize) -> Tally {
-    let candidates = lse.len() / heads - 1;
-    let mut mass = vec![0.0; candidates];
-    for head in 0..heads {
-        let of = |i: usize| f64::from(lse[i * heads + head]);
-        let max = (0..=candidates).map(of).fold(f64::NEG_INFINITY, f64::max);
-        let total: f64 = (0..=candidates).map(|i| (of(i) - max).exp()).sum();
-        (0..candidates).for_each(|j| mass[j] += (of(j + 1) - max).exp() / total);
-    }
-    Tally { votes: vec![0; candidates], mass, heads: heads as u32 }
-}
-
-/// One layer of one sequence, borrowed apart.
-struct Parts<'a, B: Backend> {
-    grammar: &'a crate::segment::Grammar,
-    layout: &'a crate::cache::Layout,
-    state: &'a mut LayerState,
-    pool: &'a mut crate::cache::Pool<B, 2>,
-    index: &'a mut crate::cache::Pool<B, 1>,
-    policy: &'a dyn crate::policy::Policy,
-    own_window: bool,
-    tier: &'a mut dyn ColdTier,
-    budget: &'a mut Budget,
-}
-
-impl<B: Backend> Parts<'_, B> {
-    fn zooms_by_votes(&self) -> bool {
-        !self.own_window && self.policy.choice() == Choice::Votes
-    }
-
-    fn open(&mut self, appended: std::ops::Range<usize>) -> Result<Moved, Error> {
-        let mut stores = Stores { pool: self.pool, tier: self.tier, budget: self.budget };
-        self.state.cache.open(self.layout, appended, &mut stores)
-    }
-
-    fn fetch(&mut self, needed: &PositionSet, moved: &mut Moved) -> Result<(), Error> {
-        let mut stores = Stores { pool: self.pool, tier: self.tier, budget: self.budget };
-        for range in needed.ranges() {
-            *moved += self.state.cache.fetch(self.layout.overlapping(range.clone()), &mut stores)?;
-        }
-        Ok(())
-    }
-
-    fn evict(&mut self, keep: &PositionSet) -> Result<Moved, Error> {
-        // True masses are found by attending to everything: all of it stays.
-        if self.policy.choice() == Choice::Mass {
-            return Ok(Moved::default());
-        }
-        let mut stores = Stores { pool: self.pool, tier: self.tier, budget: self.budget };
-        self.state.cache.evict(self.layout, keep, self.policy.keeps_detail(), &mut stores)
-    }
-
-    /// Adds the vectors of thoughts that have retired since the first `indexed`; what a first pass of the
-    /// same step added is done over.
-    fn index_retired(&mut self, indexed: usize, moved: &mut Moved) -> Result<(), Error> {
-        let stream = self.grammar.stream();
-        self.state.index.truncate(indexed.min(self.state.index.len()), self.index, self.budget);
-        for thought in &stream.thoughts()[self.state.index.len()..stream.retired(stream.len())] {
-            let source = thought.indexed_by().into();
-            // Resident already, but where a truncation has reopened a thought that was cold.
-            self.fetch(&source, moved)?;
-            let spans = self.state.cache.spans(self.layout, &source);
-            self.state.index.push(gather(self.pool.slabs(KEYS), &spans), self.index, self.budget)?;
         }
         Ok(())
     }

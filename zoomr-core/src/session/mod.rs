@@ -6,6 +6,8 @@
 
 mod account;
 mod attend;
+mod mass;
+mod parts;
 mod sequence;
 mod step;
 

@@ -10,28 +10,25 @@ use proptest::{
 };
 
 use super::{
-    oracle::{self, DenseKv},
-    scenario::{Scenario, Segmentation, scenarios},
+    scenario::{Scenario, scenarios},
     tolerance::{Arithmetic, error},
 };
 use crate::{
     Error,
     cache::{Budget, Geometry, HostTier, LayerCache, Layout, Pool, Stores},
-    config::{Options, PolicyKind, Scope, SummaryVisibility},
+    config::{Options, PolicyKind, SummaryVisibility},
     kernels::AttentionKernels,
     positions::PositionSet,
-    segment::{Role, Stream},
-    select::{Selection, Tally, Zoom},
-    testing::host::Projection,
+    segment::Role,
+    select::Zoom,
     token::Token,
-    trigger::Trigger,
 };
 
 /// Random cases per law.
 const CASES: u32 = 48;
 
 /// Checks a property of random scenarios of at most `tokens` tokens, always the same ones.
-fn for_all(tokens: usize, property: impl Fn(Scenario) -> Result<(), TestCaseError>) {
+pub(super) fn for_all(tokens: usize, property: impl Fn(Scenario) -> Result<(), TestCaseError>) {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     if let Err(failure) = runner.run(&scenarios(1..tokens), property) {
@@ -41,12 +38,12 @@ fn for_all(tokens: usize, property: impl Fn(Scenario) -> Result<(), TestCaseErro
 
 /// Lets `?` carry the core's errors out of a property.
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` hands errors over by value")]
-fn fail(error: Error) -> TestCaseError {
+pub(super) fn fail(error: Error) -> TestCaseError {
     TestCaseError::fail(error.to_string())
 }
 
 /// What two right answers to one scenario may differ by.
-fn slack<B: Backend>(scenario: &Scenario) -> f64 {
+pub(super) fn slack<B: Backend>(scenario: &Scenario) -> f64 {
     let layer = |spec: &crate::layer::LayerSpec| Arithmetic {
         epsilon: epsilon::<B>(),
         head_dim: spec.head_dim,
@@ -67,85 +64,17 @@ pub(super) fn epsilon<B: Backend>() -> f64 {
     }
 }
 
-fn check_equal(found: &[Vec<f64>], expected: &[Vec<f64>], slack: f64) -> Result<(), TestCaseError> {
+pub(super) fn check_equal(
+    found: &[Vec<f64>],
+    expected: &[Vec<f64>],
+    slack: f64,
+) -> Result<(), TestCaseError> {
     prop_assert_eq!(found.len(), expected.len(), "number of rows");
     for (row, (found, expected)) in found.iter().zip(expected).enumerate() {
         let error = error(found, expected);
         prop_assert!(error <= slack, "row {} differs by {}, over {}", row, error, slack);
     }
     Ok(())
-}
-
-/// The reference for the rest: a session does what METHOD.md says, computed in f64 without pages.
-pub fn session_does_the_method<B: Backend, K: AttentionKernels<B> + Clone>(kernels: &K, device: &Device<B>) {
-    for_all(60, |mut scenario| {
-        // Thoughts whose lengths are powers of two have exact mean keys, so that f64 and f32 vote alike.
-        scenario.segmentation = Segmentation::Budget(4);
-        scenario.trigger = Trigger::Pooled;
-        if scenario.options.policy == PolicyKind::Oracle {
-            // Its choice rests on rounded masses; what it attends to is checked by `attend`'s own tests.
-            scenario.options.policy = PolicyKind::Zoomr;
-        }
-        scenario.options.scope = Scope::Layer;
-        let mut driven = scenario.start(kernels.clone(), device).map_err(fail)?;
-        let found = driven.run(|_| 1).map_err(fail)?;
-        let stream = driven.session.stream(driven.id).map_err(fail)?;
-        check_equal(&found, &expected(&scenario, stream).map_err(fail)?, slack::<B>(&scenario))
-    });
-}
-
-/// Every row's outputs, by METHOD.md's steps in plain loops, given the segments.
-fn expected(scenario: &Scenario, stream: &Stream) -> Result<Vec<Vec<f64>>, Error> {
-    let settings = crate::config::Settings::try_from(scenario.options.clone())?;
-    let own = |spec: &crate::layer::LayerSpec| spec.sliding_window.map(std::num::NonZeroUsize::get);
-    let mut rows = vec![Vec::new(); scenario.tokens.len()];
-    for (layer, spec) in scenario.host.layers.iter().enumerate() {
-        let dense = dense(scenario, layer);
-        for (position, token) in scenario.tokens.iter().enumerate() {
-            let q = widen(&scenario.host.project(Projection::Query, layer, position, *token));
-            let visible = match own(spec) {
-                Some(window) => PositionSet::from((position + 1).saturating_sub(window)..position + 1),
-                None => zoomed_set(&settings, stream, position, &q, &dense, f64::from(spec.scale)),
-            };
-            rows[position].extend(oracle::attend(&q, &dense, &visible, f64::from(spec.scale)).0);
-        }
-    }
-    Ok(rows)
-}
-
-fn zoomed_set(
-    settings: &crate::config::Settings,
-    stream: &Stream,
-    position: usize,
-    q: &[f64],
-    dense: &DenseKv,
-    scale: f64,
-) -> PositionSet {
-    let policy = settings.policy();
-    let mut visible = policy.base(stream, position);
-    let candidates = policy.candidates(stream, position);
-    let thoughts = &stream.thoughts()[..candidates];
-    let index: Vec<_> = thoughts.iter().map(|t| oracle::mean_key(dense, t.indexed_by())).collect();
-    let scores = oracle::scores(q, &index, dense.kv_heads, dense.head_dim, scale);
-    let scores: Vec<f32> = scores.into_iter().map(|s| s as f32).collect();
-    let tally = Tally::from_scores(&scores, candidates, settings.votes);
-    let chosen = Selection::consensus(&tally, settings.zoom, |j| thoughts[j].detail.clone());
-    chosen.zoomed.iter().for_each(|&j| visible.insert(thoughts[j].detail.clone()));
-    visible
-}
-
-fn dense(scenario: &Scenario, layer: usize) -> DenseKv {
-    let spec = scenario.host.layers[layer];
-    let mut dense = DenseKv::new(spec.kv_heads, spec.head_dim);
-    for (position, token) in scenario.tokens.iter().enumerate() {
-        dense.keys.extend(widen(&scenario.host.project(Projection::Key, layer, position, *token)));
-        dense.values.extend(widen(&scenario.host.project(Projection::Value, layer, position, *token)));
-    }
-    dense
-}
-
-fn widen(values: &[f32]) -> Vec<f64> {
-    values.iter().copied().map(f64::from).collect()
 }
 
 /// Law 1: zooming into everything with all summaries visible gives full attention.

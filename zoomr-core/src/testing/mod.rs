@@ -4,13 +4,14 @@
 //! * [`cases`]: one catalogue of kernel inputs, hostile ones included, that tests and benchmarks share.
 //! * [`tolerance`]: how much error is too much.
 //! * [`host`], [`scenario`]: a host model and random sequences for it.
-//! * [`laws`]: METHOD.md's laws as properties.
+//! * [`method`]: the whole method in f64; [`laws`]: METHOD.md's laws as properties.
 //! * [`conformance_tests!`](crate::conformance_tests): all of it as `#[test]`s for a provider crate.
 
 pub mod cases;
 pub mod conformance;
 pub mod host;
 pub mod laws;
+pub mod method;
 pub mod oracle;
 pub mod scenario;
 pub mod tolerance;

@@ -53,7 +53,7 @@ fn prompts_that_do_not_fit_are_refused() {
     let (model, expected) = golden("llama");
     let context = model.config().context_length();
     let prompt: Vec<u32> = expected.prompt.iter().copied().cycle().take(context + 1).collect();
-    let mut refused = |prompt: &[u32]| {
+    let refused = |prompt: &[u32]| {
         engine(&model, full()).generate(prompt, &mut greedy(), limits(4), &mut go_on).unwrap_err()
     };
     let error = refused(&prompt);
