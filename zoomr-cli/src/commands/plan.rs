@@ -36,6 +36,9 @@ use crate::{
 /// Each token is simulated, one by one.
 const MOST_TOKENS: usize = 1 << 24;
 
+/// A question of ordinary length.
+const PROMPT_TOKENS: usize = 128;
+
 /// Flags of `plan`.
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
@@ -46,9 +49,9 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "N", value_parser = token_count)]
     tokens: usize,
 
-    /// Those of them that are the prompt.
-    #[arg(long, value_name = "N", value_parser = token_count, default_value = "128")]
-    prompt_tokens: usize,
+    /// Those of them that are the prompt [default: 128, or all of a shorter run].
+    #[arg(long, value_name = "N", value_parser = token_count)]
+    prompt_tokens: Option<usize>,
 
     /// The length of a thought [default: the middle of --thought-tokens; its end for segmenter `budget`].
     #[arg(long, value_name = "TOKENS")]
@@ -102,12 +105,9 @@ pub(crate) fn run(args: PlanArgs) -> Result<ExitCode> {
     if !(1..=MOST_TOKENS).contains(&args.tokens) {
         bail!("--tokens: {} tokens cannot be planned for; give 1 to {MOST_TOKENS}", args.tokens);
     }
-    if args.prompt_tokens > args.tokens {
-        bail!(
-            "--prompt-tokens: a prompt of {} tokens is longer than the whole run of {}; raise --tokens",
-            args.prompt_tokens,
-            args.tokens
-        );
+    if let Some(prompt) = args.prompt_tokens.filter(|&prompt| prompt > args.tokens) {
+        let tokens = args.tokens;
+        bail!("--prompt-tokens: a prompt of {prompt} tokens is longer than the whole run of {tokens}; raise --tokens");
     }
     args.method.check()?;
     provider::on(args.model.backend(), Plan(args))
@@ -199,7 +199,8 @@ fn assumption(args: &PlanArgs, options: &EngineOptions) -> Result<Assumption> {
         None => NonZeroUsize::new(args.method.expected_thought()?)
             .context("--thought-tokens: thoughts of 0 tokens cannot be planned for; give --thought")?,
     };
-    Ok(Assumption { prompt: args.prompt_tokens, tokens: args.tokens, thought, summary })
+    let prompt = args.prompt_tokens.unwrap_or(PROMPT_TOKENS.min(args.tokens));
+    Ok(Assumption { prompt, tokens: args.tokens, thought, summary })
 }
 
 fn table(report: &Report) -> String {
@@ -213,7 +214,7 @@ fn table(report: &Report) -> String {
         r.tokens, r.prompt_tokens, r.thought_tokens
     );
     let device = format!(
-        "{:.2}x at the end, {:.2}x at most",
+        "{:.2}x at the end, {:.2}x at the peak, against a full cache there",
         r.reduction_of_device,
         ratio(r.kv_bytes_full as f64, r.kv_bytes_resident_peak as f64)
     );
@@ -224,8 +225,8 @@ fn table(report: &Report) -> String {
     );
     let rows = [
         ("assumed", assumed),
-        ("less than full on device", device),
-        ("less than full offloaded", format!("{:.2}x (device and host memory)", r.reduction_of_total)),
+        ("reduction on the device", device),
+        ("reduction in all", format!("{:.2}x, against a full cache offloaded to the host", r.reduction_of_total)),
     ];
     format!("{tiers}\n{}", aligned(&rows))
 }

@@ -29,7 +29,7 @@ fn a_table_says_what_the_model_is() {
     let table = run("inspect", &golden("llama"), "").succeeded();
     for (name, text) in [
         ("architecture", "llama"),
-        ("parameters", "162496"),
+        ("parameters", "168768"),
         ("layers", "3, each with 4 query heads and 2 KV heads of 16"),
         ("vocabulary", "307 tokens; the output head is a matrix of its own"),
         ("context", "512 tokens"),
@@ -80,7 +80,7 @@ fn a_configuration_alone_will_do() {
     fs::copy(golden("llama").join("config.json"), dir.path().join("config.json")).unwrap();
     let report = run("inspect", dir.path(), "--json").report();
     assert_eq!(report["weights"], Value::Null);
-    assert_eq!(report["architecture"]["parameters"], 162_496);
+    assert_eq!(report["architecture"]["parameters"], 168_768);
     assert!(report["notes"][0].as_str().unwrap().contains("no weights here"));
 }
 
