@@ -213,7 +213,8 @@ fn table(report: &Report) -> String {
     }
     if let Some(Weights { files, bytes: total, bytes_by_type }) = &report.weights {
         let types: Vec<&str> = bytes_by_type.keys().map(String::as_str).collect();
-        rows.push(("weights", format!("{} of {} in {files} file(s)", bytes(*total), types.join(" and "))));
+        let (total, types) = (bytes(*total), types.join(" and "));
+        rows.push(("weights", format!("{total} of {types} in {files} file{}", plural(*files))));
     }
     let tokenizer = report.tokenizer_tokens.map_or("none".to_owned(), |tokens| format!("{tokens} tokens"));
     rows.push(("tokenizer", tokenizer));
@@ -257,12 +258,16 @@ fn by_layer<T: PartialEq>(layers: &[Option<T>], none: &str, name: impl Fn(&T) ->
     match &kinds[..] {
         [(kind, _)] => format!("{} in every layer", name(kind)),
         kinds => {
-            let each = kinds.iter().map(|(kind, count)| {
-                format!("{} in {count} layer{}", name(kind), if *count == 1 { "" } else { "s" })
-            });
+            let each = kinds
+                .iter()
+                .map(|(kind, count)| format!("{} in {count} layer{}", name(kind), plural(*count)));
             each.collect::<Vec<_>>().join("; ")
         }
     }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 #[cfg(test)]

@@ -107,7 +107,9 @@ pub(crate) fn run(args: PlanArgs) -> Result<ExitCode> {
     }
     if let Some(prompt) = args.prompt_tokens.filter(|&prompt| prompt > args.tokens) {
         let tokens = args.tokens;
-        bail!("--prompt-tokens: a prompt of {prompt} tokens is longer than the whole run of {tokens}; raise --tokens");
+        bail!(
+            "--prompt-tokens: a prompt of {prompt} tokens is longer than the whole run of {tokens}; raise --tokens"
+        );
     }
     args.method.check()?;
     provider::on(args.model.backend(), Plan(args))
@@ -138,9 +140,9 @@ impl Job for Plan {
         }
         let report = report(&args, &config, &options, element_bytes::<P::Backend>())?;
         if args.json {
-            print_json(&report)?
+            print_json(&report)?;
         } else {
-            print(&table(&report))?
+            print(&table(&report))?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -226,7 +228,10 @@ fn table(report: &Report) -> String {
     let rows = [
         ("assumed", assumed),
         ("reduction on the device", device),
-        ("reduction in all", format!("{:.2}x, against a full cache offloaded to the host", r.reduction_of_total)),
+        (
+            "reduction in all",
+            format!("{:.2}x, against a full cache offloaded to the host", r.reduction_of_total),
+        ),
     ];
     format!("{tiers}\n{}", aligned(&rows))
 }

@@ -16,7 +16,7 @@ fn assert_line(table: &str, name: &str, text: &str) {
 }
 
 /// Asserts a report that says why the model cannot be run.
-fn assert_unsupported(ran: Ran, says: &[&str]) {
+fn assert_unsupported(ran: &Ran, says: &[&str]) {
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert!(ran.stderr.contains("error: zoomr cannot run this model"), "{}", ran.stderr);
     for part in says {
@@ -87,11 +87,11 @@ fn a_configuration_alone_will_do() {
 #[test]
 fn what_cannot_be_run_is_listed() {
     let unknown = with_config("llama", "model_type", json!("mamba"));
-    assert_unsupported(run("inspect", unknown.path(), ""), &["unknown model_type `mamba`", "qwen3"]);
+    assert_unsupported(&run("inspect", unknown.path(), ""), &["unknown model_type `mamba`", "qwen3"]);
     let quantized = with_config("llama", "quantization_config", json!({ "bits": 4 }));
-    assert_unsupported(run("inspect", quantized.path(), ""), &["`quantization_config`"]);
+    assert_unsupported(&run("inspect", quantized.path(), ""), &["`quantization_config`"]);
     let wider = with_config("llama", "intermediate_size", json!(161));
-    assert_unsupported(run("inspect", wider.path(), ""), &["mlp.up_proj.weight", "mlp.down_proj.weight"]);
+    assert_unsupported(&run("inspect", wider.path(), ""), &["mlp.up_proj.weight", "mlp.down_proj.weight"]);
 
     let ran = run("inspect", unknown.path(), "--json");
     let report: Value = serde_json::from_str(&ran.stdout).unwrap();
