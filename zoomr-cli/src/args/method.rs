@@ -235,14 +235,32 @@ impl MethodArgs {
         Ok(trigger)
     }
 
+    /// How long a thought may be, in tokens.
+    fn thought_range(&self) -> Result<RangeInclusive<usize>> {
+        let default = if self.trigger()?.asks_the_engine() { SUMMARISED_TOKENS } else { POOLED_TOKENS };
+        Ok(self.thought_tokens.clone().unwrap_or(default))
+    }
+
+    /// How long a thought will be, in tokens, as far as that can be known before there is a text: exactly with
+    /// segmenter `budget`, the middle of the range with the others.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(crate) fn expected_thought(&self) -> Result<usize> {
+        let range = self.thought_range()?;
+        Ok(match self.segmenter {
+            SegmenterKind::Budget => *range.end(),
+            SegmenterKind::Paragraphs | SegmenterKind::Markers => range.start().midpoint(*range.end()),
+        })
+    }
+
     fn segmenter(&self, tokenizer: Option<&Tokenizer>) -> Result<Box<dyn Segmenter>> {
         if self.markers.is_some() && self.segmenter != SegmenterKind::Markers {
             bail!(
                 "--markers: only segmenter `markers` goes by them; add --segmenter markers, or leave them out"
             );
         }
-        let default = if self.trigger()?.asks_the_engine() { SUMMARISED_TOKENS } else { POOLED_TOKENS };
-        let tokens = self.thought_tokens.clone().unwrap_or(default);
+        let tokens = self.thought_range()?;
         Ok(match self.segmenter {
             SegmenterKind::Paragraphs => Box::new(Paragraphs::new(tokens).map_err(flagged)?),
             SegmenterKind::Budget => {

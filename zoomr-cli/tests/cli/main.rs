@@ -5,7 +5,10 @@
 mod bad_files;
 mod bad_flags;
 mod help;
+mod inspect;
 mod json;
+mod plan;
 mod real_model;
 mod streams;
 mod support;
+mod verify;

@@ -28,7 +28,7 @@ struct Case {
 }
 
 /// The model's directory, or a line that says that the test was skipped.
-fn model(test: &str) -> Option<PathBuf> {
+pub(crate) fn model(test: &str) -> Option<PathBuf> {
     if let Some(models) = env::var_os("ZOOMR_MODELS") {
         return Some(PathBuf::from(models).join("smollm2-135m-instruct"));
     }
