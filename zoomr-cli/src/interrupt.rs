@@ -11,6 +11,8 @@ use std::{
 
 use anyhow::{Context, Result};
 
+use crate::output::note;
+
 /// What a shell expects of a process that Ctrl-C ended: 128 + SIGINT.
 const CODE: u8 = 130;
 
@@ -38,6 +40,7 @@ impl Interrupt {
         let handler = move || {
             let first = seen.compare_exchange(STEPPING, STOPPING, Ordering::SeqCst, Ordering::SeqCst);
             if first.is_err() {
+                note("interrupted");
                 for path in &unfinished {
                     // The process ends either way, and a file that was finished is not there any more.
                     let _ = std::fs::remove_file(path);

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::{
-    real_model,
+    shared::real_model,
     support::{Ran, copy, golden, run, with_config},
 };
 
@@ -111,7 +111,7 @@ fn damaged_models_are_errors() {
 
 #[test]
 fn a_real_model_has_text_and_chat() {
-    let Some(model) = real_model::model("a_real_model_has_text_and_chat") else { return };
+    let Some(model) = real_model() else { return };
     let report = run("inspect", &model, "--json").report();
     assert_eq!(report["architecture"]["parameters"], 134_515_008);
     assert_eq!(report["weights"]["bytes_by_type"], json!({ "BF16": 269_030_016 }));

@@ -9,6 +9,8 @@ mod inspect;
 mod json;
 mod plan;
 mod real_model;
+#[path = "../../../zoomr-model/tests/support/mod.rs"]
+mod shared;
 mod streams;
 mod support;
 mod verify;

@@ -2,11 +2,12 @@
 //!
 //! Arithmetic is f32 on bf16 weights, as the reference's is; the order of summation differs.
 
-use std::{env, io::Write, path::PathBuf};
-
 use serde::Deserialize;
 
-use crate::support::{Ran, command, golden, run};
+use crate::{
+    shared::real_model,
+    support::{Ran, command, golden, run},
+};
 
 /// How far two f32 implementations' logits may be apart; a greedy choice with a smaller margin is a toss-up.
 const LOGIT_ERROR: f64 = 2e-3;
@@ -27,16 +28,6 @@ struct Case {
     margins: Vec<f64>,
 }
 
-/// The model's directory, or a line that says that the test was skipped.
-pub(crate) fn model(test: &str) -> Option<PathBuf> {
-    if let Some(models) = env::var_os("ZOOMR_MODELS") {
-        return Some(PathBuf::from(models).join("smollm2-135m-instruct"));
-    }
-    let line = format!("SKIPPED: {test} (set ZOOMR_MODELS)\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
-    None
-}
-
 fn cases() -> Vec<Case> {
     let bytes = std::fs::read(golden("smollm2-135m-instruct.json")).unwrap();
     serde_json::from_slice::<Reference>(&bytes).unwrap().cases
@@ -44,7 +35,7 @@ fn cases() -> Vec<Case> {
 
 #[test]
 fn greedy_texts_are_those_of_transformers() {
-    let Some(model) = model("greedy_texts_are_those_of_transformers") else { return };
+    let Some(model) = real_model() else { return };
     for case in cases() {
         let mut command = command("generate", &model);
         command.args(["--policy", "full", "--temperature", "0", "--max-tokens", "64", "--json"]);
@@ -64,7 +55,7 @@ fn greedy_texts_are_those_of_transformers() {
 
 #[test]
 fn prompts_cost_what_they_cost_in_transformers() {
-    let Some(model) = model("prompts_cost_what_they_cost_in_transformers") else { return };
+    let Some(model) = real_model() else { return };
     for case in cases() {
         let ids: Vec<String> = case.ids.iter().map(u32::to_string).collect();
         let args = format!("--policy full --json --tokens {}", ids.join(","));
@@ -75,7 +66,7 @@ fn prompts_cost_what_they_cost_in_transformers() {
 
 #[test]
 fn forced_summaries_stand_in_the_text() {
-    let Some(model) = model("forced_summaries_stand_in_the_text") else { return };
+    let Some(model) = real_model() else { return };
     let mut command = command("generate", &model);
     command.args(["--chat", "Why is the sky blue?", "--temperature", "0", "--ignore-eos", "--json"]);
     command.args(["--trigger", "forced", "--thought-tokens", "16..32", "--max-tokens", "120"]);
@@ -88,7 +79,7 @@ fn forced_summaries_stand_in_the_text() {
 
 #[test]
 fn stop_strings_end_the_text_and_are_not_in_it() {
-    let Some(model) = model("stop_strings_end_the_text_and_are_not_in_it") else { return };
+    let Some(model) = real_model() else { return };
     let mut command = command("generate", &model);
     command.args(["The three laws of motion are", "--temperature", "0", "--policy", "full", "--json"]);
     let report = Ran::from(command.args(["--stop", "behavior of"]).output().unwrap()).report();

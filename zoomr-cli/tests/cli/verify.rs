@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::{
-    real_model,
+    shared::real_model,
     support::{golden, run, with_config},
 };
 
@@ -39,7 +39,7 @@ fn the_laws_hold_on_tiny_models() {
 
 #[test]
 fn the_laws_hold_on_a_real_model() {
-    let Some(model) = real_model::model("the_laws_hold_on_a_real_model") else { return };
+    let Some(model) = real_model() else { return };
     let report = run("verify", &model, "--json --max-tokens 64").report();
     assert_eq!(report["tokens"], 64);
     assert_holds(&report);

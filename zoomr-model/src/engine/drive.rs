@@ -56,10 +56,12 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
     ) -> Result<Stop, EngineError> {
         let mut flow = self.prompt(prompt, source, observer)?;
         self.timing.end_prompt();
-        while flow.is_continue() {
+        loop {
+            if let ControlFlow::Break(stop) = flow {
+                return Ok(stop);
+            }
             flow = self.advance(source, observer)?;
         }
-        Ok(flow.break_value().unwrap_or(Stop::Interrupted))
     }
 
     fn prompt<S: Source>(

@@ -28,9 +28,8 @@ impl Timing {
 
     /// So many tokens have come since the last call.
     pub(super) fn add(&mut self, tokens: usize) {
-        let Ok(count) = u32::try_from(tokens) else { return };
-        if count > 0 {
-            let each = self.lap() / count;
+        if tokens > 0 {
+            let each = self.lap().div_f64(tokens as f64);
             self.tokens.extend(std::iter::repeat_n(each, tokens));
         }
     }
