@@ -3,9 +3,10 @@
 //! It runs cargo and the workspace's own lints, and adds up what they say. CI calls it and knows nothing
 //! more; it knows nothing of the method. A map:
 //! [`check`] and [`test_all`] say what is run, [`runner`] runs it, [`libtest`] reads what tests print,
-//! [`features`] lists the feature sets, [`tidy`] holds our lints, [`device`] packs for a GPU machine,
-//! [`workspace`] asks cargo what the workspace holds.
+//! [`features`] lists the feature sets, [`bench`] measures, [`tidy`] holds our lints, [`device`] packs for a
+//! GPU machine, [`workspace`] asks cargo what the workspace holds.
 
+mod bench;
 mod check;
 mod device;
 mod features;
@@ -31,9 +32,11 @@ usage: cargo xtask COMMAND
   features   compiles every supported set of Cargo features
   tidy       this repository's own lints (files, unsafe code, crate graph)
   device     packs release binaries that test and measure on a machine with an H100 into .device-carry/
+  bench NAME measures: `decode` is a real model's decoding speed against memory bandwidth (--model DIR)
   help       this text
 
-Tests on real models look into $ZOOMR_MODELS, or target/models when that is there, and are skipped otherwise.
+Tests on real models look into $ZOOMR_MODELS, or target/models when that is there, and are skipped otherwise;
+`bench` looks there too.
 ";
 
 fn main() -> ExitCode {
@@ -55,6 +58,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         ["features"] => Ok(features::run()),
         ["tidy"] => Ok(tidy::run(&Workspace::load()?)),
         ["device"] => device::run(&Workspace::load()?),
+        ["bench", args @ ..] => bench::run(args),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

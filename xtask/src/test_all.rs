@@ -11,7 +11,7 @@ use std::{
 use crate::{
     check, features,
     runner::{Runner, Worth},
-    workspace::{Package, Workspace, cargo, root},
+    workspace::{Package, Workspace, cargo, models},
 };
 
 /// Runs everything and prints the account.
@@ -66,8 +66,7 @@ fn integration_tests<'a>(packages: impl Iterator<Item = &'a Package>) -> Vec<(&'
 fn test(targets: &[&str]) -> Command {
     let mut command = cargo();
     command.args(["test", "--locked", "--no-fail-fast"]).args(targets).args(["--", "--show-output"]);
-    let models = root().join("target/models");
-    if std::env::var_os("ZOOMR_MODELS").is_none() && models.is_dir() {
+    if let Some(models) = models() {
         command.env("ZOOMR_MODELS", models);
     }
     command

@@ -125,6 +125,12 @@ pub(crate) fn root() -> &'static Path {
     own.parent().unwrap_or(own)
 }
 
+/// Where the real models are: `$ZOOMR_MODELS`, or else `target/models` where that is there.
+pub(crate) fn models() -> Option<PathBuf> {
+    let target = || Some(root().join("target/models")).filter(|models| models.is_dir());
+    std::env::var_os("ZOOMR_MODELS").map(PathBuf::from).or_else(target)
+}
+
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }

@@ -136,7 +136,7 @@ impl Default for Options {
             sinks: 4,
             summaries: SummaryVisibility::All,
             resident_thoughts: None,
-            page_size: 16,
+            page_size: 8,
             slab_pages: 1,
             cap: None,
         }
@@ -192,6 +192,12 @@ impl std::ops::Deref for Settings {
 }
 
 impl Settings {
+    /// The same settings with other voters.
+    #[must_use]
+    pub fn with_scope(self, scope: Scope) -> Self {
+        Self(Options { scope, ..self.0 })
+    }
+
     /// The policy in force.
     pub fn policy(&self) -> Box<dyn Policy> {
         let prompt = self.prompt.unwrap_or(usize::MAX);

@@ -21,7 +21,7 @@ use super::parse::{bytes, named, token_range};
 /// Thoughts under triggers without summaries: short, as zooming brings back whole ones.
 const POOLED_TOKENS: RangeInclusive<usize> = 16..=96;
 /// Thoughts under triggers with summaries: long enough to be worth one.
-const SUMMARISED_TOKENS: RangeInclusive<usize> = 96..=192;
+const SUMMARISED_TOKENS: RangeInclusive<usize> = 128..=192;
 /// Thoughts zoomed into under triggers with summaries: half of the pooled ones, being twice as long.
 const SUMMARISED_ZOOM: Zoom = Zoom::Thoughts(1);
 /// What the engine writes before a summary.
@@ -90,7 +90,7 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_enum, default_value = "paragraphs")]
     segmenter: SegmenterKind,
 
-    /// The length of thoughts, MIN..MAX; segmenter `budget` cuts at MAX [default: 16..96; 96..192 where thoughts
+    /// The length of thoughts, MIN..MAX; segmenter `budget` cuts at MAX [default: 16..96; 128..192 where thoughts
     /// get summaries].
     #[arg(long, value_name = "MIN..MAX", value_parser = token_range)]
     thought_tokens: Option<RangeInclusive<usize>>,
@@ -116,8 +116,7 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "TEXT")]
     summary_close: Option<String>,
 
-    /// The most tokens that the model may write in between. All summaries stay resident: a summary that fits into
-    /// one page, frame included, costs half of one that does not.
+    /// The most tokens that the model may write in between. All summaries stay resident: short ones pay.
     #[arg(long, value_name = "TOKENS", default_value = "8")]
     summary_tokens: NonZeroUsize,
 
@@ -239,14 +238,32 @@ impl MethodArgs {
         Ok(trigger)
     }
 
+    /// How long a thought may be, in tokens.
+    fn thought_range(&self) -> Result<RangeInclusive<usize>> {
+        let default = if self.trigger()?.asks_the_engine() { SUMMARISED_TOKENS } else { POOLED_TOKENS };
+        Ok(self.thought_tokens.clone().unwrap_or(default))
+    }
+
+    /// How long a thought will be, in tokens, as far as that can be known before there is a text: exactly with
+    /// segmenter `budget`, the middle of the range with the others.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(crate) fn expected_thought(&self) -> Result<usize> {
+        let range = self.thought_range()?;
+        Ok(match self.segmenter {
+            SegmenterKind::Budget => *range.end(),
+            SegmenterKind::Paragraphs | SegmenterKind::Markers => range.start().midpoint(*range.end()),
+        })
+    }
+
     fn segmenter(&self, tokenizer: Option<&Tokenizer>) -> Result<Box<dyn Segmenter>> {
         if self.markers.is_some() && self.segmenter != SegmenterKind::Markers {
             bail!(
                 "--markers: only segmenter `markers` goes by them; add --segmenter markers, or leave them out"
             );
         }
-        let default = if self.trigger()?.asks_the_engine() { SUMMARISED_TOKENS } else { POOLED_TOKENS };
-        let tokens = self.thought_tokens.clone().unwrap_or(default);
+        let tokens = self.thought_range()?;
         Ok(match self.segmenter {
             SegmenterKind::Paragraphs => Box::new(Paragraphs::new(tokens).map_err(flagged)?),
             SegmenterKind::Budget => {

@@ -16,7 +16,9 @@ pub(crate) mod text;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{generate::GenerateArgs, score::ScoreArgs};
+use crate::commands::{
+    generate::GenerateArgs, inspect::InspectArgs, plan::PlanArgs, score::ScoreArgs, verify::VerifyArgs,
+};
 
 /// Long reasoning in a fraction of the key-value memory: generates text with ZoomR and accounts for every byte.
 #[derive(Debug, Parser)]
@@ -33,4 +35,10 @@ pub(crate) enum Command {
     Generate(Box<GenerateArgs>),
     /// Say how likely a text is under a policy: the cost of compression, in nats.
     Score(Box<ScoreArgs>),
+    /// Say what a model is, and what zoomr cannot do with it.
+    Inspect(InspectArgs),
+    /// Predict the KV memory of a run, from the model's configuration alone.
+    Plan(Box<PlanArgs>),
+    /// Check on this machine that zooming into everything is full attention, and that the bytes add up.
+    Verify(VerifyArgs),
 }

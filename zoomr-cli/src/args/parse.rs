@@ -18,6 +18,12 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     scaled(text, 1024).ok_or_else(|| "give a number of bytes, as in 65536, 512k, 64M or 2G".to_owned())
 }
 
+/// A count of tokens: a number with a suffix `k` or `M` (powers of 1024), or with none.
+pub(crate) fn token_count(text: &str) -> Result<usize, String> {
+    let count = scaled(text, 1024).and_then(|count| count.try_into().ok());
+    count.ok_or_else(|| "give a number of tokens, as in 2000, 32k or 1M".to_owned())
+}
+
 /// A whole number with a suffix that multiplies it by powers of `thousand`.
 fn scaled(text: &str, thousand: u64) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -63,6 +69,15 @@ mod tests {
         assert_eq!(bytes("2G"), Ok(2 << 30));
         for bad in ["", "M", "1.5M", "-1", "1KB", "99999999999T"] {
             assert!(bytes(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn counts_of_tokens_take_suffixes() {
+        assert_eq!(token_count("2000"), Ok(2000));
+        assert_eq!(token_count("32k"), Ok(32_768));
+        for bad in ["", "k", "-1", "many", "1e6"] {
+            assert!(token_count(bad).is_err(), "{bad}");
         }
     }
 

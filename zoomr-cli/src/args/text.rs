@@ -37,28 +37,57 @@ pub(crate) enum Given {
     Tokens(Vec<u32>),
 }
 
+/// A text to try something on, where one that is built in will do.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct SampleArgs {
+    /// Try it on the text of a file, not on the built-in one; `-` is standard input.
+    #[arg(long, short, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Try it on token ids, as in `5,17,3`, or `@FILE` to read them; needs no tokenizer.
+    #[arg(long, value_name = "IDS|@FILE")]
+    tokens: Option<String>,
+}
+
 impl TextArgs {
     /// Reads what was given.
     ///
     /// # Errors
     /// Where a file cannot be read, is no text, or holds something else than token ids.
     pub(crate) fn read(&self) -> Result<Given> {
-        let given = match (&self.text, &self.file, &self.tokens) {
-            (_, _, Some(list)) => return tokens(list).map(Given::Tokens),
-            (_, Some(file), _) if file != Path::new("-") => {
-                let bytes =
-                    fs::read(file).with_context(|| format!("--file: cannot read {}", file.display()))?;
-                utf8(bytes, &file.display().to_string())?
-            }
-            (Some(text), None, _) if text != "-" => text.clone(),
-            _ => {
-                let mut bytes = Vec::new();
-                stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
-                utf8(bytes, "standard input")?
-            }
-        };
-        Ok(Given::Text(given))
+        match (&self.text, &self.file, &self.tokens) {
+            (_, _, Some(list)) => tokens(list).map(Given::Tokens),
+            (_, Some(file), _) => text(file).map(Given::Text),
+            (Some(text), None, _) if text != "-" => Ok(Given::Text(text.clone())),
+            _ => text(Path::new("-")).map(Given::Text),
+        }
     }
+}
+
+impl SampleArgs {
+    /// Reads what was given; else takes the text `built_in`.
+    ///
+    /// # Errors
+    /// As [`TextArgs::read`].
+    pub(crate) fn read(&self, built_in: &str) -> Result<Given> {
+        match (&self.file, &self.tokens) {
+            (_, Some(list)) => tokens(list).map(Given::Tokens),
+            (Some(file), None) => text(file).map(Given::Text),
+            (None, None) => Ok(Given::Text(built_in.to_owned())),
+        }
+    }
+}
+
+/// The text of a file; `-` is standard input.
+fn text(file: &Path) -> Result<String> {
+    if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
+        return utf8(bytes, "standard input");
+    }
+    let bytes = fs::read(file).with_context(|| format!("--file: cannot read {}", file.display()))?;
+    utf8(bytes, &file.display().to_string())
 }
 
 fn utf8(bytes: Vec<u8>, source: &str) -> Result<String> {

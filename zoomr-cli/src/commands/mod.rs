@@ -1,8 +1,11 @@
 //! The commands, one file each; what they share is here.
 
 pub(crate) mod generate;
+pub(crate) mod inspect;
+pub(crate) mod plan;
 mod run;
 pub(crate) mod score;
+pub(crate) mod verify;
 
 use std::process::ExitCode;
 
@@ -18,5 +21,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Generate(args) => generate::run(*args),
         Command::Score(args) => score::run(*args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Plan(args) => plan::run(*args),
+        Command::Verify(args) => verify::run(args),
     }
 }

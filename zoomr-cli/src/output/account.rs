@@ -152,7 +152,7 @@ impl Account {
 }
 
 /// `a / b`, and 0 where there is nothing to divide by.
-fn ratio(a: f64, b: f64) -> f64 {
+pub(crate) fn ratio(a: f64, b: f64) -> f64 {
     if b > 0.0 { a / b } else { 0.0 }
 }
 

@@ -47,6 +47,19 @@ pub(crate) fn aligned(rows: &[(&str, String)]) -> String {
     rows.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
 }
 
+/// A table with headings: the first column to the left, numbers to the right.
+pub(crate) fn columns(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let headings: Vec<String> = headings.iter().map(ToString::to_string).collect();
+    let lines = || std::iter::once(&headings).chain(rows);
+    let width =
+        |column: usize| lines().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
+    let cell = |(column, cell): (usize, &String)| {
+        let width = width(column).unwrap_or(0);
+        if column == 0 { format!("{cell:width$}") } else { format!("  {cell:>width$}") }
+    };
+    lines().map(|line| line.iter().enumerate().map(cell).collect::<String>() + "\n").collect()
+}
+
 #[cfg(test)]
 mod tests {
     use zoomr_core::stats::TierBytes;

@@ -5,9 +5,12 @@
 mod bad_files;
 mod bad_flags;
 mod help;
+mod inspect;
 mod json;
+mod plan;
 mod real_model;
 #[path = "../../../zoomr-model/tests/support/mod.rs"]
 mod shared;
 mod streams;
 mod support;
+mod verify;

@@ -19,7 +19,7 @@ use self::{sequence::Sequence, step::Step};
 use crate::{
     Error,
     cache::{Budget, ColdTier, Geometry, HostTier, Pool},
-    config::Settings,
+    config::{Scope, Settings},
     kernels::AttentionKernels,
     layer::LayerSpec,
     policy::{Policy, Window},
@@ -134,6 +134,12 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Lets other heads vote from the next step on: under [`Scope::Layer`] a text that is there already goes in
+    /// many tokens at a time, and decoding goes on under another scope.
+    pub fn set_scope(&mut self, scope: Scope) {
+        self.settings = self.settings.clone().with_scope(scope);
     }
 
     /// The segments of a sequence so far.

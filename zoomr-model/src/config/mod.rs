@@ -21,8 +21,8 @@ use std::{num::NonZeroUsize, path::Path};
 
 use zoomr_core::layer::LayerSpec;
 
-pub(crate) use self::rope::{Rope, RopeScaling};
-pub use self::{error::ConfigError, family::Family, tensors::TensorSpec};
+pub(crate) use self::rope::RopeScaling;
+pub use self::{error::ConfigError, family::Family, rope::Rope, tensors::TensorSpec};
 use crate::Error;
 
 /// A decoder of the Llama family.
@@ -195,6 +195,11 @@ impl ModelConfig {
                 sliding_window: layer.sliding_window,
             })
             .collect()
+    }
+
+    /// Each layer's rotary position embedding, in order; `None` where a layer has none.
+    pub fn ropes(&self) -> impl Iterator<Item = Option<&Rope>> {
+        self.layers.iter().map(|layer| layer.rope.as_ref())
     }
 
     /// Weights in all; a matrix shared by embedding and output head counts once.

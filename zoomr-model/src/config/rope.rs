@@ -11,7 +11,7 @@ use super::{
 
 /// The rotary position embedding of a layer.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Rope {
+pub struct Rope {
     /// Base of the geometric series of frequencies.
     pub(crate) theta: f64,
     /// How many elements of each head rotate: the first ones; even, from 2 to the head's size.
@@ -38,6 +38,19 @@ pub(crate) enum RopeScaling {
         original_context: f64,
         truncate: bool,
     },
+}
+
+/// As people write it: `theta 10000, llama3 x8`.
+impl std::fmt::Display for Rope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "theta {}", self.theta)?;
+        match &self.scaling {
+            RopeScaling::Default => Ok(()),
+            RopeScaling::Linear { factor } => write!(f, ", linear x{factor}"),
+            RopeScaling::Llama3 { factor, .. } => write!(f, ", llama3 x{factor}"),
+            RopeScaling::Yarn { factor, .. } => write!(f, ", yarn x{factor}"),
+        }
+    }
 }
 
 /// The embedding of the layers of one type.

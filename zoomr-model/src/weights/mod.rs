@@ -4,12 +4,14 @@
 //! * `shards`: which files a directory's weights lie in.
 //! * `file`: one file's header.
 //! * `verify`: the directory's tensors against what the architecture needs, and every number finite.
+//! * [`Inventory`]: what headers alone tell, for people who want to know before they load.
 //! * `error`: what can be wrong.
 //!
 //! Nothing is copied: a [`StoredWeight`] shares the mapped file, and the map lives as long as any of them.
 
 mod error;
 mod file;
+mod inventory;
 mod map;
 mod shards;
 mod verify;
@@ -22,7 +24,8 @@ use std::{
 
 use zoomr_core::weight::StoredWeight;
 
-pub use self::error::WeightsError;
+use self::file::WeightFile;
+pub use self::{error::WeightsError, inventory::Inventory};
 use crate::config::TensorSpec;
 
 /// A checkpoint's weights: exactly the tensors asked for, each of the right shape and finite.
@@ -41,20 +44,7 @@ impl Weights {
     /// # Errors
     /// [`WeightsError`] where a file is missing, damaged or of another model; it names file and tensor.
     pub fn open(dir: &Path, needed: &[TensorSpec]) -> Result<Self, WeightsError> {
-        let mut found = BTreeMap::new();
-        for path in shards::paths(dir)? {
-            let file = Arc::new(file::WeightFile::open(path)?);
-            for name in file.names() {
-                let other = found.insert(name.clone(), Arc::clone(&file));
-                if let Some(other) = other {
-                    return Err(WeightsError::Twice {
-                        tensor: name,
-                        first: other.path().to_owned(),
-                        second: file.path().to_owned(),
-                    });
-                }
-            }
-        }
+        let found = files(dir)?;
         verify::names(dir, &found, needed)?;
         let tensors = needed.iter().map(|spec| {
             let file = found.get(&spec.name).ok_or_else(|| WeightsError::missing(dir, [&spec.name]))?;
@@ -77,4 +67,23 @@ impl Weights {
     pub fn bytes(&self) -> u64 {
         self.tensors.values().map(|weight| weight.bytes().len() as u64).sum()
     }
+}
+
+/// The file that each tensor of a directory lies in.
+fn files(dir: &Path) -> Result<BTreeMap<String, Arc<WeightFile>>, WeightsError> {
+    let mut found = BTreeMap::new();
+    for path in shards::paths(dir)? {
+        let file = Arc::new(WeightFile::open(path)?);
+        for name in file.names() {
+            let other = found.insert(name.clone(), Arc::clone(&file));
+            if let Some(other) = other {
+                return Err(WeightsError::Twice {
+                    tensor: name,
+                    first: other.path().to_owned(),
+                    second: file.path().to_owned(),
+                });
+            }
+        }
+    }
+    Ok(found)
 }

@@ -46,6 +46,21 @@ fn is_harmless(name: &str) -> bool {
 
 /// One tensor, as the model will use it.
 pub(super) fn tensor(file: &Arc<WeightFile>, spec: &TensorSpec) -> Result<StoredWeight, WeightsError> {
+    let (stored, bytes) = header(file, spec)?;
+    check_finite(file, spec, stored, bytes.clone())?;
+    let columns = spec.shape.last().copied().unwrap_or(1);
+    let rows = spec.shape.iter().rev().skip(1).product();
+    StoredWeight::new(file.clone(), bytes, stored, rows, columns).map_err(|problem| WeightsError::Damaged {
+        path: file.path().to_owned(),
+        problem: problem.to_string(),
+    })
+}
+
+/// A tensor's dtype and place, where its header fits the model; its numbers are not looked at.
+pub(super) fn header(
+    file: &WeightFile,
+    spec: &TensorSpec,
+) -> Result<(WeightDtype, Range<usize>), WeightsError> {
     let path = file.path();
     let (dtype, shape, bytes) =
         file.tensor(&spec.name).ok_or_else(|| WeightsError::missing(path, [&spec.name]))?;
@@ -66,11 +81,7 @@ pub(super) fn tensor(file: &Arc<WeightFile>, spec: &TensorSpec) -> Result<Stored
             return Err(WeightsError::Dtype { path, tensor, found: format!("{found:?}") });
         }
     };
-    check_finite(file, spec, stored, bytes.clone())?;
-    let columns = spec.shape.last().copied().unwrap_or(1);
-    let rows = spec.shape.iter().rev().skip(1).product();
-    StoredWeight::new(file.clone(), bytes, stored, rows, columns)
-        .map_err(|problem| WeightsError::Damaged { path: path.to_owned(), problem: problem.to_string() })
+    Ok((stored, bytes))
 }
 
 fn check_finite(

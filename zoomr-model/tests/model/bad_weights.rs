@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::Path};
 
 use safetensors::{Dtype, tensor::TensorView};
 use tempfile::TempDir;
-use zoomr_model::{config::ModelConfig, weights::Weights};
+use zoomr_model::{
+    config::ModelConfig,
+    weights::{Inventory, Weights},
+};
 
 use crate::support::golden;
 
@@ -40,6 +43,28 @@ fn harmless_extras_are_ignored() {
     let dir = directory();
     write(&dir.path().join("model.safetensors"), &tensors);
     Weights::open(dir.path(), &config.tensors()).unwrap();
+}
+
+#[test]
+fn an_inventory_tells_from_headers_what_opening_would_say() {
+    let (config, mut tensors) = sound();
+    let dir = directory();
+    write_shards(dir.path(), &tensors);
+    let inventory = Inventory::read(dir.path(), &config.tensors()).unwrap();
+    assert_eq!(inventory.files, 2);
+    assert_eq!(inventory.bytes, BTreeMap::from([("F32".to_owned(), config.parameter_count() * 4)]));
+    assert!(inventory.problems.is_empty(), "{:?}", inventory.problems);
+
+    tensors.remove(NORM);
+    let (_, shape, bytes) = tensors[EMBEDDING].clone();
+    tensors.insert(EMBEDDING.into(), (Dtype::I32, shape, bytes));
+    let dir = directory();
+    write(&dir.path().join("model.safetensors"), &tensors);
+    let problems = Inventory::read(dir.path(), &config.tensors()).unwrap().problems;
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert!(problems[0].contains("missing tensors") && problems[0].contains(NORM), "{problems:?}");
+    assert!(problems[1].contains(EMBEDDING) && problems[1].contains("I32"), "{problems:?}");
+    assert_eq!(problems.len(), 2);
 }
 
 #[test]

@@ -1,0 +1,97 @@
+//! Decoding speed of a real model on the CPU, against what its memory allows: `cargo xtask bench decode`.
+//!
+//! A decoding step reads every weight once and does little else, so its limit is `read bandwidth / bytes of
+//! weights`. Both sides of every comparison are measured in turn, in one run, and medians are compared: what
+//! else the machine does then hits both. First of all, the kernels must be right.
+//!
+//! * `correct`: the fused kernels' logits against plain f64 loops.
+//! * `decoder`: a policy at work on a text.
+//! * `measure`: steps and bandwidth in turn, and their medians.
+//! * `report`: the table.
+
+mod correct;
+mod decoder;
+mod measure;
+mod report;
+
+use std::{path::PathBuf, process::ExitCode, time::Instant};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use zoomr_backend_cpu::{CpuKernels, DEVICE};
+use zoomr_core::config::PolicyKind;
+use zoomr_model::{Model, config::ModelConfig, text::tokenizer::Tokenizer, weights::Weights};
+
+use self::{
+    decoder::Decoder,
+    measure::{Short, at_contexts, short},
+    report::Report,
+};
+
+/// English prose with paragraphs, repeated as often as needed: speed does not depend on what it says.
+const TEXT: &str = include_str!("../../../LICENSE-APACHE");
+/// Tokens of context to decode at; the last is cut to what the model's context has room for.
+const CONTEXTS: [usize; 3] = [1 << 10, 4 << 10, 8 << 10];
+
+/// Measures decoding on the CPU.
+#[derive(Parser)]
+struct Args {
+    /// A Hugging Face model directory, with a tokenizer.
+    #[arg(long)]
+    model: PathBuf,
+
+    /// What `cargo bench` adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<ExitCode> {
+    let begun = Instant::now();
+    let Args { model: dir, .. } = Args::parse();
+    let config = ModelConfig::from_dir(&dir)?;
+    let tokenizer = Tokenizer::from_dir(&dir)?;
+    let weights = Weights::open(&dir, &config.tensors())?;
+    let steps = measure::STEPS;
+    let room = config.context_length().saturating_sub(steps);
+    ensure!(
+        room >= CONTEXTS[0],
+        "the model's context of {} tokens leaves no room for {} tokens and {steps} steps; use another model",
+        config.context_length(),
+        CONTEXTS[0]
+    );
+    let text = text(&tokenizer, room)?;
+
+    progress("checking the kernels");
+    let check = correct::check(&config, &weights, &text)?;
+    ensure!(check.holds(), "the fused kernels are wrong, so their speed means nothing: {check}");
+
+    let model = Model::load(config.clone(), &weights, CpuKernels::new(), &DEVICE)?;
+    let read = read_per_token(&config, &weights)?;
+    progress("decoding at a short context, and reading memory");
+    let short: Short = short(&mut Decoder::new(&model, &tokenizer, PolicyKind::Full)?, &text, read)?;
+    let mut full = Decoder::new(&model, &tokenizer, PolicyKind::Full)?;
+    let mut zoomr = Decoder::new(&model, &tokenizer, PolicyKind::Zoomr)?;
+    let contexts = CONTEXTS.map(|context| context.min(room));
+    let rows = at_contexts(&mut full, &mut zoomr, &text, &contexts, &progress)?;
+    let report = Report { model: dir, config, check, read, short, rows, took: begun.elapsed() };
+    print!("{report}");
+    Ok(if report.reaches_target() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `tokens` tokens of text.
+fn text(tokenizer: &Tokenizer, tokens: usize) -> Result<Vec<u32>> {
+    let once = tokenizer.encode(TEXT)?;
+    ensure!(!once.is_empty(), "the tokenizer makes no tokens of English text");
+    Ok(once.into_iter().cycle().take(tokens).collect())
+}
+
+/// Bytes of weights that a decoding step reads: all but an embedding that is not the output head as well.
+fn read_per_token(config: &ModelConfig, weights: &Weights) -> Result<u64> {
+    let embedding = weights.get("model.embed_tokens.weight").context("no embedding")?;
+    let unread = if config.is_tied() { 0 } else { embedding.bytes().len() as u64 };
+    Ok(weights.bytes() - unread)
+}
+
+fn progress(what: &str) {
+    eprintln!("{what} ...");
+}

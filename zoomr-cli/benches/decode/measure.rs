@@ -1,0 +1,104 @@
+//! Measurements in turn: a few of one side, a few of the other, and again; then medians.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use zoomr_backend_cpu::read_bandwidth;
+use zoomr_core::stats::TierBytes;
+
+use super::decoder::Decoder;
+
+/// Turns that each side gets.
+const TURNS: usize = 6;
+/// Steps in a turn.
+const STEPS_PER_TURN: usize = 8;
+/// Steps before any is timed: caches and page tables take shape.
+const WARM: usize = 4;
+/// Steps at one context, in all.
+pub(crate) const STEPS: usize = WARM + TURNS * STEPS_PER_TURN;
+/// Tokens of a short context.
+pub(crate) const SHORT: usize = 32;
+/// Passes over memory in a turn, of which the best counts.
+const PASSES: usize = 3;
+
+/// Decoding where there is next to no cache, and what memory delivers at the time.
+pub(crate) struct Short {
+    /// Bytes per second.
+    pub(crate) bandwidth: f64,
+    /// Tokens per second.
+    pub(crate) speed: f64,
+}
+
+/// One policy at one context.
+pub(crate) struct Side {
+    /// Tokens per second.
+    pub(crate) speed: f64,
+    /// KV bytes by tier at the end.
+    pub(crate) bytes: TierBytes,
+}
+
+/// Both policies at one context.
+pub(crate) struct Row {
+    /// Tokens before the first step.
+    pub(crate) context: usize,
+    pub(crate) full: Side,
+    pub(crate) zoomr: Side,
+}
+
+/// Measures decoding at a short context in turn with reading `bytes` of memory.
+pub(crate) fn short(decoder: &mut Decoder<'_>, text: &[u32], bytes: u64) -> Result<Short> {
+    decoder.fill(text, SHORT)?;
+    warm(decoder)?;
+    let (mut rates, mut times) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        rates.push(read_bandwidth(bytes as usize, PASSES));
+        times.extend(turn(decoder)?);
+    }
+    Ok(Short { bandwidth: median(rates), speed: speed(&times) })
+}
+
+/// Measures both policies at each context, the contexts ascending.
+pub(crate) fn at_contexts(
+    full: &mut Decoder<'_>,
+    zoomr: &mut Decoder<'_>,
+    text: &[u32],
+    contexts: &[usize],
+    progress: &dyn Fn(&str),
+) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for &context in contexts {
+        progress(&format!("taking in {context} tokens"));
+        full.fill(text, context)?;
+        zoomr.fill(text, context)?;
+        progress(&format!("decoding at {context} tokens"));
+        warm(full)?;
+        warm(zoomr)?;
+        let (mut full_times, mut zoomr_times) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            full_times.extend(turn(full)?);
+            zoomr_times.extend(turn(zoomr)?);
+        }
+        let side =
+            |times: &[Duration], decoder: &Decoder<'_>| Side { speed: speed(times), bytes: decoder.bytes() };
+        rows.push(Row { context, full: side(&full_times, full), zoomr: side(&zoomr_times, zoomr) });
+    }
+    Ok(rows)
+}
+
+fn warm(decoder: &mut Decoder<'_>) -> Result<()> {
+    (0..WARM).try_for_each(|_| decoder.step().map(drop))
+}
+
+fn turn(decoder: &mut Decoder<'_>) -> Result<Vec<Duration>> {
+    (0..STEPS_PER_TURN).map(|_| decoder.step()).collect()
+}
+
+/// Tokens per second by the median time.
+fn speed(times: &[Duration]) -> f64 {
+    median(times.iter().map(Duration::as_secs_f64).collect()).recip()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
