@@ -3,7 +3,7 @@
 //! It runs cargo and the workspace's own lints, and adds up what they say. CI calls it and knows nothing
 //! more; it knows nothing of the method. A map:
 //! [`check`] and [`test_all`] say what is run, [`runner`] runs it, [`libtest`] reads what tests print,
-//! [`features`] lists the feature sets, [`bench`] measures, [`tidy`] holds our lints, [`device`] packs for a
+//! [`features`] lists the feature sets, [`mod@bench`] measures, [`tidy`] holds our lints, [`device`] packs for a
 //! GPU machine, [`workspace`] asks cargo what the workspace holds.
 
 mod bench;
