@@ -105,7 +105,7 @@ mod cuda {
         fn open() -> Result<(CudaKernels, Device<Self::Backend>)> {
             // Asked first, because CubeCL panics where there is no driver.
             probe().context("backend cuda")?;
-            Ok((CudaKernels::default(), Device::<Self::Backend>::default()))
+            Ok((CudaKernels, Device::<Self::Backend>::default()))
         }
     }
 }

@@ -22,6 +22,8 @@ use super::parse::{bytes, named, token_range};
 const POOLED_TOKENS: RangeInclusive<usize> = 16..=96;
 /// Thoughts under triggers with summaries: long enough to be worth one.
 const SUMMARISED_TOKENS: RangeInclusive<usize> = 128..=192;
+/// Thoughts zoomed into under triggers with summaries: half of the pooled ones, being twice as long.
+const SUMMARISED_ZOOM: Zoom = Zoom::Thoughts(1);
 /// What the engine writes before a summary.
 const OPEN: &str = "\n\n[Summary: ";
 /// What it writes after one.
@@ -44,7 +46,7 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "K", default_value_t = Options::default().votes)]
     votes: usize,
 
-    /// Thoughts that are zoomed into [default: 2].
+    /// Thoughts that are zoomed into [default: 2; 1 where thoughts get summaries].
     #[arg(long, value_name = "C", group = "amount")]
     zoom: Option<usize>,
 
@@ -114,8 +116,8 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "TEXT")]
     summary_close: Option<String>,
 
-    /// The most tokens that the model may write in between.
-    #[arg(long, value_name = "TOKENS", default_value = "16")]
+    /// The most tokens that the model may write in between. All summaries stay resident: short ones pay.
+    #[arg(long, value_name = "TOKENS", default_value = "8")]
     summary_tokens: NonZeroUsize,
 
     /// Tokens of a prompt, or of a text to score, that are computed at once.
@@ -199,6 +201,7 @@ impl MethodArgs {
             (Some(thoughts), ..) => Zoom::Thoughts(thoughts),
             (_, Some(tokens), _) => Zoom::Tokens(tokens),
             (.., Some(share)) => Zoom::Mass(share),
+            _ if self.trigger()?.asks_the_engine() => SUMMARISED_ZOOM,
             _ => default.zoom,
         };
         let options = Options {
