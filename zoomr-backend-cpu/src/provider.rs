@@ -4,7 +4,7 @@
 
 use burn::tensor::{Device, Tensor};
 use zoomr_core::{
-    kernels::{AttendGroup, AttentionKernels, LinearKernels, PagedKv, ScoreGroup},
+    kernels::{AttendGroup, AttentionGradients, AttentionKernels, LinearKernels, PagedKv, ScoreGroup, Whole},
     select::Tally,
     state::AttentionState,
     weight::StoredWeight,
@@ -89,6 +89,32 @@ impl AttentionKernels<Cpu> for CpuKernels {
         attend(q, kv, |q, keys, values| {
             fused::attend::Attend { simd: self.simd, q, keys, values, scale }.run(groups)
         })
+    }
+}
+
+impl AttentionGradients<Cpu> for CpuKernels {
+    fn attend_backward(
+        &self,
+        whole: &Whole<'_, Cpu>,
+        state: &AttentionState<Cpu>,
+        gradient: Tensor<Cpu, 3>,
+    ) -> [Tensor<Cpu, 3>; 3] {
+        let [_, heads, head_dim] = whole.q.dims();
+        let (q_shape, kv_shape) = (whole.q.dims(), whole.k.dims());
+        let held = [&whole.q, &whole.k, &whole.v, &state.output, &gradient].map(Held::new);
+        let [q, k, v, output, gradient] = held.each_ref().map(Held::elements);
+        let backward = fused::backward::Backward {
+            simd: self.simd,
+            q: &q,
+            k: &k,
+            v: &v,
+            output: &output,
+            gradient: &gradient,
+            sizes: [heads, kv_shape[1], head_dim],
+            scale: whole.scale,
+        };
+        let [q, k, v] = backward.run(whole.visible);
+        [tensor(q, q_shape), tensor(k, kv_shape), tensor(v, kv_shape)]
     }
 }
 

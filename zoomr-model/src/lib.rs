@@ -4,6 +4,7 @@ pub mod config;
 pub mod engine;
 pub mod hub;
 pub mod text;
+pub mod train;
 pub mod weights;
 
 mod attention;

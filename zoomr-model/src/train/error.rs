@@ -1,0 +1,53 @@
+//! What can go wrong in training.
+
+use crate::weights::WeightsError;
+
+/// An error of training.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A setting of the recipe makes no sense.
+    #[error("setting `{setting}`: {reason}")]
+    Recipe {
+        /// Its name on the command line.
+        setting: &'static str,
+        /// What is wrong with it, and what to give.
+        reason: String,
+    },
+    /// A text has nothing to go on from, or nothing to learn.
+    #[error(
+        "a text with {prompt} tokens of question and {written} of what the model writes; both must have at least 1"
+    )]
+    TooShort {
+        /// Tokens given to the model.
+        prompt: usize,
+        /// Tokens that it is to write.
+        written: usize,
+    },
+    /// A step was given nothing to learn from.
+    #[error("a step without texts; is the data empty?")]
+    NoSequences,
+    /// Loss or gradients are infinite or no number.
+    #[error(
+        "step {step}: the loss is {loss} and the gradients are not finite; nothing was changed. Lower the \
+         learning rate, or warm up for longer"
+    )]
+    Diverged {
+        /// The step, from 1.
+        step: usize,
+        /// Its loss.
+        loss: f64,
+    },
+    /// The model or its attention failed.
+    #[error(transparent)]
+    Model(#[from] crate::Error),
+    /// A tensor is missing.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+}
+
+impl From<zoomr_core::Error> for TrainError {
+    fn from(error: zoomr_core::Error) -> Self {
+        Self::Model(error.into())
+    }
+}
