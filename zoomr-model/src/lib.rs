@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod config;
+pub mod data;
 pub mod engine;
 pub mod hub;
 pub mod text;
