@@ -14,6 +14,6 @@ pub mod example;
 pub mod lines;
 pub mod render;
 pub mod synth;
-mod whole;
+pub(crate) mod whole;
 
 pub use self::error::DataError;

@@ -12,7 +12,7 @@ use super::{DataError, lines::Existing};
 
 /// A file under construction; dropped before [`finish`](Self::finish), it leaves no trace.
 #[derive(Debug)]
-pub(super) struct WholeFile {
+pub(crate) struct WholeFile {
     path: PathBuf,
     existing: Existing,
     writer: BufWriter<File>,
@@ -24,7 +24,7 @@ impl WholeFile {
     ///
     /// # Errors
     /// [`DataError::Exists`], and [`DataError::Write`] where the directory cannot be written to.
-    pub(super) fn create(path: &Path, existing: Existing) -> Result<Self, DataError> {
+    pub(crate) fn create(path: &Path, existing: Existing) -> Result<Self, DataError> {
         // A second look comes with the move; this one saves work that would be for nothing.
         if existing == Existing::Refuse && fs::symlink_metadata(path).is_ok() {
             return Err(DataError::Exists { path: path.to_owned() });
@@ -48,7 +48,7 @@ impl WholeFile {
     }
 
     /// Where the unfinished file is.
-    pub(super) fn unfinished(&self) -> &Path {
+    pub(crate) fn unfinished(&self) -> &Path {
         &self.temporary
     }
 
@@ -56,7 +56,7 @@ impl WholeFile {
     ///
     /// # Errors
     /// [`DataError::Write`] where the medium is full or fails.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), DataError> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), DataError> {
         self.writer.write_all(bytes).map_err(|source| DataError::Write { path: self.path.clone(), source })
     }
 
@@ -64,7 +64,7 @@ impl WholeFile {
     ///
     /// # Errors
     /// [`DataError::Exists`] where a file has come there meanwhile, and [`DataError::Write`].
-    pub(super) fn finish(mut self) -> Result<(), DataError> {
+    pub(crate) fn finish(mut self) -> Result<(), DataError> {
         let failed = |source| DataError::Write { path: self.path.clone(), source };
         self.writer.flush().map_err(failed)?;
         self.writer.get_ref().sync_all().map_err(failed)?;

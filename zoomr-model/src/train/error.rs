@@ -1,6 +1,6 @@
 //! What can go wrong in training.
 
-use crate::weights::WeightsError;
+use crate::{data::DataError, weights::WeightsError};
 
 /// An error of training.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,12 @@ pub enum TrainError {
     /// A tensor is missing.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] DataError),
+    /// The tensors cannot be put into one file.
+    #[error("the tensors cannot be written: {0}")]
+    Safetensors(#[from] safetensors::SafeTensorError),
 }
 
 impl From<zoomr_core::Error> for TrainError {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use burn::tensor::{Device, ElementConversion, Int, Tensor, TensorData, backend::Backend};
+use burn::tensor::{
+    Device, ElementConversion, Int, Tensor, TensorData, activation::log_softmax, backend::Backend,
+};
 use burn_autodiff::Autodiff;
 use zoomr_core::{config::Settings, kernels::AttentionGradients, layer::LayerSpec};
 
@@ -30,6 +32,9 @@ pub(super) struct Pass<'a, B: Backend, K> {
     pub(super) adapter_scale: f64,
     pub(super) explore: f64,
 }
+
+/// Logits and targets.
+type Predicted<B> = (Tensor<Autodiff<B>, 2>, Tensor<B, 1, Int>);
 
 /// What came of a micro-batch.
 pub(super) struct Learnt<B: Backend> {
@@ -63,15 +68,34 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'
         Ok(Learnt { loss: f64::from(value), predicted, gradients })
     }
 
+    /// The log-probabilities of what the model writes in `sequence`.
+    pub(super) fn logprobs(&self, sequence: &Sequence, mask: Mask) -> Result<Vec<f32>, TrainError> {
+        let mut random = Uniform::seeded(0, 0);
+        let (logits, targets) = self.predict(&self.trained.constants(), &[(sequence, mask)], &mut random)?;
+        let logprobs = log_softmax(logits.inner(), 1).gather(1, targets.unsqueeze_dim(1));
+        Ok(logprobs.into_data().iter().collect())
+    }
+
     fn loss(
         &self,
         leaves: &Parameters<Autodiff<B>>,
         sequences: &[(&Sequence, Mask)],
         random: &mut Uniform,
     ) -> Result<Tensor<Autodiff<B>, 1>, TrainError> {
+        let (logits, targets) = self.predict(leaves, sequences, random)?;
+        Ok(cross_entropy(logits, targets))
+    }
+
+    /// The logits `[tokens, vocab]` that predict what the model writes, and those tokens `[tokens]`.
+    fn predict(
+        &self,
+        trained: &Parameters<Autodiff<B>>,
+        sequences: &[(&Sequence, Mask)],
+        random: &mut Uniform,
+    ) -> Result<Predicted<B>, TrainError> {
         // 1. The model over these parameters.
         let frozen = self.frozen.constants();
-        let source = Tensors { trained: leaves, frozen: &frozen, adapter_scale: self.adapter_scale };
+        let source = Tensors { trained, frozen: &frozen, adapter_scale: self.adapter_scale };
         let model = Model::assemble(self.config.clone(), &source, TrainingKernels, self.device)?;
 
         // 2. Forwards, all rows.
@@ -80,7 +104,7 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'
         let ids: Vec<u32> = sequences.iter().flat_map(|(sequence, _)| sequence.inputs()).copied().collect();
         let hidden = model.hidden(&ids, &mut hook)?;
 
-        // 3. Logits of the rows that predict what the model writes, and their loss.
+        // 3. Logits of the rows that predict what the model writes.
         let (mut rows, mut targets, mut first) = (Vec::new(), Vec::new(), 0);
         for (sequence, _) in sequences {
             rows.extend(sequence.predicting().map(|row| (first + row) as i64));
@@ -89,6 +113,6 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'
         }
         let rows = Tensor::<Autodiff<B>, 1, Int>::from_data(TensorData::from(&rows[..]), self.device);
         let targets = Tensor::<B, 1, Int>::from_data(TensorData::from(&targets[..]), self.device);
-        Ok(cross_entropy(model.logits(hidden.select(0, rows)), targets))
+        Ok((model.logits(hidden.select(0, rows)), targets))
     }
 }

@@ -12,6 +12,7 @@
 //! | `gradients` | one micro-batch forwards and backwards |
 //! | `optimizer` | AdamW, and the norm that is clipped |
 //! | `trainer` | one step after another |
+//! | `save` | the trained model as safetensors |
 //! | `random` | numbers that are the same everywhere |
 //!
 //! Attention under the zoomed mask is the decoder's own under scope `layer`: same policy, same votes, same
@@ -27,6 +28,7 @@ mod optimizer;
 mod parameters;
 mod random;
 mod recipe;
+mod save;
 mod sequence;
 mod source;
 mod trainer;
@@ -35,5 +37,6 @@ pub use error::TrainError;
 pub use mask::Mask;
 pub use parameters::Parameters;
 pub use recipe::{Recipe, RecipeOptions};
+pub use save::{SavedDtype, save};
 pub use sequence::Sequence;
 pub use trainer::{StepReport, Trainer};

@@ -109,6 +109,16 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
         Ok(StepReport { step: self.step, loss, tokens, predicted, rate, norm })
     }
 
+    /// The log-probability, in nats, of every token that the model writes in `sequence`, each given those before.
+    ///
+    /// # Errors
+    /// Whatever the model says.
+    pub fn logprobs(&self, sequence: &Sequence, mask: Mask) -> Result<Vec<f32>, TrainError> {
+        // Nothing is explored, so no random number is drawn.
+        let pass = Pass { explore: 0.0, ..self.pass() };
+        pass.logprobs(sequence, mask)
+    }
+
     /// Runs all micro-batches; the results are in their order.
     fn learn(&self, batches: &[&[Sequence]]) -> Result<Vec<Learnt<B>>, TrainError> {
         let workers = self.recipe.workers().get().min(batches.len().max(1));
@@ -138,7 +148,11 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
         let mut random = Uniform::seeded(self.recipe.seed, stream);
         let mut mask = || if random.sample() < self.recipe.zoomed { Mask::Zoomed } else { Mask::Full };
         let masked: Vec<_> = sequences.iter().map(|sequence| (sequence, mask())).collect();
-        let pass = Pass {
+        self.pass().learn(&masked, &mut random)
+    }
+
+    fn pass(&self) -> Pass<'_, B, K> {
+        Pass {
             config: &self.config,
             specs: &self.specs,
             settings: self.recipe.settings(),
@@ -148,8 +162,7 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
             frozen: &self.frozen,
             adapter_scale: self.adapter_scale,
             explore: self.recipe.explore,
-        };
-        pass.learn(&masked, &mut random)
+        }
     }
 }
 
