@@ -14,6 +14,7 @@ use crate::{
     Cpu, fused, plain,
     simd::Simd,
     view::{Held, Queries, Slabs, hold, tensor},
+    votes::tally,
 };
 
 /// Plain loops in f64, without threads or intrinsics: slow, and obviously right.
@@ -53,7 +54,10 @@ impl AttentionKernels<Cpu> for PlainKernels {
         votes: usize,
         scale: f32,
     ) -> Vec<Tally> {
-        score(q, index, groups, |q, index| plain::tally::tally(q, index, groups, votes, scale))
+        score(q, index, groups, |q, index| {
+            let scores = |group: &ScoreGroup<'_>, r| plain::scores::scores(q, index, group, r, scale);
+            tally(groups, votes, usize::MAX, scores)
+        })
     }
 
     fn attend(
@@ -76,7 +80,11 @@ impl AttentionKernels<Cpu> for CpuKernels {
         votes: usize,
         scale: f32,
     ) -> Vec<Tally> {
-        score(q, index, groups, |q, index| fused::tally::tally(self.simd, q, index, groups, votes, scale))
+        score(q, index, groups, |q, index| {
+            let scores =
+                |group: &ScoreGroup<'_>, r| fused::scores::scores(self.simd, q, index, group, r, scale);
+            tally(groups, votes, fused::scores::SERIAL_ROWS, scores)
+        })
     }
 
     fn attend(

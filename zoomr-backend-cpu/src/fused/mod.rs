@@ -2,7 +2,7 @@
 //!
 //! * [`attend`]: paged attention, cut into tasks by [`schedule`], with the running softmax of [`online`].
 //! * [`backward`]: the gradients of attention, in blocks of products ([`strided`]).
-//! * [`tally`]: scores of thoughts, and votes.
+//! * [`scores`]: scores of thoughts, for the votes.
 //! * [`linear`]: products with a weight matrix as stored: few rows by [`stream`], many by [`gemm`].
 //!
 //! How work is cut up depends on its shape alone, never on the number of threads, so results do not either.
@@ -13,6 +13,6 @@ mod gemm;
 pub(crate) mod linear;
 mod online;
 mod schedule;
+pub(crate) mod scores;
 mod stream;
 mod strided;
-pub(crate) mod tally;

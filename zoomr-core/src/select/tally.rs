@@ -59,12 +59,17 @@ impl Tally {
     }
 }
 
-/// The `count` best scores' indices: higher first, then older; NaN excluded.
+/// The `count` best scores' indices, in no order of their own: the higher ones, of equals the older; NaN excluded.
 fn best(scores: &[f32], count: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..scores.len()).filter(|&j| !scores[j].is_nan()).collect();
-    order.sort_by(|&a, &b| scores[b].partial_cmp(&scores[a]).unwrap_or(Ordering::Equal).then(a.cmp(&b)));
-    order.truncate(count);
-    order
+    let mut found: Vec<usize> = (0..scores.len()).filter(|&j| !scores[j].is_nan()).collect();
+    if count < found.len() {
+        // No two indices compare as equal, so it is the same set that sorting would put first.
+        found.select_nth_unstable_by(count, |&a, &b| {
+            scores[b].partial_cmp(&scores[a]).unwrap_or(Ordering::Equal).then(a.cmp(&b))
+        });
+        found.truncate(count);
+    }
+    found
 }
 
 /// Adds the softmax of `scores` to `mass`, in f64; NaN counts as minus infinity.
@@ -96,6 +101,20 @@ mod tests {
         assert_eq!(tally.mass[1], 0.0);
         let nan = Tally::from_scores(&[f32::NAN; 3], 3, 2);
         assert_eq!(nan.votes, [0, 0, 0]);
+    }
+
+    #[test]
+    fn votes_are_those_that_sorting_gives() {
+        // Few distinct values, so that most comparisons are ties; some NaN.
+        let score = |i: usize| if i % 11 == 5 { f32::NAN } else { (i * 7919 % 13) as f32 - 6.0 };
+        let scores: Vec<f32> = (0..97).map(score).collect();
+        let mut order: Vec<usize> = (0..97).filter(|&j| !scores[j].is_nan()).collect();
+        order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+        for votes in [0, 1, 4, 59, 88, 89, 97, 1025] {
+            let tally = Tally::from_scores(&scores, 97, votes);
+            let chosen = &order[..votes.min(order.len())];
+            assert!((0..97).all(|j| tally.votes[j] == u32::from(chosen.contains(&j))), "{votes}");
+        }
     }
 
     #[test]
