@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Random cases per law.
-const CASES: u32 = 48;
+const CASES: u32 = 64;
 
 /// Checks a property of random scenarios of at most `tokens` tokens, always the same ones.
 pub(super) fn for_all(tokens: usize, property: impl Fn(Scenario) -> Result<(), TestCaseError>) {
@@ -92,6 +92,24 @@ pub fn law_1_zooming_into_everything_is_full_attention<B: Backend, K: AttentionK
         scenario.options.policy = PolicyKind::Full;
         let full = scenario.start(kernels.clone(), device).and_then(|mut d| d.run(|_| 1)).map_err(fail)?;
         check_equal(&zoomed, &full, slack)
+    });
+}
+
+/// Law 1 for policies that go by a budget: one larger than the text gives full attention.
+pub fn law_1_budgets_larger_than_the_text_are_full_attention<B: Backend, K: AttentionKernels<B> + Clone>(
+    kernels: &K,
+    device: &Device<B>,
+) {
+    for_all(60, |mut scenario| {
+        scenario.options.policy = PolicyKind::Full;
+        let full = scenario.start(kernels.clone(), device).and_then(|mut d| d.run(|_| 1)).map_err(fail)?;
+        scenario.options.budget = full.len().max(9);
+        for policy in [PolicyKind::H2o, PolicyKind::Rkv, PolicyKind::Quest] {
+            scenario.options.policy = policy;
+            let mut driven = scenario.start(kernels.clone(), device).map_err(fail)?;
+            check_equal(&driven.run(|_| 1).map_err(fail)?, &full, slack::<B>(&scenario))?;
+        }
+        Ok(())
     });
 }
 
@@ -295,7 +313,7 @@ pub fn law_8_bytes_add_up<B: Backend, K: AttentionKernels<B> + Clone>(kernels: &
 
 impl Options {
     fn policy_keeps_detail(&self) -> bool {
-        !matches!(self.policy, PolicyKind::Window | PolicyKind::Summaries)
+        !matches!(self.policy, PolicyKind::Window | PolicyKind::Summaries | PolicyKind::H2o | PolicyKind::Rkv)
     }
 }
 
