@@ -21,6 +21,7 @@ use crate::{
     positions::PositionSet,
     segment::Role,
     select::Zoom,
+    stats::TierBytes,
     token::Token,
 };
 
@@ -277,7 +278,9 @@ pub fn law_6_truncating_forgets<B: Backend, K: AttentionKernels<B> + Clone>(kern
         detour.session.close_summary(id).map_err(fail)?;
         let found = detour.feed(id, cut..all, |_| 1).map_err(fail)?;
         check_equal(&found, &expected, slack::<B>(&scenario))?;
-        prop_assert_eq!(detour.session.account().resident(), straight.session.account().resident());
+        // Which pages are free in between depends on the order in which they were taken.
+        let used = |bytes: TierBytes| TierBytes { free: 0, ..bytes }.resident();
+        prop_assert_eq!(used(detour.session.account()), used(straight.session.account()));
         Ok(())
     });
 }
