@@ -9,6 +9,8 @@
 //! Each query head chooses for itself, also where query heads share a KV head: so does the authors' evaluation of
 //! a model with grouped queries.
 
+use std::iter;
+
 use super::{Choice, Policy};
 use crate::{positions::PositionSet, segment::Stream, select::best};
 
@@ -40,7 +42,7 @@ impl Quest {
         let own = position / PAGE;
         let chosen = best(&bounds[..own], self.pages() - 1);
         let pages = chosen.into_iter().map(|page| page * PAGE..(page + 1) * PAGE);
-        pages.chain([own * PAGE..position + 1]).collect()
+        pages.chain(iter::once(own * PAGE..position + 1)).collect()
     }
 
     /// Pages that a query head attends, its own included.

@@ -1,7 +1,7 @@
 //! Policies `h2o`, `rkv` and `quest` in f64 and plain loops over positions, from the words of their papers:
 //! what sessions under them are held to. No pages, no slots, nothing kept from row to row but what a paper keeps.
 
-use std::{cmp::Ordering, ops::Range};
+use std::{cmp::Ordering, iter, ops::Range};
 
 use super::oracle::DenseKv;
 use crate::positions::PositionSet;
@@ -147,7 +147,11 @@ impl Rows<'_> {
             self.query(row, head).iter().enumerate().map(channel).sum()
         };
         let chosen = highest(&earlier, budget.div_ceil(16) - 1, bound);
-        chosen.into_iter().map(|page| page * 16..(page + 1) * 16).chain([own * 16..row + 1]).collect()
+        chosen
+            .into_iter()
+            .map(|page| page * 16..(page + 1) * 16)
+            .chain(iter::once(own * 16..row + 1))
+            .collect()
     }
 }
 
