@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, backend::Backend};
 use super::{
     Layer, Session,
     evict::Asked,
-    heads::Seen,
+    heads::{Seen, attend_sets},
     sequence::Sequence,
     step::{Group, Step},
 };
@@ -246,17 +246,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             })
             .collect();
         let kv = PagedKv { keys: pool.slabs(KEYS), values: pool.slabs(VALUES) };
-        let attend = |q: &Tensor<B, 3>| self.kernels.attend(q, kv, &groups, spec.scale).output;
-        if seen.iter().all(|seen| matches!(seen, Seen::Rows(_))) {
-            return Ok(attend(q));
-        }
-        let rows = step.groups.iter().map(|group| group.first_row..group.first_row + group.base.len());
-        let expanded = seen.iter().zip(rows).map(|(seen, rows)| seen.expand(q.clone().slice(rows)));
-        let output = attend(&Tensor::cat(expanded.collect(), 0));
-        let own = |(seen, group): (&Seen, &AttendGroup<'_>)| {
-            seen.collapse(output.clone().narrow(0, group.first_row, group.visible.len()))
-        };
-        Ok(Tensor::cat(seen.iter().zip(&groups).map(own).collect(), 0))
+        Ok(attend_sets(seen, q, |q| self.kernels.attend(q, kv, &groups, spec.scale).output))
     }
 
     /// Takes off the device what the last row no longer sees, but for the thoughts held.

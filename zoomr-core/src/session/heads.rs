@@ -37,8 +37,8 @@ impl Seen {
         &sets[sets.len() - sets.len() / rows..]
     }
 
-    /// The rows that stand for the group's `rows` `[rows, query_heads, head_dim]`: one per set.
-    pub(super) fn expand<B: Backend>(&self, rows: Tensor<B, 3>) -> Tensor<B, 3> {
+    /// One row per set, of the group's rows `[rows, query_heads, head_dim]`.
+    fn expand<B: Backend>(&self, rows: Tensor<B, 3>) -> Tensor<B, 3> {
         let [n, heads, head_dim] = rows.dims();
         match self {
             Self::Rows(_) => rows,
@@ -48,8 +48,8 @@ impl Seen {
         }
     }
 
-    /// From outputs for what [`expand`](Self::expand) gave to those of the rows.
-    pub(super) fn collapse<B: Backend>(&self, outputs: Tensor<B, 3>) -> Tensor<B, 3> {
+    /// From outputs for what [`expand`](Self::expand) gave to those of the group's rows.
+    fn collapse<B: Backend>(&self, outputs: Tensor<B, 3>) -> Tensor<B, 3> {
         let [n, heads, head_dim] = outputs.dims();
         match self {
             Self::Rows(_) => outputs,
@@ -60,4 +60,31 @@ impl Seen {
             }
         }
     }
+}
+
+/// Attends for the rows `q` `[rows, query_heads, head_dim]` of groups that see `seen`; `attend` takes one row per
+/// set and shows it that set.
+pub(super) fn attend_sets<B: Backend>(
+    seen: &[Seen],
+    q: &Tensor<B, 3>,
+    attend: impl FnOnce(&Tensor<B, 3>) -> Tensor<B, 3>,
+) -> Tensor<B, 3> {
+    if seen.iter().all(|seen| matches!(seen, Seen::Rows(_))) {
+        return attend(q);
+    }
+    let heads = q.dims()[1];
+    let mut first = 0;
+    let expanded = seen.iter().map(|seen| {
+        let rows = if matches!(seen, Seen::Rows(_)) { seen.sets().len() } else { seen.sets().len() / heads };
+        first += rows;
+        seen.expand(q.clone().narrow(0, first - rows, rows))
+    });
+    let outputs = attend(&Tensor::cat(expanded.collect(), 0));
+    let mut first = 0;
+    let collapsed = seen.iter().map(|seen| {
+        let copies = seen.sets().len();
+        first += copies;
+        seen.collapse(outputs.clone().narrow(0, first - copies, copies))
+    });
+    Tensor::cat(collapsed.collect(), 0)
 }

@@ -1,4 +1,4 @@
-//! Policies `h2o`, `rkv` and `quest` in f64 and plain loops over positions, from the words of their papers:
+//! Policies `h2o`, `rkv` and `quest` in f64 and plain loops over positions, from their authors' words and code:
 //! what sessions under them are held to. No pages, no slots, nothing kept from row to row but what a paper keeps.
 
 use std::{cmp::Ordering, iter, ops::Range};

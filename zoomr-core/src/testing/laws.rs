@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Random cases per law.
-const CASES: u32 = 64;
+const CASES: u32 = 48;
 
 /// Checks a property of random scenarios of at most `tokens` tokens, always the same ones.
 pub(super) fn for_all(tokens: usize, property: impl Fn(Scenario) -> Result<(), TestCaseError>) {
