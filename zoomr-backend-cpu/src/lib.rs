@@ -34,6 +34,7 @@ mod simd;
 #[cfg(test)]
 mod testing;
 mod view;
+mod votes;
 
 pub use bandwidth::read_bandwidth;
 pub use provider::{CpuKernels, PlainKernels};

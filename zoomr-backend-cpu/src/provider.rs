@@ -4,7 +4,7 @@
 
 use burn::tensor::{Device, Tensor};
 use zoomr_core::{
-    kernels::{AttendGroup, AttentionKernels, LinearKernels, PagedKv, ScoreGroup},
+    kernels::{AttendGroup, AttentionGradients, AttentionKernels, LinearKernels, PagedKv, ScoreGroup, Whole},
     select::Tally,
     state::AttentionState,
     weight::StoredWeight,
@@ -14,6 +14,7 @@ use crate::{
     Cpu, fused, plain,
     simd::Simd,
     view::{Held, Queries, Slabs, hold, tensor},
+    votes::tally,
 };
 
 /// Plain loops in f64, without threads or intrinsics: slow, and obviously right.
@@ -53,7 +54,10 @@ impl AttentionKernels<Cpu> for PlainKernels {
         votes: usize,
         scale: f32,
     ) -> Vec<Tally> {
-        score(q, index, groups, |q, index| plain::tally::tally(q, index, groups, votes, scale))
+        score(q, index, groups, |q, index| {
+            let scores = |group: &ScoreGroup<'_>, r| plain::scores::scores(q, index, group, r, scale);
+            tally(groups, votes, usize::MAX, scores)
+        })
     }
 
     fn attend(
@@ -76,7 +80,11 @@ impl AttentionKernels<Cpu> for CpuKernels {
         votes: usize,
         scale: f32,
     ) -> Vec<Tally> {
-        score(q, index, groups, |q, index| fused::tally::tally(self.simd, q, index, groups, votes, scale))
+        score(q, index, groups, |q, index| {
+            let scores =
+                |group: &ScoreGroup<'_>, r| fused::scores::scores(self.simd, q, index, group, r, scale);
+            tally(groups, votes, fused::scores::SERIAL_ROWS, scores)
+        })
     }
 
     fn attend(
@@ -89,6 +97,32 @@ impl AttentionKernels<Cpu> for CpuKernels {
         attend(q, kv, |q, keys, values| {
             fused::attend::Attend { simd: self.simd, q, keys, values, scale }.run(groups)
         })
+    }
+}
+
+impl AttentionGradients<Cpu> for CpuKernels {
+    fn attend_backward(
+        &self,
+        whole: &Whole<'_, Cpu>,
+        state: &AttentionState<Cpu>,
+        gradient: Tensor<Cpu, 3>,
+    ) -> [Tensor<Cpu, 3>; 3] {
+        let [_, heads, head_dim] = whole.q.dims();
+        let (q_shape, kv_shape) = (whole.q.dims(), whole.k.dims());
+        let held = [&whole.q, &whole.k, &whole.v, &state.output, &gradient].map(Held::new);
+        let [q, k, v, output, gradient] = held.each_ref().map(Held::elements);
+        let backward = fused::backward::Backward {
+            simd: self.simd,
+            q: &q,
+            k: &k,
+            v: &v,
+            output: &output,
+            gradient: &gradient,
+            sizes: [heads, kv_shape[1], head_dim],
+            scale: whole.scale,
+        };
+        let [q, k, v] = backward.run(whole.visible);
+        [tensor(q, q_shape), tensor(k, kv_shape), tensor(v, kv_shape)]
     }
 }
 

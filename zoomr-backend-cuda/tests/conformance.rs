@@ -16,3 +16,4 @@ macro_rules! kernels {
 }
 
 zoomr_core::conformance_tests!(Cuda, kernels!());
+zoomr_core::gradient_tests!(Cuda, kernels!());

@@ -1,4 +1,7 @@
 //! Ctrl-C: the first one lets a running generation end in order, any other ends the process at once.
+//!
+//! On Unix, SIGTERM and SIGHUP count as Ctrl-C, and exit with its code: they ask for the same, and no unfinished
+//! file may stay behind.
 
 use std::{
     path::PathBuf,

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
+use zoomr_core::segment::Segmenter;
 use zoomr_model::{
     Model,
     config::ModelConfig,
-    engine::EngineError,
+    engine::{Engine, EngineError, EngineOptions},
     hub,
     text::{
         chat::{ChatTemplate, Message},
@@ -40,6 +41,21 @@ pub(crate) struct Loaded<P: Provider> {
     pub(crate) model: Model<P::Backend, P::Kernels>,
     pub(crate) kernels: P::Kernels,
     pub(crate) device: Device<P::Backend>,
+}
+
+impl<P: Provider> Loaded<P> {
+    /// An engine that runs the model.
+    ///
+    /// # Errors
+    /// Where the settings do not suit the model.
+    pub(crate) fn engine<'a>(
+        &'a self,
+        tokenizer: Option<&'a Tokenizer>,
+        segmenter: Box<dyn Segmenter>,
+        options: EngineOptions,
+    ) -> Result<Engine<'a, P::Backend, P::Kernels>, EngineError> {
+        Engine::new(&self.model, tokenizer, self.kernels.clone(), &self.device, segmenter, options)
+    }
 }
 
 /// How a text becomes a prompt.

@@ -4,7 +4,7 @@
 //! turn `--model` and the Cargo features into a model on a backend; `output` is everything that is printed or
 //! written. What is computed, and how, is in the other crates.
 //!
-//! Exit codes: 0, 1 for any error (bad flags included), 130 after Ctrl-C.
+//! Exit codes: 0, 1 for any error (bad flags included), 130 after Ctrl-C (or SIGTERM, or SIGHUP).
 
 mod args;
 mod commands;

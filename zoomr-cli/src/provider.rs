@@ -63,49 +63,32 @@ impl Choice {
 pub(crate) fn on<J: Job>(choice: Choice, job: J) -> Result<J::Output> {
     match choice {
         #[cfg(feature = "cpu")]
-        Choice::Cpu => job.run::<cpu::Cpu>(),
+        Choice::Cpu => job.run::<zoomr_backend_cpu::CpuKernels>(),
         #[cfg(feature = "cuda")]
-        Choice::Cuda => job.run::<cuda::Cuda>(),
+        Choice::Cuda => job.run::<zoomr_backend_cuda::CudaKernels>(),
     }
 }
 
+/// burn-ndarray and the fused CPU kernels.
 #[cfg(feature = "cpu")]
-mod cpu {
-    use zoomr_backend_cpu::{CpuKernels, DEVICE};
+impl Provider for zoomr_backend_cpu::CpuKernels {
+    type Backend = zoomr_backend_cpu::Cpu;
+    type Kernels = Self;
 
-    use super::{Device, Result};
-
-    /// burn-ndarray and the fused CPU kernels.
-    pub(crate) struct Cpu;
-
-    impl super::Provider for Cpu {
-        type Backend = zoomr_backend_cpu::Cpu;
-        type Kernels = CpuKernels;
-
-        fn open() -> Result<(CpuKernels, Device<Self::Backend>)> {
-            Ok((CpuKernels::new(), DEVICE))
-        }
+    fn open() -> Result<(Self, Device<Self::Backend>)> {
+        Ok((Self::new(), zoomr_backend_cpu::DEVICE))
     }
 }
 
+/// burn-cuda and its kernels.
 #[cfg(feature = "cuda")]
-mod cuda {
-    use anyhow::Context;
-    use zoomr_backend_cuda::{CudaKernels, probe};
+impl Provider for zoomr_backend_cuda::CudaKernels {
+    type Backend = zoomr_backend_cuda::Cuda;
+    type Kernels = Self;
 
-    use super::{Device, Result};
-
-    /// burn-cuda and its kernels.
-    pub(crate) struct Cuda;
-
-    impl super::Provider for Cuda {
-        type Backend = zoomr_backend_cuda::Cuda;
-        type Kernels = CudaKernels;
-
-        fn open() -> Result<(CudaKernels, Device<Self::Backend>)> {
-            // Asked first, because CubeCL panics where there is no driver.
-            probe().context("backend cuda")?;
-            Ok((CudaKernels, Device::<Self::Backend>::default()))
-        }
+    fn open() -> Result<(Self, Device<Self::Backend>)> {
+        // Asked first, because CubeCL panics where there is no driver.
+        anyhow::Context::context(zoomr_backend_cuda::probe(), "backend cuda")?;
+        Ok((Self, Device::<Self::Backend>::default()))
     }
 }

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 pub mod config;
+pub mod data;
 pub mod engine;
 pub mod hub;
 pub mod text;
+pub mod train;
 pub mod weights;
 
 mod attention;

@@ -1,6 +1,7 @@
-//! From checked weights to the decoder's parts: which tensor goes where.
+//! From named tensors to the decoder's parts: which tensor goes where.
 //!
-//! Names and shapes are those of [`ModelConfig::tensors`], so a shape needs no second look here.
+//! Names and shapes are those of [`ModelConfig::tensors`], so a shape needs no second look here. Where the
+//! tensors come from is the [`Source`]'s business: a checkpoint that decodes, or parameters that are trained.
 
 use std::ops::Range;
 
@@ -17,12 +18,40 @@ use crate::{
     weights::{Weights, WeightsError},
 };
 
-/// Makes parts of one model.
-pub(crate) struct Loader<'a, B: Backend, L: LinearKernels<B>> {
-    pub(crate) config: &'a ModelConfig,
+/// Where a model's tensors come from.
+pub(crate) trait Source<B: Backend, L: LinearKernels<B>> {
+    /// The matrix `name`, or some of its rows.
+    fn matrix(&self, name: &str, rows: Option<Range<usize>>) -> Result<L::Matrix, WeightsError>;
+
+    /// The vector `name`.
+    fn vector(&self, name: &str) -> Result<Tensor<B, 1>, WeightsError>;
+}
+
+/// A checkpoint, whose matrices a provider takes in.
+pub(crate) struct Checkpoint<'a, B: Backend, L: LinearKernels<B>> {
     pub(crate) weights: &'a Weights,
     pub(crate) kernels: &'a L,
     pub(crate) device: &'a Device<B>,
+}
+
+impl<B: Backend, L: LinearKernels<B>> Source<B, L> for Checkpoint<'_, B, L> {
+    fn matrix(&self, name: &str, rows: Option<Range<usize>>) -> Result<L::Matrix, WeightsError> {
+        let whole = self.weights.get(name)?;
+        let weight = rows.map_or(whole.clone(), |rows| whole.slice_rows(rows));
+        Ok(self.kernels.matrix(weight, self.device))
+    }
+
+    fn vector(&self, name: &str) -> Result<Tensor<B, 1>, WeightsError> {
+        let values = self.weights.get(name)?.to_f32(0..1);
+        let len = values.len();
+        Ok(Tensor::from_data(TensorData::new(values, [len]), self.device))
+    }
+}
+
+/// Makes parts of one model.
+pub(crate) struct Loader<'a, B: Backend, L: LinearKernels<B>> {
+    pub(crate) config: &'a ModelConfig,
+    pub(crate) source: &'a dyn Source<B, L>,
 }
 
 impl<B: Backend, L: LinearKernels<B>> Loader<'_, B, L> {
@@ -89,32 +118,24 @@ impl<B: Backend, L: LinearKernels<B>> Loader<'_, B, L> {
 
     /// The matrix `{prefix}.weight`.
     pub(crate) fn matrix(&self, prefix: &str) -> Result<L::Matrix, WeightsError> {
-        let weight = self.weights.get(&format!("{prefix}.weight"))?;
-        Ok(self.kernels.matrix(weight, self.device))
+        self.source.matrix(&format!("{prefix}.weight"), None)
     }
 
     /// The norm with weight `{prefix}.weight`.
     pub(crate) fn norm(&self, prefix: &str) -> Result<RmsNorm<B>, WeightsError> {
-        let weight = self.vector(&format!("{prefix}.weight"))?;
+        let weight = self.source.vector(&format!("{prefix}.weight"))?;
         let offset = if self.config.norm.unit_offset { 1.0 } else { 0.0 };
         Ok(RmsNorm { weight: weight + offset, eps: self.config.norm.eps })
     }
 
     fn linear(&self, prefix: &str, bias: bool) -> Result<Linear<B, L>, WeightsError> {
-        let bias = bias.then(|| self.vector(&format!("{prefix}.bias"))).transpose()?;
+        let bias = bias.then(|| self.source.vector(&format!("{prefix}.bias"))).transpose()?;
         Ok(Linear { weight: self.matrix(prefix)?, bias })
     }
 
     /// Some of the outputs of a layer that the file holds fused with others.
     fn linear_rows(&self, prefix: &str, rows: Range<usize>) -> Result<Linear<B, L>, WeightsError> {
-        let weight = self.weights.get(&format!("{prefix}.weight"))?.slice_rows(rows);
-        Ok(Linear { weight: self.kernels.matrix(weight, self.device), bias: None })
-    }
-
-    /// A vector, as f32.
-    fn vector(&self, name: &str) -> Result<Tensor<B, 1>, WeightsError> {
-        let values = self.weights.get(name)?.to_f32(0..1);
-        let len = values.len();
-        Ok(Tensor::from_data(TensorData::new(values, [len]), self.device))
+        let weight = self.source.matrix(&format!("{prefix}.weight"), Some(rows))?;
+        Ok(Linear { weight, bias: None })
     }
 }

@@ -10,10 +10,10 @@ use crate::{
     Error,
     block::{Block, scaled},
     config::{ModelConfig, Rope},
-    load::Loader,
+    load::{Checkpoint, Loader, Source},
     norm::RmsNorm,
     rope::{RotaryEmbedding, Rotation},
-    weights::Weights,
+    weights::{Weights, WeightsError},
 };
 
 /// A decoder with its weights, in the form that the provider `L` multiplies by.
@@ -21,6 +21,11 @@ pub struct Model<B: Backend, L: LinearKernels<B>> {
     config: ModelConfig,
     kernels: L,
     device: Device<B>,
+    parts: Parts<B, L>,
+}
+
+/// Everything that is made of weights, and the rotations between.
+struct Parts<B: Backend, L: LinearKernels<B>> {
     /// `[vocab, hidden]`; the output head too, where `head` is none.
     embedding: L::Matrix,
     blocks: Vec<Block<B, L>>,
@@ -29,6 +34,22 @@ pub struct Model<B: Backend, L: LinearKernels<B>> {
     head: Option<L::Matrix>,
     /// The distinct ones; a block names its own by number.
     rotary_embeddings: Vec<RotaryEmbedding>,
+}
+
+impl<B: Backend, L: LinearKernels<B>> Parts<B, L> {
+    fn collect(config: &ModelConfig, source: &dyn Source<B, L>) -> Result<Self, WeightsError> {
+        let loader = Loader { config, source };
+        let (ropes, rotation_of) = distinct_ropes(config);
+        let blocks = rotation_of.into_iter().enumerate();
+        let blocks = blocks.map(|(layer, rotation)| loader.block(layer, rotation));
+        Ok(Self {
+            embedding: loader.matrix("model.embed_tokens")?,
+            blocks: blocks.collect::<Result<_, _>>()?,
+            norm: loader.norm("model.norm")?,
+            head: (!config.tied).then(|| loader.matrix("lm_head")).transpose()?,
+            rotary_embeddings: ropes.iter().map(RotaryEmbedding::new).collect(),
+        })
+    }
 }
 
 impl<B: Backend, L: LinearKernels<B>> Model<B, L> {
@@ -42,17 +63,19 @@ impl<B: Backend, L: LinearKernels<B>> Model<B, L> {
         kernels: L,
         device: &Device<B>,
     ) -> Result<Self, Error> {
-        let loader = Loader { config: &config, weights, kernels: &kernels, device };
-        let (ropes, rotation_of) = distinct_ropes(&config);
-        let blocks = rotation_of.into_iter().enumerate();
-        let blocks = blocks.map(|(layer, rotation)| loader.block(layer, rotation));
-        let blocks = blocks.collect::<Result<_, _>>()?;
-        let embedding = loader.matrix("model.embed_tokens")?;
-        let norm = loader.norm("model.norm")?;
-        let head = (!config.tied).then(|| loader.matrix("lm_head")).transpose()?;
-        let rotary_embeddings = ropes.iter().map(RotaryEmbedding::new).collect();
-        let device = device.clone();
-        Ok(Self { config, kernels, device, embedding, blocks, norm, head, rotary_embeddings })
+        let parts = Parts::collect(&config, &Checkpoint { weights, kernels: &kernels, device })?;
+        Ok(Self { config, kernels, device: device.clone(), parts })
+    }
+
+    /// Puts a model together from tensors that lie in memory.
+    pub(crate) fn assemble(
+        config: ModelConfig,
+        source: &dyn Source<B, L>,
+        kernels: L,
+        device: &Device<B>,
+    ) -> Result<Self, WeightsError> {
+        let parts = Parts::collect(&config, source)?;
+        Ok(Self { config, kernels, device: device.clone(), parts })
     }
 
     /// The architecture.
@@ -87,23 +110,23 @@ impl<B: Backend, L: LinearKernels<B>> Model<B, L> {
     ) -> Result<Tensor<B, 2>, Error> {
         self.check(ids, hook.positions().len())?;
         // 1. Embed.
-        let embedded = self.kernels.rows(&self.embedding, ids, &self.device); // [rows, hidden]
+        let embedded = self.kernels.rows(&self.parts.embedding, ids, &self.device); // [rows, hidden]
         let mut x = scaled(embedded, self.config.embedding_multiplier);
 
         // 2. The angles of the step's positions, once for all layers that share them.
         let at = |rotary: &RotaryEmbedding| rotary.at(hook.positions(), &self.device);
-        let rotations: Vec<Rotation<B>> = self.rotary_embeddings.iter().map(at).collect();
+        let rotations: Vec<Rotation<B>> = self.parts.rotary_embeddings.iter().map(at).collect();
 
         // 3. Layers, and the final norm.
-        for block in &self.blocks {
+        for block in &self.parts.blocks {
             x = block.forward(&self.kernels, x, &rotations, hook)?;
         }
-        Ok(self.norm.forward(x))
+        Ok(self.parts.norm.forward(x))
     }
 
     /// The logits `[rows, vocab]` of any of [`hidden`](Self::hidden)'s rows: all of them, or the last alone.
     pub fn logits(&self, hidden: Tensor<B, 2>) -> Tensor<B, 2> {
-        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        let head = self.parts.head.as_ref().unwrap_or(&self.parts.embedding);
         let logits = self.kernels.linear(hidden, head);
         let logits = scaled(logits, self.config.logits_scaling.recip());
         match self.config.final_logit_softcapping {

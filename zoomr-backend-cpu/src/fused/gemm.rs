@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::linear::interleave;
+use super::{linear::interleave, strided::Strided};
 use crate::simd::{Element, Simd};
 
 /// Weight rows per task: at 1,536 columns, 400 KB of f32, which stay in a core's second-level cache.
@@ -29,29 +29,6 @@ pub(super) fn multiply<E: Element>(simd: Simd, x: &[f32], weights: &[E::Unit], c
 /// `x` `[m, columns]` times `weights` `[n, columns]` transposed, into `out` `[m, n]`.
 fn product(x: &[f32], weights: &[f32], columns: usize, out: &mut [f32]) {
     let (m, n) = (x.len() / columns, weights.len() / columns);
-    assert!(x.len() == m * columns && weights.len() == n * columns && out.len() == m * n);
-    // Slices are at most `isize::MAX` bytes long, so no stride overflows.
-    let (columns_stride, n_stride) = (columns as isize, n as isize);
-    let (a, b, c) = (x.as_ptr(), weights.as_ptr(), out.as_mut_ptr());
-    #[expect(unsafe_code, reason = "the crate's interface is pointers and strides")]
-    // SAFETY: the lengths asserted are those of the three matrices, row-major, the second read transposed; `out`
-    // is borrowed mutably, so it overlaps neither input.
-    unsafe {
-        matrixmultiply::sgemm(
-            m,
-            columns,
-            n,
-            1.0,
-            a,
-            columns_stride,
-            1,
-            b,
-            1,
-            columns_stride,
-            0.0,
-            c,
-            n_stride,
-            1,
-        );
-    }
+    let weights = Strided::new(weights, [n, columns], columns).transposed();
+    Strided::new(x, [m, columns], columns).times(weights, out, n, false);
 }

@@ -4,12 +4,12 @@
 //! kernel that misbehaves is to be compared with.
 //!
 //! * [`attend`]: softmax attention over pages.
-//! * [`tally`]: scores of thoughts, and votes.
+//! * [`scores`]: scores of thoughts, for the votes.
 //! * [`linear`]: products with a weight matrix.
 
 pub(crate) mod attend;
 pub(crate) mod linear;
-pub(crate) mod tally;
+pub(crate) mod scores;
 
 /// The dot product, summed in f64.
 fn dot(a: &[f32], b: &[f32]) -> f64 {

@@ -1,17 +1,17 @@
 //! `zoomr generate`: continues a prompt, streams the text, and accounts for the memory it took.
 
-use std::{ops::ControlFlow, path::PathBuf, process::ExitCode, time::Instant};
+use std::{ops::ControlFlow, process::ExitCode, time::Instant};
 
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use serde::Serialize;
 use zoomr_core::segment::Kind;
 use zoomr_model::{
-    engine::{Engine, Event, Generated, Limits, Stop},
+    engine::{Event, Generated, Limits, Stop},
     text::stop::{StopStrings, StopTokens},
 };
 
-use super::run::{Watch, progress};
+use super::run::{Watch, WatchArgs, progress};
 use crate::{
     args::{
         method::MethodArgs,
@@ -21,9 +21,7 @@ use crate::{
     },
     interrupt::Interrupt,
     load::{Form, ModelFiles},
-    output::{
-        account::Account, note, print_json, screen::Screen, status::Status, table::table, trace::Trace,
-    },
+    output::{account::Account, note, print_json, screen::Screen, status::Status},
     provider::{self, Job, Provider},
 };
 
@@ -56,13 +54,8 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
 
-    /// Print an account of time and memory to standard error at the end.
-    #[arg(long)]
-    stats: bool,
-
-    /// Write one line of JSON per step: tokens attended, bytes by tier, votes, zoomed thoughts.
-    #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
+    #[command(flatten)]
+    watch: WatchArgs,
 
     /// Print one JSON object at the end instead of the text: tokens, text, stats.
     #[arg(long)]
@@ -95,18 +88,16 @@ pub(crate) fn run(args: GenerateArgs) -> Result<ExitCode> {
     args.sampling.check()?;
     args.method.check()?;
     let stops = StopStrings::new(args.stop.clone()).map_err(|error| anyhow!("--stop: {error}"))?;
-    let trace = args.trace.as_deref().map(Trace::create).transpose()?;
-    let interrupt = Interrupt::listen(trace.iter().filter_map(Trace::unfinished).collect())?;
+    let watch = Watch::new(&args.watch, None)?;
     let given = args.text.read()?;
-    provider::on(args.model.backend(), Generate { args, stops, trace, interrupt, given })
+    provider::on(args.model.backend(), Generate { args, stops, watch, given })
 }
 
 /// The command, ready to run on a backend.
 struct Generate {
     args: GenerateArgs,
     stops: StopStrings,
-    trace: Option<Trace>,
-    interrupt: Interrupt,
+    watch: Watch,
     given: Given,
 }
 
@@ -114,7 +105,7 @@ impl Job for Generate {
     type Output = ExitCode;
 
     fn run<P: Provider>(self) -> Result<ExitCode> {
-        let Self { args, stops, trace, interrupt, given } = self;
+        let Self { args, stops, mut watch, given } = self;
         let status = Status::new();
         let files = ModelFiles::open(&args.model, &given, &status)?;
         if !args.stop.is_empty() && files.tokenizer.is_none() {
@@ -128,12 +119,11 @@ impl Job for Generate {
         let mut sampler = args.sampling.sampler(files.sampling.options())?;
         let loaded = files.load::<P>(&status)?;
 
-        let mut engine =
-            Engine::new(&loaded.model, tokenizer, loaded.kernels, &loaded.device, segmenter, options)?;
+        let mut engine = loaded.engine(tokenizer, segmenter, options)?;
         let ends = if args.ignore_eos { StopTokens::default() } else { files.end() };
         let limits = Limits { max_tokens: args.max_tokens, tokens: ends, strings: stops };
         let mut screen = Screen::new(args.json, &status);
-        let mut watch = Watch::begin(trace, interrupt);
+        watch.begin_steps();
         let generated = {
             let mut observer = observer(&mut screen, &mut watch, tokenizer.is_none());
             engine.generate(&prompt, &mut sampler, limits, &mut observer)
@@ -141,8 +131,7 @@ impl Job for Generate {
         let ended = screen.finish();
         let generated = generated?;
 
-        let account = Account::of(&engine, prompt.len(), &watch.attended, &generated.timing)?;
-        watch.finish()?;
+        let account = watch.finish(&engine, prompt.len(), &generated.timing)?;
         ended?;
         report(&args, &generated, &account)
     }
@@ -188,9 +177,7 @@ fn report(args: &GenerateArgs, generated: &Generated, account: &Account) -> Resu
         let Generated { tokens, text, stop, .. } = generated;
         print_json(&Report { tokens, text, stop: *stop, stats: account })?;
     }
-    if args.stats {
-        note(table(account).trim_end());
-    }
+    args.watch.say(account);
     match generated.stop {
         Stop::Interrupted => {
             note(&format!("interrupted after {} new tokens", account.new_tokens));

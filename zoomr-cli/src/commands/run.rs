@@ -1,29 +1,73 @@
-//! What `generate` and `score` share: the watch over a running engine.
+//! What `generate` and `score` share: the watch over a running engine, and the flags about it.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, path::PathBuf};
 
 use anyhow::{Error, Result};
-use zoomr_core::{segment::Role, stats::StepStats};
+use burn::tensor::backend::Backend;
+use clap::Args;
+use zoomr_core::{
+    kernels::{AttentionKernels, LinearKernels},
+    segment::Role,
+    stats::StepStats,
+};
+use zoomr_model::engine::{Engine, Timing};
 
 use crate::{
     interrupt::Interrupt,
-    output::{account::Attended, bytes, trace::Trace},
+    output::{
+        account::{Account, Attended},
+        bytes, note,
+        table::table,
+        trace::Trace,
+    },
 };
+
+/// What is said of a run besides its result.
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Print an account of time and memory to standard error at the end.
+    #[arg(long)]
+    stats: bool,
+
+    /// Write one line of JSON per step: tokens attended, bytes by tier, votes, zoomed thoughts.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+}
+
+impl WatchArgs {
+    /// Prints the account, if it was asked for.
+    pub(super) fn say(&self, account: &Account) {
+        if self.stats {
+            note(table(account).trim_end());
+        }
+    }
+}
 
 /// Follows the steps of an engine, and stops it on Ctrl-C or where something cannot be written.
 pub(super) struct Watch {
     trace: Option<Trace>,
     interrupt: Interrupt,
-    pub(super) attended: Attended,
+    attended: Attended,
     /// What could not be written.
     failure: Option<Error>,
 }
 
 impl Watch {
-    /// Begins to follow: from now on Ctrl-C ends the run in order.
-    pub(super) fn begin(trace: Option<Trace>, interrupt: Interrupt) -> Self {
-        interrupt.begin_steps();
-        Self { trace, interrupt, attended: Attended::default(), failure: None }
+    /// Begins the trace, if there is to be one, and listens for Ctrl-C, which ends the process at once until the
+    /// steps begin. `other` is another file that is not to be left unfinished then.
+    ///
+    /// # Errors
+    /// Where the trace cannot be written, or the system refuses to tell of Ctrl-C.
+    pub(super) fn new(args: &WatchArgs, other: Option<PathBuf>) -> Result<Self> {
+        let trace = args.trace.as_deref().map(Trace::create).transpose()?;
+        let unfinished = trace.iter().filter_map(Trace::unfinished).chain(other).collect();
+        let interrupt = Interrupt::listen(unfinished)?;
+        Ok(Self { trace, interrupt, attended: Attended::default(), failure: None })
+    }
+
+    /// From now on Ctrl-C ends the run in order.
+    pub(super) fn begin_steps(&self) {
+        self.interrupt.begin_steps();
     }
 
     /// Notes a step.
@@ -45,13 +89,20 @@ impl Watch {
         ControlFlow::Continue(())
     }
 
-    /// Finishes the trace.
+    /// Finishes the trace; the account of the engine's run, the first `prompt` tokens of which are its prompt.
     ///
     /// # Errors
     /// What could not be written during the run, or now.
-    pub(super) fn finish(self) -> Result<()> {
+    pub(super) fn finish<B: Backend, K: AttentionKernels<B> + LinearKernels<B>>(
+        self,
+        engine: &Engine<'_, B, K>,
+        prompt: usize,
+        timing: &Timing,
+    ) -> Result<Account> {
+        let account = Account::of(engine, prompt, &self.attended, timing)?;
         let finished = self.trace.map_or(Ok(()), Trace::finish);
-        self.failure.map_or(finished, Err)
+        self.failure.map_or(finished, Err)?;
+        Ok(account)
     }
 }
 

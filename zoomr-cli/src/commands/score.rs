@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
 use zoomr_core::segment::Role;
-use zoomr_model::engine::{Engine, EngineError, Event, Scored, Stop};
+use zoomr_model::engine::{EngineError, Event, Scored, Stop};
 
-use super::run::{Watch, progress};
+use super::run::{Watch, WatchArgs, progress};
 use crate::{
     args::{
         method::MethodArgs,
@@ -22,8 +22,7 @@ use crate::{
         logits::LogitsFile,
         note, print, print_json,
         status::Status,
-        table::{aligned, table},
-        trace::Trace,
+        table::aligned,
     },
     provider::{self, Job, Provider},
 };
@@ -49,13 +48,8 @@ pub(crate) struct ScoreArgs {
     #[arg(long, value_name = "FILE")]
     logits: Option<PathBuf>,
 
-    /// Print an account of time and memory to standard error at the end.
-    #[arg(long)]
-    stats: bool,
-
-    /// Write one line of JSON per step: tokens attended, bytes by tier, votes, zoomed thoughts.
-    #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
+    #[command(flatten)]
+    watch: WatchArgs,
 
     /// Print one JSON object instead of a table: tokens, logprobs, nll, perplexity, stats.
     #[arg(long)]
@@ -98,21 +92,17 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
         bail!("--prompt-tokens: the first token has nothing before it to be scored by; give at least 1");
     }
     args.method.check()?;
-    let trace = args.trace.as_deref().map(Trace::create).transpose()?;
     let logits = args.logits.as_deref().map(LogitsFile::create).transpose()?;
-    let unfinished = trace.iter().filter_map(Trace::unfinished);
-    let unfinished = unfinished.chain(logits.iter().filter_map(LogitsFile::unfinished)).collect();
-    let interrupt = Interrupt::listen(unfinished)?;
+    let watch = Watch::new(&args.watch, logits.as_ref().and_then(LogitsFile::unfinished))?;
     let given = args.text.read()?;
-    provider::on(args.model.backend(), Score { args, trace, logits, interrupt, given })
+    provider::on(args.model.backend(), Score { args, watch, logits, given })
 }
 
 /// The command, ready to run on a backend.
 struct Score {
     args: ScoreArgs,
-    trace: Option<Trace>,
+    watch: Watch,
     logits: Option<LogitsFile>,
-    interrupt: Interrupt,
     given: Given,
 }
 
@@ -120,7 +110,7 @@ impl Job for Score {
     type Output = ExitCode;
 
     fn run<P: Provider>(self) -> Result<ExitCode> {
-        let Self { args, trace, mut logits, interrupt, given } = self;
+        let Self { args, mut watch, mut logits, given } = self;
         let status = Status::new();
         let files = ModelFiles::open(&args.model, &given, &status)?;
         let text = files.encode(given, &Form::Plain)?;
@@ -139,9 +129,8 @@ impl Job for Score {
             file.begin(text.len(), files.config.vocab_size())?;
         }
 
-        let mut engine =
-            Engine::new(&loaded.model, tokenizer, loaded.kernels, &loaded.device, segmenter, options)?;
-        let mut watch = Watch::begin(trace, interrupt);
+        let mut engine = loaded.engine(tokenizer, segmenter, options)?;
+        watch.begin_steps();
         let mut progress =
             Progress { status: &status, done: 0, from, tail: Attended::default(), begun: Instant::now() };
         let scored = engine.score(&text, args.prompt_tokens, &mut |event| {
@@ -151,8 +140,7 @@ impl Job for Score {
         let scored = scored?;
         let tail = progress.tail;
         let prompt = args.prompt_tokens.min(text.len());
-        let account = Account::of(&engine, prompt, &watch.attended, &scored.timing)?;
-        watch.finish()?;
+        let account = watch.finish(&engine, prompt, &scored.timing)?;
         if scored.stop == Stop::Interrupted {
             note(&format!("interrupted after {} of {} tokens", scored.logprobs.len(), text.len()));
             return Ok(Interrupt::code());
@@ -229,9 +217,7 @@ fn report(
         ];
         print(&aligned(&rows))?;
     }
-    if args.stats {
-        note(table(account).trim_end());
-    }
+    args.watch.say(account);
     Ok(())
 }
 

@@ -4,11 +4,15 @@
 
 mod bad_files;
 mod bad_flags;
+mod device;
 mod help;
+mod hub;
 mod inspect;
 mod json;
 mod plan;
 mod real_model;
+#[path = "../../../zoomr-model/tests/hub/server.rs"]
+mod server;
 #[path = "../../../zoomr-model/tests/support/mod.rs"]
 mod shared;
 mod streams;

@@ -1,8 +1,11 @@
-//! Standard streams and signals: a reader that goes away, Ctrl-C, and what is printed where.
+//! Standard streams and signals: a reader that goes away, Ctrl-C and SIGTERM, and what is printed where.
 
+#[cfg(unix)]
+use std::{fs, process::Command};
 use std::{
     io::Read,
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::{Child, Stdio},
 };
 
 use serde_json::json;
@@ -10,7 +13,7 @@ use serde_json::json;
 use crate::support::{PROMPT, Ran, command, generate, golden, trace, with_config};
 
 /// A run that would take hours, with its standard output in our hands.
-fn endless(dir: &std::path::Path, args: &[&str]) -> Child {
+fn endless(dir: &Path, args: &[&str]) -> Child {
     let mut command = command("generate", dir);
     command.args(["--tokens", PROMPT, "--policy", "window", "--max-tokens", "900000"]).args(args);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -34,25 +37,63 @@ fn a_reader_that_goes_away_ends_it_with_a_message() {
     assert!(!trace(&traced).is_empty());
 }
 
+/// Sends a signal to a process and waits for its end.
+#[cfg(unix)]
+fn ends_after(signal: &str, child: Child) -> Ran {
+    let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    child.wait_with_output().unwrap().into()
+}
+
+/// What is in a directory, in order.
+#[cfg(unix)]
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = entries.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 #[cfg(unix)]
 #[test]
-fn ctrl_c_ends_it_in_order() {
-    let dir = with_config("llama", "max_position_embeddings", json!(1_000_000));
-    let traced = dir.path().join("trace.jsonl");
-    let mut child = endless(dir.path(), &["--stats", "--trace", &traced.display().to_string()]);
-    wait_for_output(&mut child);
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
-    let ran = Ran::from(child.wait_with_output().unwrap());
-    assert_eq!(ran.code, Some(130));
-    assert!(
-        ran.stderr.contains("interrupted after") && ran.stderr.contains("KV, resident"),
-        "{}",
-        ran.stderr
-    );
-    assert!(trace(&traced).len() > 1);
-    let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 3, "config, weights and trace: {names:?}");
+fn ctrl_c_and_sigterm_end_it_in_order() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let dir = with_config("llama", "max_position_embeddings", json!(1_000_000));
+        let traced = dir.path().join("trace.jsonl");
+        let mut child = endless(dir.path(), &["--stats", "--trace", &traced.display().to_string()]);
+        wait_for_output(&mut child);
+        let ran = ends_after(signal, child);
+        assert_eq!(ran.code, Some(130), "{signal}");
+        assert!(
+            ran.stderr.contains("interrupted after") && ran.stderr.contains("KV, resident"),
+            "{signal}: {}",
+            ran.stderr
+        );
+        assert!(trace(&traced).len() > 1, "{signal}");
+        assert_eq!(names(dir.path()), ["config.json", "model.safetensors", "trace.jsonl"], "{signal}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn before_the_first_step_they_end_it_at_once_and_leave_nothing_unfinished() {
+    for signal in ["-INT", "-TERM"] {
+        let dir = tempfile::tempdir().unwrap();
+        let traced = dir.path().join("trace.jsonl");
+        fs::write(&traced, "good\n").unwrap();
+        let text = dir.path().join("text");
+        assert!(Command::new("mkfifo").arg(&text).status().unwrap().success());
+        let mut command = command("generate", &golden("llama"));
+        command.arg("--file").arg(&text).arg("--trace").arg(&traced);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Opens once the other side does, which by then has begun the trace, and waits for a text from now on.
+        let _nothing_to_read = fs::OpenOptions::new().write(true).open(&text).unwrap();
+        assert_eq!(names(dir.path()).len(), 3, "{:?}", names(dir.path()));
+        let ran = ends_after(signal, child);
+        assert_eq!((ran.code, &*ran.stderr), (Some(130), "interrupted\n"), "{signal}");
+        assert_eq!(names(dir.path()), ["text", "trace.jsonl"], "{signal}");
+        assert_eq!(fs::read_to_string(&traced).unwrap(), "good\n");
+    }
 }
 
 #[test]

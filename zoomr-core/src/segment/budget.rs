@@ -2,31 +2,25 @@
 
 use std::num::NonZeroUsize;
 
-use super::{Event, Kind, Segmenter};
+use super::{Event, Kind, Segmenter, length::Length};
 use crate::token::Token;
 
 /// Closes a thought after a number of tokens.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    tokens: NonZeroUsize,
-    seen: usize,
+    length: Length,
 }
 
 impl Budget {
     /// Thoughts of `tokens` tokens each.
     pub fn new(tokens: NonZeroUsize) -> Self {
-        Self { tokens, seen: 0 }
+        Self { length: Length::new(tokens.get()..=tokens.get()) }
     }
 }
 
 impl Segmenter for Budget {
     fn observe(&mut self, _: Token<'_>) -> Vec<Event> {
-        self.seen += 1;
-        if self.seen < self.tokens.get() {
-            return Vec::new();
-        }
-        self.seen = 0;
-        vec![Event::End(Kind::Thought)]
+        self.length.grow(false)
     }
 
     fn default_kind(&self) -> Kind {
@@ -34,6 +28,6 @@ impl Segmenter for Budget {
     }
 
     fn reset(&mut self) {
-        self.seen = 0;
+        self.length.reset();
     }
 }

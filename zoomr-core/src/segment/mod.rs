@@ -7,6 +7,7 @@
 
 mod budget;
 mod grammar;
+mod length;
 mod markers;
 mod paragraphs;
 mod stream;

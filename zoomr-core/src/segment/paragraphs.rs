@@ -2,14 +2,13 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Event, Kind, Segmenter};
+use super::{Event, Kind, Segmenter, length::Length};
 use crate::{Error, token::Token};
 
 /// Closes a thought at a blank line once it has a minimum length, and at a maximum length in any case.
 #[derive(Clone, Debug)]
 pub struct Paragraphs {
-    tokens: RangeInclusive<usize>,
-    seen: usize,
+    length: Length,
     line: Line,
 }
 
@@ -34,7 +33,7 @@ impl Paragraphs {
             );
             return Err(Error::Setting { name: "thought-tokens", reason });
         }
-        Ok(Self { tokens, seen: 0, line: Line::Text })
+        Ok(Self { length: Length::new(tokens), line: Line::Text })
     }
 
     /// Whether `text` completes a blank line, that is, holds the newline that ends one.
@@ -56,13 +55,8 @@ impl Paragraphs {
 
 impl Segmenter for Paragraphs {
     fn observe(&mut self, token: Token<'_>) -> Vec<Event> {
-        self.seen += 1;
-        let at_blank = self.completes_blank_line(token.text) && self.seen >= *self.tokens.start();
-        if !at_blank && self.seen < *self.tokens.end() {
-            return Vec::new();
-        }
-        self.seen = 0;
-        vec![Event::End(Kind::Thought)]
+        let at_blank = self.completes_blank_line(token.text);
+        self.length.grow(at_blank)
     }
 
     fn default_kind(&self) -> Kind {
@@ -70,7 +64,7 @@ impl Segmenter for Paragraphs {
     }
 
     fn reset(&mut self) {
-        self.seen = 0;
+        self.length.reset();
         self.line = Line::Text;
     }
 }

@@ -3,13 +3,18 @@
 
 use std::cmp::Ordering;
 
-/// The `count` best scores' indices, the best first: higher first, then older; NaN excluded.
+/// The `count` best scores' indices, in no order of their own: the higher ones, of equals the older; NaN excluded.
 pub(crate) fn best<T: PartialOrd>(scores: &[T], count: usize) -> Vec<usize> {
     let number = |&j: &usize| scores[j].partial_cmp(&scores[j]).is_some();
-    let mut order: Vec<usize> = (0..scores.len()).filter(number).collect();
-    order.sort_by(|&a, &b| scores[b].partial_cmp(&scores[a]).unwrap_or(Ordering::Equal).then(a.cmp(&b)));
-    order.truncate(count);
-    order
+    let mut found: Vec<usize> = (0..scores.len()).filter(number).collect();
+    if count < found.len() {
+        // No two indices compare as equal, so it is the same set that sorting would put first.
+        found.select_nth_unstable_by(count, |&a, &b| {
+            scores[b].partial_cmp(&scores[a]).unwrap_or(Ordering::Equal).then(a.cmp(&b))
+        });
+        found.truncate(count);
+    }
+    found
 }
 
 /// Adds the softmax of `scores` to `mass`; NaN counts as minus infinity.

@@ -5,6 +5,7 @@ use std::{cmp::Ordering, ops::Range};
 use serde::{Deserialize, Serialize};
 
 use super::Tally;
+use crate::{config::SummaryVisibility, positions::PositionSet, segment::Thought};
 
 /// How much a consensus zooms into.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +43,27 @@ impl Selection {
         zoomed.sort_unstable();
         let voted = (0..tally.len()).filter(|&j| tally.votes[j] > 0).collect();
         Self { candidates: tally.len(), zoomed, voted }
+    }
+}
+
+impl Selection {
+    /// What the row sees: `base`, the detail of what is zoomed, and, unless all summaries are visible anyway,
+    /// those of the thoughts that got a vote.
+    pub fn reveal(
+        &self,
+        base: &PositionSet,
+        thoughts: &[Thought],
+        summaries: SummaryVisibility,
+    ) -> PositionSet {
+        let mut set = base.clone();
+        for &j in &self.zoomed {
+            set.insert(thoughts[j].detail.clone());
+        }
+        if summaries == SummaryVisibility::Voted {
+            let voted = self.voted.iter().filter_map(|&j| thoughts[j].summary.clone());
+            voted.for_each(|summary| set.insert(summary));
+        }
+        set
     }
 }
 

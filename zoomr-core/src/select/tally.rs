@@ -73,6 +73,20 @@ mod tests {
     }
 
     #[test]
+    fn votes_are_those_that_sorting_gives() {
+        // Few distinct values, so that most comparisons are ties; some NaN.
+        let score = |i: usize| if i % 11 == 5 { f32::NAN } else { (i * 7919 % 13) as f32 - 6.0 };
+        let scores: Vec<f32> = (0..97).map(score).collect();
+        let mut order: Vec<usize> = (0..97).filter(|&j| !scores[j].is_nan()).collect();
+        order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+        for votes in [0, 1, 4, 59, 88, 89, 97, 1025] {
+            let tally = Tally::from_scores(&scores, 97, votes);
+            let chosen = &order[..votes.min(order.len())];
+            assert!((0..97).all(|j| tally.votes[j] == u32::from(chosen.contains(&j))), "{votes}");
+        }
+    }
+
+    #[test]
     fn infinite_scores_take_all_the_mass() {
         let tally = Tally::from_scores(&[f32::INFINITY, 0.0, f32::INFINITY], 3, 1);
         assert_eq!(tally.mass, [0.5, 0.0, 0.5]);

@@ -12,7 +12,6 @@ use super::{
 use crate::{
     Error,
     cache::{KEYS, Moved, VALUES},
-    config::SummaryVisibility,
     hook::AttentionHook,
     kernels::{AttendGroup, AttentionKernels, PagedKv, ScoreGroup},
     layer::LayerSpec,
@@ -165,16 +164,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             let positions = group.start..group.start + rows;
             return Ok(Seen::Rows(positions.map(|position| policy.base(stream, position)).collect()));
         }
-        let voted = self.settings.summaries == SummaryVisibility::Voted;
         let row = |(base, selection): (&PositionSet, &Selection)| {
-            let mut set = base.clone();
-            for &j in &selection.zoomed {
-                set.insert(stream.thoughts()[j].detail.clone());
-            }
-            for &j in selection.voted.iter().filter(|_| voted) {
-                stream.thoughts()[j].summary.iter().for_each(|summary| set.insert(summary.clone()));
-            }
-            set
+            selection.reveal(base, stream.thoughts(), self.settings.summaries)
         };
         Ok(Seen::Rows(group.base.iter().zip(selections).map(row).collect()))
     }

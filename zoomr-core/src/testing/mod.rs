@@ -5,11 +5,14 @@
 //! * [`tolerance`]: how much error is too much.
 //! * [`host`], [`scenario`]: a host model and random sequences for it.
 //! * [`method`]: the whole method in f64, and the policies of other papers; [`laws`]: METHOD.md's laws as properties.
+//! * [`gradients`]: the gradients of attention, for providers that train
+//!   ([`gradient_tests!`](crate::gradient_tests)).
 //! * [`conformance_tests!`](crate::conformance_tests): all of it as `#[test]`s for a provider crate.
 
 mod baselines;
 pub mod cases;
 pub mod conformance;
+pub mod gradients;
 pub mod host;
 pub mod laws;
 pub mod method;

@@ -202,6 +202,11 @@ impl ModelConfig {
         self.layers.iter().map(|layer| layer.rope.as_ref())
     }
 
+    /// What a norm's weight is in the file where the norm multiplies by one.
+    pub(crate) fn norm_identity(&self) -> f32 {
+        if self.norm.unit_offset { 0.0 } else { 1.0 }
+    }
+
     /// Weights in all; a matrix shared by embedding and output head counts once.
     pub fn parameter_count(&self) -> u64 {
         self.tensors().iter().map(TensorSpec::elements).sum()

@@ -23,6 +23,9 @@ pub(super) enum Next {
     Stop(Stop),
 }
 
+/// Whether the stream goes on.
+pub(super) type Flow = ControlFlow<Stop>;
+
 /// Where the streamed tokens come from, and who hears what came of them.
 pub(super) trait Source {
     /// The rows whose logits [`took`](Self::took) reads.
@@ -32,15 +35,10 @@ pub(super) trait Source {
     fn next(&mut self, logits: &[f32], tokens: &[u32]) -> Result<Next, EngineError>;
 
     /// Tokens of the prompt, or of what [`next`](Self::next) wanted, have gone in; a stop ends the stream.
-    fn took(
-        &mut self,
-        step: &Stepped,
-        role: Role,
-        observer: &mut Observer<'_>,
-    ) -> Result<ControlFlow<Stop>, EngineError>;
+    fn took(&mut self, step: &Stepped, role: Role, observer: &mut Observer<'_>) -> Result<Flow, EngineError>;
 
     /// The engine is about to write a summary: text held back so far comes before it.
-    fn interrupt(&mut self, observer: &mut Observer<'_>) -> ControlFlow<Stop>;
+    fn interrupt(&mut self, observer: &mut Observer<'_>) -> Flow;
 
     /// Chooses the tokens of summaries.
     fn sampler(&mut self) -> &mut Sampler;
@@ -69,7 +67,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
         prompt: &[u32],
         source: &mut S,
         observer: &mut Observer<'_>,
-    ) -> Result<ControlFlow<Stop>, EngineError> {
+    ) -> Result<Flow, EngineError> {
         let mut done = 0;
         for chunk in prompt.chunks(self.chunk) {
             let step = self.step(chunk, Role::Prompt, S::ROWS)?;
@@ -93,7 +91,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
         &mut self,
         source: &mut S,
         observer: &mut Observer<'_>,
-    ) -> Result<ControlFlow<Stop>, EngineError> {
+    ) -> Result<Flow, EngineError> {
         let mut ids = match source.next(&self.last, &self.tokens)? {
             Next::Tokens(ids) => ids,
             Next::Stop(stop) => return Ok(ControlFlow::Break(stop)),
@@ -115,7 +113,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
     }
 
     /// Tells the observer of the step just taken.
-    pub(super) fn report(&self, role: Role, observer: &mut Observer<'_>) -> ControlFlow<Stop> {
+    pub(super) fn report(&self, role: Role, observer: &mut Observer<'_>) -> Flow {
         let (stats, run) = (self.session.last_step(), self.session.run_stats());
         tell(observer, Event::Step { role, stats, run })
     }
@@ -127,7 +125,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
 }
 
 /// Tells the observer, whose `Break` is an interruption.
-pub(super) fn tell(observer: &mut Observer<'_>, event: Event<'_>) -> ControlFlow<Stop> {
+pub(super) fn tell(observer: &mut Observer<'_>, event: Event<'_>) -> Flow {
     match observer(event) {
         ControlFlow::Continue(()) => ControlFlow::Continue(()),
         ControlFlow::Break(()) => ControlFlow::Break(Stop::Interrupted),

@@ -10,7 +10,7 @@ use zoomr_core::{
 
 use super::{
     Engine, EngineError, Event, Observer, Stop, Timing,
-    drive::{Next, Source, tell},
+    drive::{Flow, Next, Source, tell},
     step::{Rows, Stepped},
 };
 use crate::text::{
@@ -102,13 +102,13 @@ struct Sampled<'a> {
 
 impl Sampled<'_> {
     /// Gives out the text that was held back.
-    fn flush(&mut self, observer: &mut Observer<'_>) -> ControlFlow<Stop> {
+    fn flush(&mut self, observer: &mut Observer<'_>) -> Flow {
         let mut text = self.stops.push(&self.utf8.flush()).text;
         text.push_str(&self.stops.flush());
         self.say(&text, observer)
     }
 
-    fn say(&self, text: &str, observer: &mut Observer<'_>) -> ControlFlow<Stop> {
+    fn say(&self, text: &str, observer: &mut Observer<'_>) -> Flow {
         if text.is_empty() {
             return ControlFlow::Continue(());
         }
@@ -123,12 +123,7 @@ impl Source for Sampled<'_> {
         Ok(Next::Tokens(vec![self.sampler.sample(logits, tokens)?]))
     }
 
-    fn took(
-        &mut self,
-        step: &Stepped,
-        role: Role,
-        observer: &mut Observer<'_>,
-    ) -> Result<ControlFlow<Stop>, EngineError> {
+    fn took(&mut self, step: &Stepped, role: Role, observer: &mut Observer<'_>) -> Result<Flow, EngineError> {
         if role == Role::Prompt {
             return Ok(ControlFlow::Continue(()));
         }
@@ -153,7 +148,7 @@ impl Source for Sampled<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn interrupt(&mut self, observer: &mut Observer<'_>) -> ControlFlow<Stop> {
+    fn interrupt(&mut self, observer: &mut Observer<'_>) -> Flow {
         self.flush(observer)
     }
 

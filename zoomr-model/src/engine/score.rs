@@ -13,7 +13,7 @@ use zoomr_core::{
 
 use super::{
     Engine, EngineError, Event, Observer, Stop, Timing,
-    drive::{Next, Source, tell},
+    drive::{Flow, Next, Source, tell},
     step::{Rows, Stepped},
 };
 use crate::text::sample::{Sampler, SamplingError, SamplingOptions};
@@ -103,12 +103,7 @@ impl Source for Given<'_> {
         })
     }
 
-    fn took(
-        &mut self,
-        step: &Stepped,
-        role: Role,
-        observer: &mut Observer<'_>,
-    ) -> Result<ControlFlow<Stop>, EngineError> {
+    fn took(&mut self, step: &Stepped, role: Role, observer: &mut Observer<'_>) -> Result<Flow, EngineError> {
         if role == Role::Stream {
             self.rest = &self.rest[step.ids.len()..];
         }
@@ -119,7 +114,7 @@ impl Source for Given<'_> {
         Ok(tell(observer, Event::Scored { logprobs: &logprobs, logits: &step.logits }))
     }
 
-    fn interrupt(&mut self, _: &mut Observer<'_>) -> ControlFlow<Stop> {
+    fn interrupt(&mut self, _: &mut Observer<'_>) -> Flow {
         ControlFlow::Continue(())
     }
 

@@ -9,8 +9,8 @@ use zoomr_core::{
 };
 
 use super::{
-    Engine, EngineError, Event, Observer, Stop,
-    drive::{Source, tell},
+    Engine, EngineError, Event, Observer,
+    drive::{Flow, Source, tell},
     step::Rows,
 };
 use crate::text::{stop::StopTokens, stream::Utf8Stream};
@@ -34,7 +34,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
         &mut self,
         source: &mut S,
         observer: &mut Observer<'_>,
-    ) -> Result<ControlFlow<Stop>, EngineError> {
+    ) -> Result<Flow, EngineError> {
         let mut opening = self.summary.open.clone();
         let mut left = self.summary.limit.get();
         if opening.is_empty() {
@@ -58,7 +58,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
         left: usize,
         source: &mut S,
         observer: &mut Observer<'_>,
-    ) -> Result<ControlFlow<Stop>, EngineError> {
+    ) -> Result<Flow, EngineError> {
         let mut text = Utf8Stream::default();
         let mut flow = self.push_summary(opening, &mut text, observer)?;
         for _ in 0..left {
@@ -95,7 +95,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
         mut ids: &[u32],
         text: &mut Utf8Stream,
         observer: &mut Observer<'_>,
-    ) -> Result<ControlFlow<Stop>, EngineError> {
+    ) -> Result<Flow, EngineError> {
         while !ids.is_empty() {
             let fits = ids.len().min(self.room());
             if fits == 0 {

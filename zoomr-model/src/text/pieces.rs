@@ -5,12 +5,15 @@
 //! * byte-level BPE writes each byte as one printable character; the inverse of that table gives it back;
 //! * SentencePiece-style BPE writes a space as `▁` and a byte that it has no token for as `<0xNN>`.
 //!
+//! A vocabulary of whole words needs no decoder: words are joined by spaces, and a word's share is the space before
+//! it and the word.
+//!
 //! `Strip`, which drops the one space that SentencePiece puts before a text, is left out: what a model
 //! generates continues a text, and does not begin one.
 
 use std::ops::Range;
 
-use tokenizers::{Decoder, DecoderWrapper, Tokenizer};
+use tokenizers::{Decoder, DecoderWrapper, ModelWrapper, Tokenizer};
 
 /// The bytes of all tokens, back to back.
 #[derive(Clone, Debug)]
@@ -31,7 +34,11 @@ impl Pieces {
     /// # Errors
     /// The name of the decoder, where its tokens have no bytes of their own.
     pub(super) fn new(tokenizer: &Tokenizer) -> Result<Self, String> {
-        let steps = steps(tokenizer.get_decoder())?;
+        let steps = match (tokenizer.get_decoder(), tokenizer.get_model()) {
+            (None, ModelWrapper::WordLevel(_)) => vec![Step::Word],
+            (None, _) => return Err("none".into()),
+            (Some(decoder), _) => steps(decoder)?,
+        };
         let vocabulary = tokenizer.get_vocab(true);
         let added = tokenizer.get_added_tokens_decoder();
         let size = vocabulary.values().map(|&id| id as usize + 1).max().unwrap_or(0);
@@ -73,17 +80,18 @@ enum Step<'a> {
     ByteFallback,
     Space(char),
     Replace(&'a DecoderWrapper),
+    Word,
 }
 
-fn steps(decoder: Option<&DecoderWrapper>) -> Result<Vec<Step<'_>>, String> {
-    Ok(match decoder.ok_or("none")? {
+fn steps(decoder: &DecoderWrapper) -> Result<Vec<Step<'_>>, String> {
+    Ok(match decoder {
         DecoderWrapper::ByteLevel(_) => vec![Step::ByteLevel],
         DecoderWrapper::ByteFallback(_) => vec![Step::ByteFallback],
         DecoderWrapper::Metaspace(space) => vec![Step::Space(space.get_replacement())],
         replace @ DecoderWrapper::Replace(_) => vec![Step::Replace(replace)],
         DecoderWrapper::Fuse(_) | DecoderWrapper::Strip(_) => vec![],
         DecoderWrapper::Sequence(sequence) => {
-            let parts = sequence.get_decoders().iter().map(|part| steps(Some(part)));
+            let parts = sequence.get_decoders().iter().map(steps);
             parts.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()
         }
         DecoderWrapper::BPE(_) => return Err("BPEDecoder".into()),
@@ -101,6 +109,7 @@ fn bytes_of_token(mut text: String, steps: &[Step<'_>]) -> Result<Vec<u8>, Strin
                     return Ok(vec![byte]);
                 }
             }
+            Step::Word => text.insert(0, ' '),
             Step::Space(mark) => text = text.replace(*mark, " "),
             Step::Replace(decoder) => {
                 text = decoder.decode(vec![text]).map_err(|error| format!("Replace ({error})"))?;

@@ -14,6 +14,9 @@ use super::{
     sidecar::{EndIds, FileError, TokenText, TokenizerConfig, read_if_there, read_optional},
 };
 
+/// The most characters of an unknown word that a message repeats.
+const SHOWN: usize = 40;
+
 /// What can be wrong with a model's tokenizer, or with a text given to it.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
@@ -39,7 +42,7 @@ pub enum TokenizerError {
     /// The tokenizer's decoder gives single tokens no bytes of their own.
     #[error(
         "{path}: decoder {decoder} is not supported; known are ByteLevel, Metaspace, and sequences of \
-         Replace, ByteFallback, Fuse and Strip"
+         Replace, ByteFallback, Fuse and Strip; a WordLevel model needs none"
     )]
     Decoder {
         /// The file.
@@ -59,6 +62,16 @@ pub enum TokenizerError {
         highest: usize,
         /// The rows of the model's embedding.
         vocab_size: usize,
+    },
+    /// A word of the text is not in a vocabulary that has nothing for unknown words.
+    #[error("the tokenizer in {dir} has no token for `{word}`, word {number} of the text")]
+    UnknownWord {
+        /// The model directory.
+        dir: PathBuf,
+        /// The word, cut if it is long.
+        word: String,
+        /// Which word of the text it is, counted from 1.
+        number: usize,
     },
     /// The text cannot be tokenized.
     #[error("the tokenizer in {dir} cannot encode the text: {source}")]
@@ -120,7 +133,7 @@ impl Tokenizer {
     /// The ids of a text, with the special tokens that the model expects around it (often a first `<s>`).
     ///
     /// # Errors
-    /// [`TokenizerError::Encode`] where the text cannot be tokenized.
+    /// [`TokenizerError::UnknownWord`] or [`TokenizerError::Encode`] where the text cannot be tokenized.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         self.encode_with(text, true)
     }
@@ -129,17 +142,27 @@ impl Tokenizer {
     /// text that continues another.
     ///
     /// # Errors
-    /// [`TokenizerError::Encode`] where the text cannot be tokenized.
+    /// [`TokenizerError::UnknownWord`] or [`TokenizerError::Encode`] where the text cannot be tokenized.
     pub fn encode_verbatim(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         self.encode_with(text, false)
     }
 
     fn encode_with(&self, text: &str, special: bool) -> Result<Vec<u32>, TokenizerError> {
-        let encoding = self
-            .inner
-            .encode_fast(text, special)
-            .map_err(|source| TokenizerError::Encode { dir: self.dir.clone(), source })?;
+        let encoding = self.inner.encode_fast(text, special).map_err(|source| self.explain(text, source))?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Why a text has no ids: most often for one word, which the `tokenizers` crate does not name.
+    fn explain(&self, text: &str, source: tokenizers::Error) -> TokenizerError {
+        let dir = self.dir.clone();
+        let unknown = |(_, word): &(usize, &str)| self.inner.encode_fast(*word, false).is_err();
+        match (1..).zip(text.split_whitespace()).find(unknown) {
+            Some((number, word)) => {
+                let word = word.chars().take(SHOWN).collect();
+                TokenizerError::UnknownWord { dir, word, number }
+            }
+            None => TokenizerError::Encode { dir, source },
+        }
     }
 
     /// What a token adds to a text: often part of a word, at times part of a character. Nothing for special

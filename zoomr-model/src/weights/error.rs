@@ -109,7 +109,7 @@ pub enum WeightsError {
 
 impl WeightsError {
     /// Tensors needed and not there.
-    pub(super) fn missing(dir: &Path, tensors: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+    pub(crate) fn missing(dir: &Path, tensors: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         Self::Missing { dir: dir.to_owned(), tensors: first_few(tensors) }
     }
 

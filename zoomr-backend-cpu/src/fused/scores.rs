@@ -1,41 +1,18 @@
-//! Scores of thoughts in blocks of index vectors, and the votes.
+//! Scores of thoughts, in blocks of index vectors.
 
-use rayon::prelude::*;
-use zoomr_core::{kernels::ScoreGroup, select::Tally};
+use zoomr_core::kernels::ScoreGroup;
 
 use crate::{
     simd::{Native, Simd},
     view::{Queries, Slabs},
 };
 
-/// Rows above which they are spread over threads. One row's few hundred thoughts take some 20 us, most of it
-/// voting: about what waking another thread costs.
-const SERIAL_ROWS: usize = 2;
-
-/// One tally per row of the groups, in the rows' order.
-pub(crate) fn tally(
-    simd: Simd,
-    q: &Queries<'_>,
-    index: &Slabs<'_>,
-    groups: &[ScoreGroup<'_>],
-    votes: usize,
-    scale: f32,
-) -> Vec<Tally> {
-    let row = |&(group, r): &(&ScoreGroup<'_>, usize)| {
-        let scores = scores(simd, q, index, group, r, scale);
-        Tally::from_scores(&scores, group.candidates[r], votes)
-    };
-    let rows: Vec<_> =
-        groups.iter().flat_map(|group| (0..group.candidates.len()).map(move |r| (group, r))).collect();
-    if rows.len() <= SERIAL_ROWS {
-        rows.iter().map(row).collect()
-    } else {
-        rows.par_iter().map(row).collect()
-    }
-}
+/// Rows above which scores and votes are spread over threads. One row's few hundred thoughts take some 20 us, most
+/// of it voting: about what waking another thread costs.
+pub(crate) const SERIAL_ROWS: usize = 2;
 
 /// The scores of the candidates of the group's row `r`, `[query_heads, candidates]`.
-fn scores(
+pub(crate) fn scores(
     simd: Simd,
     q: &Queries<'_>,
     index: &Slabs<'_>,

@@ -1,0 +1,144 @@
+//! The gradients of attention against the f64 oracle: what a provider that trains must pass.
+
+use burn::tensor::{Device, Tensor, TensorData, backend::Backend};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use super::{
+    laws::epsilon,
+    oracle::{self, DenseKv},
+    tolerance::{allowed, error},
+};
+use crate::{
+    kernels::{AttentionGradients, Whole},
+    portable::Portable,
+    positions::PositionSet,
+};
+
+/// Sizes of one case: rows, query heads per KV head, KV heads, elements per head; then the range that queries and
+/// keys lie in, and whether rows see random runs rather than all before them.
+type Sizes = ([usize; 4], f64, bool);
+
+/// Odd sizes, GQA groups, large scores, sparse masks with rows that see nothing, more rows than a block holds.
+const CASES: &[Sizes] = &[
+    ([1, 1, 1, 4], 1.0, false),
+    ([7, 2, 1, 8], 2.0, false),
+    ([59, 1, 3, 32], 2.0, false),
+    ([97, 3, 2, 16], 8.0, false),
+    ([97, 2, 2, 20], 2.0, true),
+    ([130, 4, 1, 64], 2.0, true),
+];
+
+/// A sequence, its mask and the gradient of its output, as plain numbers.
+struct Inputs {
+    rows: usize,
+    heads: usize,
+    q: Vec<f64>,
+    kv: DenseKv,
+    gradient: Vec<f64>,
+    visible: Vec<PositionSet>,
+    scale: f64,
+}
+
+/// Every case: the provider within twice the portable kernels' error, and those close to the oracle.
+pub fn gradients_match_the_oracle<B: Backend, K: AttentionGradients<B>>(kernels: &K, device: &Device<B>) {
+    for (number, &sizes) in CASES.iter().enumerate() {
+        let inputs = inputs(sizes, number as u64);
+        let expected = backward(&inputs);
+        let portable = run::<B, _>(&Portable, &inputs, device);
+        let found = run::<B, _>(kernels, &inputs, device);
+        for (i, what) in ["q", "k", "v"].iter().enumerate() {
+            let size = expected[i].iter().fold(0.0, |a: f64, x| a.max(x.abs()));
+            let near = error(&portable[i], &expected[i]);
+            // One rounding per term of the longest sum, and then some for the scores' own.
+            let bound = epsilon::<B>() * size.max(1.0) * 16.0 * (inputs.rows + sizes.0[3]) as f64;
+            assert!(near <= bound, "case {number}, d{what}: portable errs by {near}, over {bound}");
+            let (err, limit) = (error(&found[i], &expected[i]), allowed(near, epsilon::<B>(), size));
+            assert!(err <= limit, "case {number}, d{what}: errs by {err}, over {limit}");
+        }
+    }
+}
+
+fn inputs(([rows, group, kv_heads, head_dim], range, sparse): Sizes, seed: u64) -> Inputs {
+    let mut rng = StdRng::seed_from_u64(seed);
+    // Exact in f32, so that the oracle's inputs are the provider's.
+    let mut noise = |count: usize, range: f64| -> Vec<f64> {
+        (0..count).map(|_| f64::from((rng.random_range(-1.0..1.0) * range) as f32)).collect()
+    };
+    let heads = group * kv_heads;
+    let (q, keys) = (noise(rows * heads * head_dim, range), noise(rows * kv_heads * head_dim, range));
+    let (values, gradient) = (noise(rows * kv_heads * head_dim, 1.0), noise(rows * heads * head_dim, 1.0));
+    let set = |row: usize| match row % 7 {
+        _ if !sparse => PositionSet::from(0..row + 1),
+        0 => PositionSet::default(),
+        width => [row / 3..row / 3 + 1, row - row.min(width)..row + 1].into_iter().collect(),
+    };
+    Inputs {
+        rows,
+        heads,
+        q,
+        kv: DenseKv { kv_heads, head_dim, keys, values },
+        gradient,
+        visible: (0..rows).map(set).collect(),
+        scale: (head_dim as f64).sqrt().recip(),
+    }
+}
+
+/// The gradients of `q`, `k` and `v` in plain loops: the chain rule, written out for one weight at a time.
+fn backward(inputs: &Inputs) -> [Vec<f64>; 3] {
+    let Inputs { rows, heads, q, kv, gradient, visible, scale } = inputs;
+    let (d, group) = (kv.head_dim, heads / kv.kv_heads);
+    let mut sums = [vec![0.0; q.len()], vec![0.0; kv.keys.len()], vec![0.0; kv.values.len()]];
+    let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+    for row in 0..*rows {
+        let own = row * heads * d..(row + 1) * heads * d;
+        let (output, lse) = oracle::attend(&q[own], kv, &visible[row], *scale);
+        for head in 0..*heads {
+            let at = (row * heads + head) * d;
+            let (query, up) = (&q[at..at + d], &gradient[at..at + d]);
+            let inner = dot(up, &output[head * d..][..d]);
+            for position in visible[row].ranges().iter().flat_map(Clone::clone) {
+                let (key, value) = (kv.key(position, head / group), kv.value(position, head / group));
+                let weight = (scale * dot(query, key) - lse[head]).exp();
+                let score = weight * (dot(up, value) - inner) * scale;
+                let token = (position * kv.kv_heads + head / group) * d;
+                for i in 0..d {
+                    sums[0][at + i] += score * key[i];
+                    sums[1][token + i] += score * query[i];
+                    sums[2][token + i] += weight * up[i];
+                }
+            }
+        }
+    }
+    sums
+}
+
+fn run<B: Backend, K: AttentionGradients<B>>(
+    kernels: &K,
+    inputs: &Inputs,
+    device: &Device<B>,
+) -> [Vec<f64>; 3] {
+    let Inputs { rows, heads, q, kv, gradient, visible, scale } = inputs;
+    let tensor = |values: &[f64], heads: usize| {
+        let data = TensorData::new(values.to_vec(), [*rows, heads, kv.head_dim]);
+        Tensor::<B, 3>::from_data(data, device)
+    };
+    let (q, gradient) = (tensor(q, *heads), tensor(gradient, *heads));
+    let (k, v) = (tensor(&kv.keys, kv.kv_heads), tensor(&kv.values, kv.kv_heads));
+    let whole = Whole { q, k, v, visible, scale: *scale as f32 };
+    let state = kernels.attend_whole(&whole);
+    kernels.attend_backward(&whole, &state, gradient).map(|x| x.into_data().iter().collect())
+}
+
+/// Expands to one `#[test]` per check of the gradients, for a provider on a backend.
+#[macro_export]
+macro_rules! gradient_tests {
+    ($backend:ty, $kernels:expr) => {
+        #[test]
+        fn gradients_match_the_oracle() {
+            $crate::testing::gradients::gradients_match_the_oracle::<$backend, _>(
+                &$kernels,
+                &Default::default(),
+            );
+        }
+    };
+}

@@ -1,0 +1,19 @@
+//! Data to train and to evaluate on: reasoning in thoughts and summaries, with an answer.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`example`] | the one format: a question, thoughts with their summaries, an answer |
+//! | [`lines`] | files of them, a line each: read as they come, written whole or not at all |
+//! | [`render`] | an example as the text that a model reads and writes |
+//! | [`synth`] | problems made here, of any length, whose answers can be checked |
+//!
+//! Nothing here knows tensors; only [`synth::vocabulary`] knows tokens.
+
+mod error;
+pub mod example;
+pub mod lines;
+pub mod render;
+pub mod synth;
+pub(crate) mod whole;
+
+pub use self::error::DataError;

@@ -1,0 +1,77 @@
+//! An example as one text: the question, each thought and each summary between their markers, the answer.
+//!
+//! ```text
+//! question <thought> detail </thought> <summary> summary </summary> ... answer 10 <eos>
+//! ```
+//!
+//! The text comes in pieces that say who writes them and what they belong to, so that a loss can be taken on the
+//! model's own words only, and the bounds of thoughts and summaries are known. All pieces, one after another, are
+//! the text: white space is part of the markers.
+
+use super::example::Example;
+
+/// The strings around the parts of an example, white space included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Markers {
+    /// Before and after a thought's detail.
+    pub thought: [String; 2],
+    /// Before and after a summary.
+    pub summary: [String; 2],
+    /// Before the answer.
+    pub answer: String,
+    /// After the answer: the end of the text.
+    pub end: String,
+}
+
+/// Who writes a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// It is given to the model.
+    Given,
+    /// The model writes it: a loss may be taken on it.
+    Written,
+}
+
+/// What a piece belongs to, its markers included. Thoughts are counted from 0; a summary has its thought's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// What the model is given.
+    Question,
+    /// The detail of a thought: three pieces, of which the second is the detail itself.
+    Thought(usize),
+    /// A summary: three pieces, of which the second is the summary itself.
+    Summary(usize),
+    /// The answer: three pieces, of which the second is the answer itself.
+    Answer,
+}
+
+/// A part of an example's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// Who writes it.
+    pub author: Author,
+    /// What it belongs to.
+    pub segment: Segment,
+}
+
+/// The pieces of an example's text, in order: one of the question, and three of every other segment.
+pub fn pieces<'a>(example: &'a Example, markers: &'a Markers) -> Vec<Piece<'a>> {
+    let written = |segment, [begin, end]: [&'a String; 2], body: &'a String| {
+        [begin, body, end].map(|text| Piece { text, author: Author::Written, segment })
+    };
+    let question = Piece { text: &example.question, author: Author::Given, segment: Segment::Question };
+    let mut pieces = vec![question];
+    for (j, thought) in example.thoughts.iter().enumerate() {
+        pieces.extend(written(Segment::Thought(j), markers.thought.each_ref(), &thought.detail));
+        pieces.extend(written(Segment::Summary(j), markers.summary.each_ref(), &thought.summary));
+    }
+    pieces.extend(written(Segment::Answer, [&markers.answer, &markers.end], &example.answer));
+    pieces
+}
+
+/// The whole text of an example.
+pub fn text(example: &Example, markers: &Markers) -> String {
+    pieces(example, markers).iter().map(|piece| piece.text).collect()
+}

@@ -1,0 +1,169 @@
+//! Lagged sums: start values, then each term adds the terms `p` and `q` back, modulo `m`.
+//!
+//! ```text
+//! lagged sums mod 20 : a40 7 a41 3 ... a68 11 rule a69 = a56 + a40 find a320 ?
+//! <thought> a56 7 + a40 3 = a69 10 ; ... </thought> <summary> a69 a70 a71 </summary> ... answer 10
+//! ```
+//!
+//! There are as many starts as the larger lag, with consecutive names from a random first. Each line has two values
+//! that only older thoughts hold; a summary names what was worked out and gives no value. A thought ends after the
+//! name whose number plus one is a multiple of its length, so that names decide the bounds, not counting.
+
+use std::ops::RangeInclusive;
+
+use super::{
+    Generator, Kind, SynthError, check, check_range,
+    draw::Draw,
+    fit::{self, Shape},
+    vocabulary::{self, NAMES, VALUES},
+};
+use crate::data::example::{Example, Thought};
+
+/// What lagged sums are like, as a person gives it; [`LaggedSums`] has checked it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaggedSumsOptions {
+    /// All values are below it: 2 to 20.
+    pub modulus: usize,
+    /// The larger lag `q`, which is the number of starts, too: within 2 to 300. The smaller is drawn from those below it.
+    pub lags: RangeInclusive<usize>,
+    /// Terms that a thought works out: 1 to 64.
+    pub terms_per_thought: usize,
+}
+
+impl Default for LaggedSumsOptions {
+    fn default() -> Self {
+        Self { modulus: VALUES, lags: 12..=40, terms_per_thought: 8 }
+    }
+}
+
+/// Makes lagged sums.
+#[derive(Clone, Debug, Default)]
+pub struct LaggedSums {
+    options: LaggedSumsOptions,
+}
+
+impl TryFrom<LaggedSumsOptions> for LaggedSums {
+    type Error = SynthError;
+
+    fn try_from(options: LaggedSumsOptions) -> Result<Self, SynthError> {
+        check("modulus", options.modulus, 2..=VALUES)?;
+        check_range("lags", &options.lags, 2..=NAMES / 2)?;
+        check("terms_per_thought", options.terms_per_thought, 1..=64)?;
+        Ok(Self { options })
+    }
+}
+
+impl Generator for LaggedSums {
+    fn kind(&self) -> Kind {
+        Kind::LaggedSums
+    }
+
+    fn example(&self, tokens: usize, draw: &mut Draw) -> Result<Example, SynthError> {
+        let LaggedSumsOptions { modulus, ref lags, terms_per_thought } = self.options;
+        let shapes = lags.clone().map(|lag| {
+            // Where thoughts end depends on the first name's remainder alone.
+            Sums {
+                modulus,
+                terms_per_thought,
+                first: draw.below(terms_per_thought),
+                lag,
+                near: 1,
+                starts: vec![0; lag],
+            }
+        });
+        let (mut sums, terms) = fit::choose(self.kind(), shapes.collect(), tokens, draw)?;
+        let steps = (sums.most() - terms) / terms_per_thought;
+        sums.first += terms_per_thought * draw.below(steps + 1);
+        sums.near = draw.within(1..=sums.lag - 1);
+        sums.starts.iter_mut().for_each(|start| *start = draw.below(modulus));
+        Ok(sums.example(terms))
+    }
+}
+
+/// One problem, but for the number of its terms.
+#[derive(Debug)]
+struct Sums {
+    modulus: usize,
+    terms_per_thought: usize,
+    /// The number in the first start's name.
+    first: usize,
+    /// The larger lag, `q`.
+    lag: usize,
+    /// The smaller lag, `p`.
+    near: usize,
+    /// `q` values.
+    starts: Vec<usize>,
+}
+
+impl Shape for Sums {
+    fn most(&self) -> usize {
+        NAMES - self.lag - self.first
+    }
+
+    fn tokens(&self, units: usize) -> usize {
+        vocabulary::count(&self.example(units))
+    }
+}
+
+impl Sums {
+    fn example(&self, terms: usize) -> Example {
+        let values = self.values(terms);
+        Example {
+            kind: Some(Kind::LaggedSums.to_string()),
+            question: self.question(terms),
+            thoughts: self.thoughts(&values),
+            answer: values[values.len() - 1].to_string(),
+        }
+    }
+
+    /// Starts and terms.
+    fn values(&self, terms: usize) -> Vec<usize> {
+        let mut values = self.starts.clone();
+        for k in self.lag..self.lag + terms {
+            values.push((values[k - self.near] + values[k - self.lag]) % self.modulus);
+        }
+        values
+    }
+
+    /// The name of the value with index `k`.
+    fn name(&self, k: usize) -> String {
+        format!("a{}", self.first + k)
+    }
+
+    fn question(&self, terms: usize) -> String {
+        let starts = self.starts.iter().enumerate().map(|(k, value)| format!("{} {value} ", self.name(k)));
+        let (dest, near, far) = (self.name(self.lag), self.name(self.lag - self.near), self.name(0));
+        let wanted = self.name(self.lag + terms - 1);
+        format!(
+            "lagged sums mod {} : {}rule {dest} = {near} + {far} find {wanted} ?",
+            self.modulus,
+            starts.collect::<String>()
+        )
+    }
+
+    /// `a56 7 + a40 3 = a69 10 ;`
+    fn line(&self, values: &[usize], k: usize) -> String {
+        let term = |k: usize| format!("{} {}", self.name(k), values[k]);
+        format!("{} + {} = {} ;", term(k - self.near), term(k - self.lag), term(k))
+    }
+
+    fn thoughts(&self, values: &[usize]) -> Vec<Thought> {
+        let terms: Vec<usize> = (self.lag..values.len()).collect();
+        let same_thought = |a: &usize, b: &usize| self.thought_of(*a) == self.thought_of(*b);
+        let thought = |terms: &[usize]| Thought {
+            detail: joined(terms.iter().map(|&k| self.line(values, k))),
+            summary: joined(terms.iter().map(|&k| self.name(k))),
+        };
+        terms.chunk_by(same_thought).map(thought).collect()
+    }
+
+    /// Which block of names a value belongs to: each has a thought of its own.
+    fn thought_of(&self, k: usize) -> usize {
+        (self.first + k) / self.terms_per_thought
+    }
+}
+
+/// Words with single spaces between.
+fn joined(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,266 @@
+//! Ledger: accounts that pay each other in a ring, day after day, worked out digit by digit.
+//!
+//! ```text
+//! ledger : Ann d3 4 5 2 - 3 5 + 5 0 ; Bob d3 3 1 8 - 1 2 + 3 5 ; Cid d3 ... ; order Ann Bob Cid dawn Ann
+//!     until d12 find Cid d5 ?
+//! <thought> Ann d3 4 5 2 - 3 5 : 7 b 1 n 4 n Ann m4 4 1 7 + 5 0 : 7 n 6 n 4 n Ann d4 4 6 7 ; </thought>
+//! <summary> Ann d4 4 6 7 </summary> ... answer 0 3 1
+//! ```
+//!
+//! `d4` is the balance at the end of day 4, `m4` the low point on the way there: after paying, before being paid.
+//! After a colon come the new digits, units first, each with `b` for a borrow, `c` for a carry, `n` for none;
+//! balances wrap modulo 1000. A thought is one account's day, its summary the closing balance; a new day's first
+//! thought opens with `dawn` and the label that is now the opening one. The question asks for a closing balance,
+//! which summaries give, or a low point, which only the thought's detail holds.
+
+use std::ops::RangeInclusive;
+
+use super::{
+    Generator, Kind, SynthError, check_range,
+    draw::Draw,
+    fit::{self, Shape},
+    vocabulary::{self, ACCOUNTS, DAYS},
+};
+use crate::data::example::{Example, Thought};
+
+/// Balances are below it.
+const WRAP: usize = 1000;
+/// Amounts are below it.
+const AMOUNTS: usize = 100;
+
+/// What ledgers are like, as a person gives it; [`Ledger`] has checked it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerOptions {
+    /// Accounts of a ledger: within 2 to 26.
+    pub accounts: RangeInclusive<usize>,
+}
+
+impl Default for LedgerOptions {
+    fn default() -> Self {
+        Self { accounts: 3..=6 }
+    }
+}
+
+/// Makes ledgers.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    options: LedgerOptions,
+}
+
+impl TryFrom<LedgerOptions> for Ledger {
+    type Error = SynthError;
+
+    fn try_from(options: LedgerOptions) -> Result<Self, SynthError> {
+        check_range("accounts", &options.accounts, 2..=ACCOUNTS.len())?;
+        Ok(Self { options })
+    }
+}
+
+impl Generator for Ledger {
+    fn kind(&self) -> Kind {
+        Kind::Ledger
+    }
+
+    fn example(&self, tokens: usize, draw: &mut Draw) -> Result<Example, SynthError> {
+        let shapes = self.options.accounts.clone().map(Book::blank).collect();
+        let (shape, days): (Book, usize) = fit::choose(self.kind(), shapes, tokens, draw)?;
+        let count = shape.accounts.len();
+        let mut some = |least, below| (0..count).map(|_| draw.within(least..=below - 1)).collect();
+        let (balances, payments) = (some(0, WRAP), some(1, AMOUNTS));
+        let book = Book {
+            accounts: draw.some_of(&ACCOUNTS, count),
+            first: draw.within(0..=shape.most() - days),
+            balances,
+            payments,
+            wanted: Wanted { account: draw.below(count), after: draw.within(1..=days), low: draw.coin() },
+        };
+        Ok(book.example(days))
+    }
+}
+
+/// One problem, but for the number of its days.
+#[derive(Debug)]
+struct Book {
+    accounts: Vec<&'static str>,
+    /// The number in the first opening balances' label.
+    first: usize,
+    /// What each account opens with.
+    balances: Vec<usize>,
+    /// What each account pays the next, every day.
+    payments: Vec<usize>,
+    wanted: Wanted,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    account: usize,
+    /// How many days after the opening balances.
+    after: usize,
+    /// The low point instead of the closing balance.
+    low: bool,
+}
+
+/// An account's balances on one day.
+#[derive(Clone, Copy, Debug)]
+struct Day {
+    opening: usize,
+    low: usize,
+    closing: usize,
+}
+
+impl Shape for Book {
+    fn most(&self) -> usize {
+        DAYS - 1
+    }
+
+    fn tokens(&self, units: usize) -> usize {
+        vocabulary::count(&self.example(units))
+    }
+}
+
+impl Book {
+    /// A ledger of so many accounts that is as long as any other.
+    fn blank(accounts: usize) -> Self {
+        Self {
+            accounts: ACCOUNTS[..accounts].to_vec(),
+            first: 0,
+            balances: vec![0; accounts],
+            payments: vec![0; accounts],
+            wanted: Wanted { account: 0, after: 1, low: false },
+        }
+    }
+
+    fn example(&self, days: usize) -> Example {
+        let Wanted { account, after, low } = self.wanted;
+        let wanted = self.day(account, after);
+        Example {
+            kind: Some(Kind::Ledger.to_string()),
+            question: self.question(days),
+            thoughts: (1..=days).flat_map(|after| self.thoughts(after)).collect(),
+            answer: digits(if low { wanted.low } else { wanted.closing }),
+        }
+    }
+
+    /// What an account receives every day: what the one before it pays.
+    fn receives(&self, account: usize) -> usize {
+        self.payments[(account + self.payments.len() - 1) % self.payments.len()]
+    }
+
+    /// An account's balances on the day that is so many after the first balances.
+    fn day(&self, account: usize, after: usize) -> Day {
+        let net = WRAP + self.receives(account) - self.payments[account];
+        let opening = (self.balances[account] + (after - 1) * net) % WRAP;
+        let low = (opening + WRAP - self.payments[account]) % WRAP;
+        Day { opening, low, closing: (low + self.receives(account)) % WRAP }
+    }
+
+    fn question(&self, days: usize) -> String {
+        let opening: String = (0..self.accounts.len())
+            .map(|account| {
+                let (pays, receives) = (amount(self.payments[account]), amount(self.receives(account)));
+                format!("{} - {pays} + {receives} ; ", self.balance(account, 'd', 0, self.balances[account]))
+            })
+            .collect();
+        let (order, first) = (self.accounts.join(" "), self.accounts[0]);
+        let Wanted { account, after, low } = self.wanted;
+        let (wanted, label) = (self.accounts[account], self.label(if low { 'm' } else { 'd' }, after));
+        let until = self.label('d', days);
+        format!("ledger : {opening}order {order} dawn {first} until {until} find {wanted} {label} ?")
+    }
+
+    fn label(&self, letter: char, after: usize) -> String {
+        format!("{letter}{}", self.first + after)
+    }
+
+    /// `Ann d4 4 6 7`
+    fn balance(&self, account: usize, letter: char, after: usize, value: usize) -> String {
+        format!("{} {} {}", self.accounts[account], self.label(letter, after), digits(value))
+    }
+
+    /// The thoughts of one day.
+    fn thoughts(&self, after: usize) -> impl Iterator<Item = Thought> {
+        (0..self.accounts.len()).map(move |account| {
+            let dawn = match (account, after) {
+                (0, 2..) => format!("dawn {} ", self.label('d', after - 1)),
+                _ => String::new(),
+            };
+            Thought { detail: dawn + &self.line(account, after), summary: self.closing(account, after) }
+        })
+    }
+
+    /// `Ann d3 4 5 2 - 3 5 : 7 b 1 n 4 n Ann m4 4 1 7 + 5 0 : 7 n 6 n 4 n Ann d4 4 6 7 ;`
+    fn line(&self, account: usize, after: usize) -> String {
+        let Day { opening, low, .. } = self.day(account, after);
+        let (pays, receives) = (self.payments[account], self.receives(account));
+        format!(
+            "{} - {} : {} {} + {} : {} {} ;",
+            self.balance(account, 'd', after - 1, opening),
+            amount(pays),
+            subtraction(opening, pays),
+            self.balance(account, 'm', after, low),
+            amount(receives),
+            addition(low, receives),
+            self.closing(account, after),
+        )
+    }
+
+    fn closing(&self, account: usize, after: usize) -> String {
+        self.balance(account, 'd', after, self.day(account, after).closing)
+    }
+}
+
+/// The three digits of a balance, hundreds first.
+fn digits(balance: usize) -> String {
+    format!("{} {} {}", balance / 100, balance / 10 % 10, balance % 10)
+}
+
+/// The two digits of an amount, tens first.
+fn amount(amount: usize) -> String {
+    format!("{} {}", amount / 10, amount % 10)
+}
+
+/// `7 b 1 n 4 n`: the digits of a difference, units first, each with whether it borrows from the next.
+fn subtraction(from: usize, amount: usize) -> String {
+    by_digit(from, |digit, place, borrow| {
+        let less = amount / place % 10 + borrow;
+        ((digit + 10 - less) % 10, digit < less)
+    })
+    .map(|(digit, borrows)| format!("{digit} {}", if borrows { 'b' } else { 'n' }))
+    .join(" ")
+}
+
+/// `7 n 6 n 4 n`: the digits of a sum, units first, each with whether it carries into the next.
+fn addition(to: usize, amount: usize) -> String {
+    by_digit(to, |digit, place, carry| {
+        let sum = digit + amount / place % 10 + carry;
+        (sum % 10, sum > 9)
+    })
+    .map(|(digit, carries)| format!("{digit} {}", if carries { 'c' } else { 'n' }))
+    .join(" ")
+}
+
+/// Works through a balance, units first: `step` gets a digit, the value of its place and what came over from the
+/// place before, and returns the new digit and whether something goes over to the next.
+fn by_digit(balance: usize, step: impl Fn(usize, usize, usize) -> (usize, bool)) -> [(usize, bool); 3] {
+    let mut over = false;
+    [1, 10, 100].map(|place| {
+        let (digit, goes_over) = step(balance / place % 10, place, over.into());
+        over = goes_over;
+        (digit, over)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_worked_out_units_first() {
+        assert_eq!(subtraction(452, 35), "7 b 1 n 4 n");
+        assert_eq!(addition(417, 50), "7 n 6 n 4 n");
+        assert_eq!(addition(985, 99), "4 c 8 c 0 c");
+        assert_eq!(subtraction(5, 6), "9 b 9 b 9 b");
+        assert_eq!((digits(7), amount(7)), ("0 0 7".to_owned(), "0 7".to_owned()));
+    }
+}

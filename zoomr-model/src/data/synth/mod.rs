@@ -1,0 +1,149 @@
+//! Problems made here: long reasoning, of any length, whose every step and answer can be checked.
+//!
+//! Three kinds share one vocabulary of words ([`vocabulary`]); a text is words with single spaces between, and
+//! each word is one token. Every value stands right after a unique name, so that looking it up is one step: find
+//! the name, take what follows.
+//!
+//! | module | what it makes |
+//! |---|---|
+//! | [`lagged_sums`] | each term is the sum of two far older ones: every step fetches from thoughts long gone |
+//! | [`ledger`] | accounts and standing orders, digit by digit: summaries mostly suffice |
+//! | [`program_trace`] | a loop over scalars and an array: both in one |
+//! | [`solve`] | answers again, from a question's text alone, in other ways than the generators |
+//! | [`draw`] | random numbers: the same seed gives the same problems on every machine |
+//!
+//! Formats are the text of [`Example`]s; the markers around thoughts are added by [`render`](super::render).
+
+pub mod draw;
+mod fit;
+pub mod lagged_sums;
+pub mod ledger;
+pub mod program_trace;
+pub mod solve;
+pub mod vocabulary;
+
+use std::{fmt, ops::RangeInclusive, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use self::{draw::Draw, lagged_sums::LaggedSums, ledger::Ledger, program_trace::ProgramTrace};
+use super::example::Example;
+
+/// A kind of problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// See [`lagged_sums`].
+    LaggedSums,
+    /// See [`ledger`].
+    Ledger,
+    /// See [`program_trace`].
+    ProgramTrace,
+}
+
+impl Kind {
+    /// Every kind, in the order in which they are listed to users.
+    pub const ALL: &'static [Self] = &[Self::LaggedSums, Self::Ledger, Self::ProgramTrace];
+
+    /// The name on the command line, in tables and in data.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LaggedSums => "lagged-sums",
+            Self::Ledger => "ledger",
+            Self::ProgramTrace => "program-trace",
+        }
+    }
+
+    /// A generator of such problems with everything else at its default.
+    pub fn generator(self) -> Box<dyn Generator> {
+        match self {
+            Self::LaggedSums => Box::new(LaggedSums::default()),
+            Self::Ledger => Box::new(Ledger::default()),
+            Self::ProgramTrace => Box::new(ProgramTrace::default()),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = SynthError;
+
+    fn from_str(text: &str) -> Result<Self, SynthError> {
+        let found = Self::ALL.iter().copied().find(|kind| kind.name() == text);
+        found.ok_or_else(|| SynthError::Kind { given: text.to_owned() })
+    }
+}
+
+/// Makes problems of one kind.
+pub trait Generator: fmt::Debug + Send + Sync {
+    /// The kind.
+    fn kind(&self) -> Kind;
+
+    /// A problem whose whole text, question, markers and end included, has about `tokens` tokens: at most so many,
+    /// and fewer only where one more term, day or pass of the loop would be too many.
+    ///
+    /// # Errors
+    /// [`SynthError::Length`] where no such problem is that short, or the names do not suffice for one that long.
+    fn example(&self, tokens: usize, draw: &mut Draw) -> Result<Example, SynthError>;
+}
+
+/// Why no problem can be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SynthError {
+    /// No kind has this name.
+    #[error("`{given}` is not a kind of problem; known are lagged-sums, ledger and program-trace")]
+    Kind {
+        /// What was given.
+        given: String,
+    },
+    /// A parameter is out of its range.
+    #[error("{name} is {given}; it must be {range}")]
+    Parameter {
+        /// Its name.
+        name: &'static str,
+        /// What was given.
+        given: String,
+        /// What would do.
+        range: String,
+    },
+    /// There are no problems of this length.
+    #[error("{kind}: no problem has {tokens} tokens; ask for {shortest} to {longest}")]
+    Length {
+        /// The kind.
+        kind: Kind,
+        /// What was asked for.
+        tokens: usize,
+        /// The length of the shortest problem.
+        shortest: usize,
+        /// The length of the longest.
+        longest: usize,
+    },
+}
+
+/// Makes sure that a parameter is within its range.
+fn check(name: &'static str, given: usize, range: RangeInclusive<usize>) -> Result<(), SynthError> {
+    if range.contains(&given) {
+        return Ok(());
+    }
+    let range = format!("{} to {}", range.start(), range.end());
+    Err(SynthError::Parameter { name, given: given.to_string(), range })
+}
+
+/// Makes sure that a parameter which is a range is not empty and within `range`.
+fn check_range(
+    name: &'static str,
+    given: &RangeInclusive<usize>,
+    range: RangeInclusive<usize>,
+) -> Result<(), SynthError> {
+    if !given.is_empty() && range.contains(given.start()) && range.contains(given.end()) {
+        return Ok(());
+    }
+    let given = format!("{} to {}", given.start(), given.end());
+    let range = format!("within {} to {}, the smaller number first", range.start(), range.end());
+    Err(SynthError::Parameter { name, given, range })
+}

@@ -1,0 +1,51 @@
+//! Answers from a question's text alone: for problems that a person types, and for grading.
+//!
+//! Nothing here is shared with the generators but the vocabulary, and where there are two ways to an answer, this is
+//! the other one: tests hold the two against each other. A question that is not well formed is refused with the word
+//! that is wrong and what should stand there; every question that is accepted consists of words of the vocabulary.
+
+mod lagged_sums;
+mod ledger;
+mod program_trace;
+mod words;
+
+pub use self::words::ParseError;
+use self::words::Words;
+use super::Kind;
+
+/// What a question comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Solution {
+    /// The kind of problem.
+    pub kind: Kind,
+    /// The answer, as a model should write it.
+    pub answer: String,
+}
+
+/// Solves a problem of any kind; white space between words is free.
+///
+/// ```
+/// use zoomr_model::data::synth::solve::solve;
+///
+/// let solution = solve("lagged sums mod 20 : a7 5 a8 16 rule a9 = a8 + a7 find a10 ?")?;
+/// assert_eq!(solution.answer, "17"); // a9 = 16 + 5 = 1, a10 = 1 + 16
+///
+/// let error = solve("lagged sums mod 20 : a7 5 a9 16 rule").unwrap_err();
+/// assert_eq!(error.to_string(), "word 8 is `a9`; expected a8, the name after a7, or `rule`");
+/// # Ok::<(), zoomr_model::data::synth::solve::ParseError>(())
+/// ```
+///
+/// # Errors
+/// [`ParseError`] where the text is not a well-formed question.
+pub fn solve(question: &str) -> Result<Solution, ParseError> {
+    let mut words = Words::new(question);
+    let (kind, solve): (_, fn(&mut Words<'_>) -> Result<String, ParseError>) = match words.peek() {
+        Some("lagged") => (Kind::LaggedSums, lagged_sums::solve),
+        Some("ledger") => (Kind::Ledger, ledger::solve),
+        Some("program") => (Kind::ProgramTrace, program_trace::solve),
+        _ => return Err(words.expected("`lagged`, `ledger` or `program`: the kind of problem")),
+    };
+    let answer = solve(&mut words)?;
+    words.end()?;
+    Ok(Solution { kind, answer })
+}

@@ -1,0 +1,105 @@
+//! Tensors by name: what is trained, what stays as it is, and their gradients.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor, TensorData, backend::Backend};
+use burn_autodiff::Autodiff;
+
+use super::random::Normal;
+use crate::{
+    config::{ModelConfig, TensorSpec},
+    weights::{Weights, WeightsError},
+};
+
+/// Tensors by name, each `[rows, columns]`; a vector has one row. Their order is that of the names.
+#[derive(Clone, Debug)]
+pub struct Parameters<B: Backend>(BTreeMap<String, Tensor<B, 2>>);
+
+impl<B: Backend> Parameters<B> {
+    /// A model that has learnt nothing: norms that do nothing, biases of zero, and matrices drawn from a normal
+    /// distribution of variance `1 / in`, so that products are as large as what goes in (LeCun's). Embeddings are
+    /// drawn with deviation 1, or 1/2 where they are the output head as well.
+    ///
+    /// The usual 0.02 for everything makes the queries and keys of narrow models so small that attention stays
+    /// uniform for thousands of steps.
+    pub fn random(config: &ModelConfig, seed: u64, device: &Device<B>) -> Self {
+        let mut normal = Normal::seeded(seed);
+        let tensor = |spec: TensorSpec| {
+            let [rows, columns] = rows_and_columns(&spec.shape);
+            let deviation = match spec.name.contains("embed_tokens") {
+                true if config.is_tied() => 0.5,
+                true => 1.0,
+                false => (columns as f64).sqrt().recip(),
+            };
+            let values = match spec.shape.len() {
+                2 => (0..rows * columns).map(|_| (normal.sample() * deviation) as f32).collect(),
+                _ if spec.name.ends_with(".bias") => vec![0.0; columns],
+                _ => vec![config.norm_identity(); columns],
+            };
+            (spec.name, Tensor::from_data(TensorData::new(values, [rows, columns]), device))
+        };
+        Self(config.tensors().into_iter().map(tensor).collect())
+    }
+
+    /// A checkpoint's weights in the backend's float type.
+    ///
+    /// # Errors
+    /// [`WeightsError::Missing`] where `weights` were opened for another model.
+    pub fn read(config: &ModelConfig, weights: &Weights, device: &Device<B>) -> Result<Self, WeightsError> {
+        let tensor = |spec: TensorSpec| {
+            let shape = rows_and_columns(&spec.shape);
+            let values = weights.get(&spec.name)?.to_f32(0..shape[0]);
+            Ok((spec.name, Tensor::from_data(TensorData::new(values, shape), device)))
+        };
+        config.tensors().into_iter().map(tensor).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The tensor `name`, if there is one.
+    pub fn get(&self, name: &str) -> Option<&Tensor<B, 2>> {
+        self.0.get(name)
+    }
+
+    /// Names and tensors, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Tensor<B, 2>)> {
+        self.0.iter()
+    }
+
+    /// How many numbers there are.
+    pub fn count(&self) -> usize {
+        self.0.values().map(|tensor| tensor.shape().num_elements()).sum()
+    }
+
+    /// The same tensors as leaves of a new graph, which gradients flow to.
+    pub(super) fn leaves(&self) -> Parameters<Autodiff<B>> {
+        let leaf = |tensor: &Tensor<B, 2>| Tensor::from_inner(tensor.clone()).require_grad();
+        Parameters(self.0.iter().map(|(name, tensor)| (name.clone(), leaf(tensor))).collect())
+    }
+
+    /// The same tensors without gradients.
+    pub(super) fn constants(&self) -> Parameters<Autodiff<B>> {
+        let constant = |tensor: &Tensor<B, 2>| Tensor::from_inner(tensor.clone());
+        Parameters(self.0.iter().map(|(name, tensor)| (name.clone(), constant(tensor))).collect())
+    }
+
+    /// Replaces each tensor by what `change` makes of it and its name.
+    pub(super) fn map(self, mut change: impl FnMut(&str, Tensor<B, 2>) -> Tensor<B, 2>) -> Self {
+        let changed = self.0.into_iter().map(|(name, tensor)| {
+            let tensor = change(&name, tensor);
+            (name, tensor)
+        });
+        Self(changed.collect())
+    }
+}
+
+impl<B: Backend> FromIterator<(String, Tensor<B, 2>)> for Parameters<B> {
+    fn from_iter<I: IntoIterator<Item = (String, Tensor<B, 2>)>>(tensors: I) -> Self {
+        Self(tensors.into_iter().collect())
+    }
+}
+
+fn rows_and_columns(shape: &[usize]) -> [usize; 2] {
+    match *shape {
+        [rows, columns] => [rows, columns],
+        _ => [1, shape.iter().product()],
+    }
+}

@@ -1,0 +1,143 @@
+//! How a model is trained, parsed into a value that cannot be invalid.
+
+use std::num::NonZeroUsize;
+
+use serde::{Deserialize, Serialize};
+use zoomr_core::config::{Options, Settings};
+
+use super::{TrainError, lessons::Phase};
+
+/// A recipe as a user writes it. Serialises with the names of the command line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecipeOptions {
+    /// What is learnt, in this order.
+    pub phases: Vec<Phase>,
+    /// The learning rate after the warm-up.
+    pub learning_rate: f64,
+    /// Steps over which the learning rate grows linearly from zero.
+    pub warm_up: usize,
+    /// What the learning rate ends at, as a share of [`learning_rate`](Self::learning_rate); it falls like a
+    /// cosine.
+    pub final_rate: f64,
+    /// AdamW's decay of matrices, per step and unit of learning rate; vectors do not decay.
+    pub weight_decay: f64,
+    /// AdamW's decay of the mean of gradients.
+    pub beta_1: f64,
+    /// AdamW's decay of the mean of squared gradients.
+    pub beta_2: f64,
+    /// Gradients whose norm over all parameters is larger are scaled down to it.
+    pub clip: f64,
+    /// Tokens that one backward pass holds, at most, a single sequence excepted; a step runs as many passes as its
+    /// sequences take and adds up their gradients.
+    pub micro_batch_tokens: usize,
+    /// Threads that run passes side by side; the result does not depend on it.
+    pub workers: usize,
+    /// The share of sequences trained under the zoomed mask.
+    pub zoomed: f64,
+    /// Under the zoomed mask, the share of rows that see one random thought more.
+    pub explore: f64,
+    /// What the zoomed mask shows: policy, votes, zoom, window, summaries.
+    pub method: Options,
+    /// Whatever is drawn at random follows from this.
+    pub seed: u64,
+}
+
+impl Default for RecipeOptions {
+    fn default() -> Self {
+        Self {
+            phases: Vec::new(),
+            learning_rate: 2e-4,
+            warm_up: 100,
+            final_rate: 0.1,
+            weight_decay: 0.1,
+            beta_1: 0.9,
+            beta_2: 0.95,
+            clip: 1.0,
+            micro_batch_tokens: 2048,
+            workers: 1,
+            zoomed: 0.5,
+            explore: 0.1,
+            method: Options::default(),
+            seed: 0,
+        }
+    }
+}
+
+/// A checked recipe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    options: RecipeOptions,
+    settings: Settings,
+    workers: NonZeroUsize,
+}
+
+impl TryFrom<RecipeOptions> for Recipe {
+    type Error = TrainError;
+
+    fn try_from(options: RecipeOptions) -> Result<Self, TrainError> {
+        let refuse = |setting, reason: &str| Err(TrainError::Recipe { setting, reason: reason.into() });
+        let positive = |x: f64| x.is_finite() && x > 0.0;
+        let share = |x: f64| (0.0..=1.0).contains(&x);
+        let o = &options;
+        let Some(workers) = NonZeroUsize::new(o.workers) else {
+            return refuse("workers", "someone must do the work; give at least 1");
+        };
+        match () {
+            () if o.phases.is_empty() => {
+                refuse("phases", "there is nothing to learn; give at least one phase")
+            }
+            () if o.phases.iter().any(|phase| phase.steps == 0 || phase.step_tokens == 0) => {
+                refuse("phases", "each phase needs at least one step of at least one token")
+            }
+            () if !positive(o.learning_rate) => refuse("learning-rate", "give a positive number, 2e-4 say"),
+            () if !share(o.final_rate) => refuse("final-rate", "a share lies between 0 and 1"),
+            () if !share(o.weight_decay) => refuse("weight-decay", "give a number between 0 and 1"),
+            () if !(share(o.beta_1) && o.beta_1 < 1.0) => refuse("beta-1", "give a number from 0 to below 1"),
+            () if !(share(o.beta_2) && o.beta_2 < 1.0) => refuse("beta-2", "give a number from 0 to below 1"),
+            () if !positive(o.clip) => refuse("clip", "give a positive norm, 1.0 say"),
+            () if o.micro_batch_tokens == 0 => refuse("micro-batch-tokens", "give at least 1"),
+            () if !share(o.zoomed) => refuse("zoomed", "a share lies between 0 and 1"),
+            () if !share(o.explore) => refuse("explore", "a share lies between 0 and 1"),
+            () => {
+                let settings = Settings::try_from(options.method.clone())?;
+                Ok(Self { options, settings, workers })
+            }
+        }
+    }
+}
+
+impl std::ops::Deref for Recipe {
+    type Target = RecipeOptions;
+
+    fn deref(&self) -> &RecipeOptions {
+        &self.options
+    }
+}
+
+impl Recipe {
+    /// What the zoomed mask shows.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Optimiser steps, over all phases.
+    pub fn steps(&self) -> usize {
+        self.phases.iter().map(|phase| phase.steps).sum()
+    }
+
+    /// Threads.
+    pub fn workers(&self) -> NonZeroUsize {
+        self.workers
+    }
+
+    /// The learning rate of step `step`, the first being 0: up linearly, then down like a cosine.
+    pub fn rate(&self, step: usize) -> f64 {
+        if step < self.warm_up {
+            return self.learning_rate * (step + 1) as f64 / self.warm_up as f64;
+        }
+        let done = (step - self.warm_up) as f64 / self.steps().saturating_sub(self.warm_up).max(1) as f64;
+        let fall = (1.0 + libm::cos(std::f64::consts::PI * done.min(1.0))) / 2.0;
+        self.learning_rate * (self.final_rate + (1.0 - self.final_rate) * fall)
+    }
+}

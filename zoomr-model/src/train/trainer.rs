@@ -1,0 +1,223 @@
+//! One optimiser step after another.
+
+use std::{fmt, path::Path};
+
+use burn::tensor::{Device, backend::Backend};
+use serde::{Deserialize, Serialize};
+use zoomr_core::{kernels::AttentionGradients, layer::LayerSpec};
+
+use super::{
+    TrainError, checkpoint,
+    gradients::{Learnt, Pass},
+    mask::Mask,
+    optimizer::{Optimizer, add, norm},
+    parameters::Parameters,
+    recipe::{Recipe, RecipeOptions},
+    sequence::Sequence,
+};
+use crate::{config::ModelConfig, data::synth::draw::Draw};
+
+/// What one step did: a line of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// The step's number, from 1.
+    pub step: usize,
+    /// The mean negative log-likelihood of what the model writes, in nats per token.
+    pub loss: f64,
+    /// Tokens that went through the model.
+    pub tokens: usize,
+    /// Tokens that the loss is over.
+    pub predicted: usize,
+    /// The learning rate.
+    pub rate: f64,
+    /// The gradients' norm before clipping.
+    pub norm: f64,
+}
+
+/// A model in training.
+pub struct Trainer<B: Backend, K> {
+    config: ModelConfig,
+    specs: Vec<LayerSpec>,
+    recipe: Recipe,
+    kernels: K,
+    device: Device<B>,
+    trained: Parameters<B>,
+    frozen: Parameters<B>,
+    adapter_scale: f64,
+    optimizer: Optimizer<B>,
+    step: usize,
+}
+
+impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Trainer<B, K> {
+    /// Trains all of a model's `parameters`.
+    pub fn new(
+        config: ModelConfig,
+        parameters: Parameters<B>,
+        recipe: Recipe,
+        kernels: K,
+        device: &Device<B>,
+    ) -> Self {
+        Self {
+            specs: config.layer_specs(),
+            config,
+            optimizer: Optimizer::new(&recipe),
+            recipe,
+            kernels,
+            device: device.clone(),
+            trained: parameters,
+            frozen: std::iter::empty().collect(),
+            adapter_scale: 1.0,
+            step: 0,
+        }
+    }
+
+    /// Goes on from the checkpoint at `path`, which a run with the same recipe has written.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] where it is damaged, of another model, or of another recipe;
+    /// [`TrainError::File`] where it cannot be read.
+    pub fn resume(mut self, path: &Path) -> Result<Self, TrainError> {
+        let found = checkpoint::read(path, &self.device)?;
+        let refuse =
+            |problem: &str| TrainError::Checkpoint { path: path.to_owned(), problem: problem.into() };
+        let recipe: &RecipeOptions = &self.recipe;
+        // How the work is cut up changes nothing but its speed.
+        let same = RecipeOptions { workers: recipe.workers, ..found.recipe.clone() };
+        if same != *recipe {
+            return Err(refuse("it was written by a run with another recipe"));
+        }
+        let shapes = |parameters: &Parameters<B>| -> Vec<(String, [usize; 2])> {
+            parameters.iter().map(|(name, tensor)| (name.clone(), tensor.dims())).collect()
+        };
+        if shapes(&found.trained) != shapes(&self.trained) {
+            return Err(refuse("it was written for another model"));
+        }
+        self.step = found.step;
+        self.trained = found.trained;
+        self.optimizer.states = found.states.into_iter().collect();
+        Ok(self)
+    }
+
+    /// Writes all that a later run needs to go on from here to the file `path`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`TrainError::File`] where it cannot be written.
+    pub fn checkpoint(&self, path: &Path) -> Result<(), TrainError> {
+        checkpoint::write(path, self.step, &self.recipe, &self.trained, &self.optimizer)
+    }
+
+    /// Steps taken so far.
+    pub fn steps(&self) -> usize {
+        self.step
+    }
+
+    /// How the model is trained.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// The parameters that are trained, as they are now.
+    pub fn parameters(&self) -> &Parameters<B> {
+        &self.trained
+    }
+
+    /// Learns from `sequences`, once. What is drawn at random depends on the recipe's seed, the step's number
+    /// and the sequence's place alone; the number of workers changes nothing.
+    ///
+    /// # Errors
+    /// [`TrainError::NoSequences`]; [`TrainError::Diverged`] where the loss is no number any more, before
+    /// anything has changed; and whatever the model says.
+    pub fn step(&mut self, sequences: &[Sequence]) -> Result<StepReport, TrainError> {
+        let batches = micro_batches(sequences, self.recipe.micro_batch_tokens);
+        let learnt = self.learn(&batches)?;
+        let (loss, predicted) = learnt.iter().fold((0.0, 0), |(l, p), x| (l + x.loss, p + x.predicted));
+        let gradients = learnt.into_iter().map(|learnt| learnt.gradients);
+        let gradients = gradients.reduce(|sum, more| add(sum, &more)).ok_or(TrainError::NoSequences)?;
+
+        let mean = 1.0 / predicted as f64;
+        let (loss, norm) = (loss * mean, norm(&gradients) * mean);
+        if !(loss.is_finite() && norm.is_finite()) {
+            return Err(TrainError::Diverged { step: self.step + 1, loss });
+        }
+        let rate = self.recipe.rate(self.step);
+        let scale = mean * (self.recipe.clip / norm).min(1.0);
+        let before = std::mem::replace(&mut self.trained, std::iter::empty().collect());
+        self.trained = self.optimizer.step(before, &gradients, rate, scale);
+        self.step += 1;
+        let tokens = sequences.iter().map(|sequence| sequence.inputs().len()).sum();
+        Ok(StepReport { step: self.step, loss, tokens, predicted, rate, norm })
+    }
+
+    /// The log-probability, in nats, of every token that the model writes in `sequence`, each given those before.
+    ///
+    /// # Errors
+    /// Whatever the model says.
+    pub fn logprobs(&self, sequence: &Sequence, mask: Mask) -> Result<Vec<f32>, TrainError> {
+        // Nothing is explored, so no random number is drawn.
+        let pass = Pass { explore: 0.0, ..self.pass() };
+        pass.logprobs(sequence, mask)
+    }
+
+    /// Runs all micro-batches; the results are in their order.
+    fn learn(&self, batches: &[&[Sequence]]) -> Result<Vec<Learnt<B>>, TrainError> {
+        let workers = self.recipe.workers().get().min(batches.len().max(1));
+        let work = |worker: usize| -> Vec<(usize, Result<Learnt<B>, TrainError>)> {
+            let own = batches.iter().enumerate().skip(worker).step_by(workers);
+            own.map(|(number, batch)| (number, self.learn_one(number, batch))).collect()
+        };
+        let mut learnt = if workers == 1 {
+            work(0)
+        } else {
+            std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();
+                let join = |thread: std::thread::ScopedJoinHandle<'_, _>| match thread.join() {
+                    Ok(learnt) => learnt,
+                    // A bug of ours: let it be seen where it would have been without threads.
+                    Err(panic) => std::panic::resume_unwind(panic),
+                };
+                threads.into_iter().flat_map(join).collect()
+            })
+        };
+        learnt.sort_by_key(|(number, _)| *number);
+        learnt.into_iter().map(|(_, learnt)| learnt).collect()
+    }
+
+    fn learn_one(&self, number: usize, sequences: &[Sequence]) -> Result<Learnt<B>, TrainError> {
+        let stream = ((self.step as u64) << 32) | number as u64;
+        let mut random = Draw::new(self.recipe.seed, stream);
+        let mut mask = || if random.share() < self.recipe.zoomed { Mask::Zoomed } else { Mask::Full };
+        let masked: Vec<_> = sequences.iter().map(|sequence| (sequence, mask())).collect();
+        self.pass().learn(&masked, &mut random)
+    }
+
+    fn pass(&self) -> Pass<'_, B, K> {
+        Pass {
+            config: &self.config,
+            specs: &self.specs,
+            settings: self.recipe.settings(),
+            kernels: &self.kernels,
+            device: &self.device,
+            trained: &self.trained,
+            frozen: &self.frozen,
+            adapter_scale: self.adapter_scale,
+            explore: self.recipe.explore,
+        }
+    }
+}
+
+/// Cuts `sequences`, in their order, into runs of at most `tokens` input tokens, or of one longer sequence.
+fn micro_batches(sequences: &[Sequence], tokens: usize) -> Vec<&[Sequence]> {
+    let (mut batches, mut first, mut sum) = (Vec::new(), 0, 0);
+    for (i, sequence) in sequences.iter().enumerate() {
+        let len = sequence.inputs().len();
+        if i > first && sum + len > tokens {
+            batches.push(&sequences[first..i]);
+            (first, sum) = (i, 0);
+        }
+        sum += len;
+    }
+    if first < sequences.len() {
+        batches.push(&sequences[first..]);
+    }
+    batches
+}

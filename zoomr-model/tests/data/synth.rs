@@ -1,0 +1,143 @@
+//! Laws of the generators: reproducible bytes, lengths as asked for, answers that the solver finds too.
+
+use std::ops::RangeInclusive;
+
+use proptest::prelude::*;
+use zoomr_model::data::{
+    example::Example,
+    synth::{
+        Generator, Kind, SynthError,
+        draw::Draw,
+        lagged_sums::{LaggedSums, LaggedSumsOptions},
+        ledger::{Ledger, LedgerOptions},
+        program_trace::{ProgramTrace, ProgramTraceOptions},
+        solve::solve,
+        vocabulary,
+    },
+};
+
+/// A problem of a kind.
+pub(crate) fn example(kind: Kind, tokens: usize, seed: u64) -> Example {
+    kind.generator().example(tokens, &mut Draw::new(seed, 0)).unwrap()
+}
+
+pub(crate) fn kinds() -> impl Strategy<Value = Kind> {
+    prop::sample::select(Kind::ALL)
+}
+
+/// The most tokens by which one more term, day or pass would be too many: a term that opens a thought, a day of six
+/// accounts, a pass of four statements with a thought of its own.
+fn step(kind: Kind) -> usize {
+    match kind {
+        Kind::LaggedSums => 10 + 4,
+        Kind::Ledger => 6 * 45 + 2,
+        Kind::ProgramTrace => 4 * 12 + 15,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn lengths_are_as_asked_for(kind in kinds(), tokens in 400usize..4000, seed: u64) {
+        let count = vocabulary::count(&example(kind, tokens, seed));
+        prop_assert!(count <= tokens && tokens - count < step(kind), "{count} for {tokens}");
+    }
+
+    #[test]
+    fn the_solver_finds_the_same_answer(kind in kinds(), tokens in 400usize..2500, seed: u64) {
+        let example = example(kind, tokens, seed);
+        let solution = solve(&example.question).unwrap();
+        prop_assert_eq!((solution.kind, solution.answer), (kind, example.answer));
+        prop_assert_eq!(example.kind.as_deref(), Some(kind.name()));
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes(kind in kinds(), tokens in 400usize..1500, seed: u64) {
+        prop_assert_eq!(example(kind, tokens, seed), example(kind, tokens, seed));
+        prop_assert_ne!(example(kind, tokens, seed), example(kind, tokens, seed ^ 1));
+    }
+}
+
+#[test]
+fn every_length_can_be_had_or_is_refused_with_the_range() {
+    for kind in Kind::ALL {
+        let generator = kind.generator();
+        let refused = generator.example(10, &mut Draw::new(0, 0)).unwrap_err();
+        let SynthError::Length { shortest, longest, .. } = refused else { panic!("{refused}") };
+        assert!(shortest < 200 && longest > 4000, "{refused}");
+        let shortest_one = generator.example(shortest, &mut Draw::new(0, 0)).unwrap();
+        assert_eq!(vocabulary::count(&shortest_one), shortest);
+        for tokens in (shortest..=longest).step_by(97).chain([longest]) {
+            generator.example(tokens, &mut Draw::new(0, 0)).unwrap();
+        }
+        assert!(generator.example(longest + 300, &mut Draw::new(0, 0)).is_err());
+        assert!(generator.example(usize::MAX, &mut Draw::new(0, 0)).is_err());
+    }
+}
+
+#[test]
+fn both_questions_of_a_ledger_come_up() {
+    let low = (0..400).filter(|&seed| {
+        let question = example(Kind::Ledger, 600, seed).question;
+        question.rsplit(' ').nth(1).unwrap().starts_with('m')
+    });
+    assert!((150..=250).contains(&low.count()));
+}
+
+#[test]
+fn answers_cannot_be_guessed() {
+    for (kind, most) in [(Kind::LaggedSums, 50), (Kind::Ledger, 6), (Kind::ProgramTrace, 60)] {
+        let mut answers: Vec<String> = (0..400).map(|seed| example(kind, 500, seed).answer).collect();
+        answers.sort_unstable();
+        let commonest = answers.chunk_by(|a, b| a == b).map(<[String]>::len).max().unwrap();
+        assert!(commonest <= most, "{kind}: {commonest} of 400");
+    }
+}
+
+#[test]
+fn parameters_are_heeded() {
+    let sums = LaggedSumsOptions { modulus: 7, lags: 3..=3, terms_per_thought: 2 };
+    let sums = LaggedSums::try_from(sums).unwrap();
+    for seed in 0..50 {
+        let example = sums.example(200, &mut Draw::new(seed, 0)).unwrap();
+        assert!(example.question.starts_with("lagged sums mod 7 : "), "{}", example.question);
+        assert_eq!(example.question.split(" rule ").next().unwrap().split(' ').count(), 5 + 2 * 3);
+        assert!(example.thoughts.iter().all(|thought| thought.summary.split(' ').count() <= 2));
+        assert!(example.answer.parse::<u32>().unwrap() < 7);
+    }
+    let ledger = Ledger::try_from(LedgerOptions { accounts: 2..=2 }).unwrap();
+    let question = ledger.example(500, &mut Draw::new(0, 0)).unwrap().question;
+    assert_eq!(question.matches(';').count(), 2, "{question}");
+    let options = ProgramTraceOptions { statements: 3..=3, lags: 9..=9 };
+    let question =
+        ProgramTrace::try_from(options).unwrap().example(500, &mut Draw::new(0, 0)).unwrap().question;
+    let (initial, body) = question.split_once(" loop ").unwrap();
+    assert_eq!((initial.matches(" a i").count(), body.matches(';').count()), (9, 3), "{question}");
+}
+
+#[test]
+fn parameters_out_of_range_are_named() {
+    let default = LaggedSumsOptions::default();
+    let cases = [
+        (LaggedSumsOptions { modulus: 1, ..default.clone() }, "modulus is 1; it must be 2 to 20"),
+        (LaggedSumsOptions { modulus: 21, ..default.clone() }, "modulus"),
+        (LaggedSumsOptions { lags: 1..=9, ..default.clone() }, "lags is 1 to 9; it must be within 2 to 300"),
+        (
+            LaggedSumsOptions { lags: RangeInclusive::new(9, 3), ..default.clone() },
+            "the smaller number first",
+        ),
+        (LaggedSumsOptions { terms_per_thought: 0, ..default }, "terms_per_thought"),
+    ];
+    for (options, says) in cases {
+        let message = LaggedSums::try_from(options).unwrap_err().to_string();
+        assert!(message.contains(says), "{message}");
+    }
+    assert!(Ledger::try_from(LedgerOptions { accounts: 1..=3 }).is_err());
+    assert!(Ledger::try_from(LedgerOptions { accounts: 3..=27 }).is_err());
+    let options = ProgramTraceOptions { statements: 2..=5, ..ProgramTraceOptions::default() };
+    assert!(ProgramTrace::try_from(options).is_err());
+    let message = "ledgers".parse::<Kind>().unwrap_err().to_string();
+    assert!(message.contains("`ledgers`") && message.contains("program-trace"), "{message}");
+    assert!(Kind::ALL.iter().all(|kind| kind.to_string().parse() == Ok(*kind)));
+}

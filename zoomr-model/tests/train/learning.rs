@@ -1,0 +1,81 @@
+//! That training learns, and what its result does not depend on.
+
+use zoomr_model::train::{RecipeOptions, Sequence, StepReport};
+
+use crate::support::{phases, sequence, trainer};
+
+fn options() -> RecipeOptions {
+    RecipeOptions {
+        phases: phases(40),
+        warm_up: 5,
+        learning_rate: 1e-2,
+        micro_batch_tokens: 100,
+        ..RecipeOptions::default()
+    }
+}
+
+fn batch() -> Vec<Sequence> {
+    (0..6).map(|seed| sequence(seed, 3)).collect()
+}
+
+fn reports(options: RecipeOptions, steps: usize) -> Vec<StepReport> {
+    let mut trainer = trainer(options);
+    (0..steps).map(|_| trainer.step(&batch()).unwrap()).collect()
+}
+
+#[test]
+fn the_loss_falls_under_either_mask() {
+    for zoomed in [0.0, 1.0] {
+        let reports = reports(RecipeOptions { zoomed, ..options() }, 40);
+        let (first, last) = (reports[0], reports[39]);
+        assert!((first.loss - f64::ln(32.0)).abs() < 0.3, "a model that knows nothing: {}", first.loss);
+        assert!(last.loss < first.loss / 4.0, "zoomed {zoomed}: from {} to {}", first.loss, last.loss);
+    }
+}
+
+#[test]
+fn the_number_of_workers_changes_nothing() {
+    let alone = reports(RecipeOptions { workers: 1, ..options() }, 5);
+    let together = reports(RecipeOptions { workers: 3, ..options() }, 5);
+    assert_eq!(alone, together);
+}
+
+/// The gradients of micro-batches add up to those of the whole.
+#[test]
+fn the_size_of_micro_batches_changes_rounding_only() {
+    let small = reports(RecipeOptions { micro_batch_tokens: 1, zoomed: 0.0, ..options() }, 5);
+    let large = reports(RecipeOptions { micro_batch_tokens: 10_000, zoomed: 0.0, ..options() }, 5);
+    for (a, b) in small.iter().zip(&large) {
+        assert!(
+            (a.loss - b.loss).abs() < 1e-4 && (a.norm / b.norm - 1.0).abs() < 1e-3,
+            "{a:?} against {b:?}"
+        );
+    }
+}
+
+#[test]
+fn a_resumed_run_continues_to_the_same_losses() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("checkpoint.safetensors");
+    let expected = reports(options(), 6);
+    let mut first = trainer(options());
+    (0..3).for_each(|_| assert!(first.step(&batch()).is_ok()));
+    first.checkpoint(&path).unwrap();
+    drop(first);
+    // Another number of workers is still the same run.
+    let mut second = trainer(RecipeOptions { workers: 2, ..options() }).resume(&path).unwrap();
+    let rest: Vec<StepReport> = (0..3).map(|_| second.step(&batch()).unwrap()).collect();
+    assert_eq!(rest, expected[3..]);
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("checkpoint.safetensors");
+    trainer(options()).checkpoint(&path).unwrap();
+    let other = trainer(RecipeOptions { seed: 9, ..options() }).resume(&path).err().unwrap();
+    assert!(other.to_string().contains("another recipe"), "{other}");
+    std::fs::write(&path, b"not a checkpoint").unwrap();
+    let damaged = trainer(options()).resume(&path).err().unwrap();
+    assert!(damaged.to_string().contains("checkpoint.safetensors"), "{damaged}");
+}
