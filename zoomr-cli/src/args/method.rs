@@ -70,6 +70,14 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "TOKENS", default_value_t = Options::default().sinks)]
     sinks: usize,
 
+    /// Tokens per layer and head that policies `h2o` and `rkv` keep, and that `quest` attends.
+    #[arg(long, value_name = "TOKENS", default_value_t = Options::default().budget)]
+    budget: usize,
+
+    /// Generated tokens from one compression of policy `rkv` to the next.
+    #[arg(long, value_name = "TOKENS", default_value_t = Options::default().buffer)]
+    buffer: usize,
+
     /// Whose summaries are visible: those of thoughts that got a vote, or all.
     #[arg(long, default_value = "all", value_parser = named(SummaryVisibility::ALL, SummaryVisibility::name))]
     summaries: SummaryVisibility,
@@ -212,6 +220,8 @@ impl MethodArgs {
             window: self.window,
             prompt: self.prompt,
             sinks: self.sinks,
+            budget: self.budget,
+            buffer: self.buffer,
             summaries: self.summaries,
             resident_thoughts: self.resident_thoughts,
             page_size: self.page_size,
