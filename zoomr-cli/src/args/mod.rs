@@ -6,6 +6,7 @@
 //! | `text` | the prompt or text, as words or as token ids |
 //! | `method` | policy, segmenter, trigger: the method's settings |
 //! | `sampling` | how the next token is chosen, and when to stop |
+//! | `training` | how a model is trained |
 //! | `parse` | numbers with suffixes, ranges, names |
 
 pub(crate) mod method;
@@ -13,11 +14,13 @@ pub(crate) mod model;
 pub(crate) mod parse;
 pub(crate) mod sampling;
 pub(crate) mod text;
+pub(crate) mod training;
 
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    generate::GenerateArgs, inspect::InspectArgs, plan::PlanArgs, score::ScoreArgs, verify::VerifyArgs,
+    generate::GenerateArgs, inspect::InspectArgs, plan::PlanArgs, score::ScoreArgs, train::TrainArgs,
+    verify::VerifyArgs,
 };
 
 /// Long reasoning in a fraction of the key-value memory: generates text with ZoomR and accounts for every byte.
@@ -41,4 +44,6 @@ pub(crate) enum Command {
     Plan(Box<PlanArgs>),
     /// Check on this machine that zooming into everything is full attention, and that the bytes add up.
     Verify(VerifyArgs),
+    /// Train a model, from scratch or further.
+    Train(Box<TrainArgs>),
 }
