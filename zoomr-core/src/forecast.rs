@@ -1,8 +1,10 @@
 //! How much KV memory a run will take, from settings and sizes alone.
 //!
-//! The same segments, pages and policy as in a run, over a stream whose thoughts all have one length. What a
-//! run's text and votes decide is assumed: every zoomed thought lies outside of the window. Where tokens are
-//! evicted one by one, how many stay is known, though not which.
+//! The same segments, pages and policy as in a run, over a stream whose thoughts all have one length, and their
+//! summaries too. What a run's votes decide is assumed: every zoomed thought lies outside of the window, and has
+//! been cold before. One that has been zoomed into ever since it left the window has no copy in the cold tier yet:
+//! there a run may hold less, by those thoughts' pages. Where tokens are evicted one by one, how many stay is
+//! known, though not which.
 
 use std::{collections::BTreeSet, num::NonZeroUsize};
 
@@ -81,8 +83,11 @@ pub fn forecast(
     for position in 0..run.tokens {
         simulation.push(position, run);
         if position >= late || (run.prompt..=run.prompt + 1).contains(&(position + 1)) {
-            end = simulation.bytes(layers, element_bytes, position);
-            peak = peak.max(end.resident());
+            // A row's page opens while all that the row before it saw is still there.
+            for seen in [position.saturating_sub(1), position] {
+                end = simulation.bytes(layers, element_bytes, seen);
+                peak = peak.max(end.resident());
+            }
         }
         simulation.evict();
     }
@@ -135,18 +140,23 @@ impl Simulation<'_> {
         }
     }
 
-    /// Bytes by tier while the row at `position` attends, or after what [`evict`](Self::evict) destroyed.
+    /// Bytes by tier while the newest page is there, and what the row at `position` sees, or after what
+    /// [`evict`](Self::evict) destroyed.
     fn bytes(&self, layers: &[LayerSpec], element_bytes: usize, position: usize) -> TierBytes {
         let base = self.policy.base(&self.stream, position);
         let uses = Use::of_pages(&self.stream, &self.layout, &base);
         let held = self.pages(&base);
-        let resident: BTreeSet<usize> = held.iter().copied().chain(self.zoomed(&base, position)).collect();
+        let newest = self.layout.pages().len() - 1;
+        let mut resident: BTreeSet<usize> =
+            held.iter().copied().chain(self.zoomed(&base, position)).collect();
+        resident.insert(newest);
         let mut bytes = TierBytes::default();
         for (number, layer) in layers.iter().enumerate() {
             let page = (self.settings.page_size * token_bytes(layer, element_bytes)) as u64;
             let pages = match layer.sliding_window {
                 Some(window) => {
-                    let own = self.pages(&recent(position, window.get()).into());
+                    let mut own = self.pages(&recent(position, window.get()).into());
+                    own.insert(newest);
                     bytes.add(Use::Window, own.len() as u64 * page);
                     own.len()
                 }

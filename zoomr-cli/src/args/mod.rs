@@ -41,6 +41,9 @@ pub(crate) enum Command {
     /// Say what a model is, and what zoomr cannot do with it.
     Inspect(InspectArgs),
     /// Predict the KV memory of a run, from the model's configuration alone.
+    ///
+    /// What only the run can tell is assumed: that all thoughts have the length --thought, all summaries the length
+    /// --summary, and that zoomed thoughts lie outside of the window and have been on the host before.
     Plan(Box<PlanArgs>),
     /// Check on this machine that zooming into everything is full attention, and that the bytes add up.
     Verify(VerifyArgs),
