@@ -19,8 +19,8 @@ pub(crate) mod training;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    generate::GenerateArgs, inspect::InspectArgs, plan::PlanArgs, score::ScoreArgs, train::TrainArgs,
-    verify::VerifyArgs,
+    data::DataArgs, generate::GenerateArgs, inspect::InspectArgs, plan::PlanArgs, score::ScoreArgs,
+    train::TrainArgs, verify::VerifyArgs,
 };
 
 /// Long reasoning in a fraction of the key-value memory: generates text with ZoomR and accounts for every byte.
@@ -49,4 +49,6 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Train a model, from scratch or further.
     Train(Box<TrainArgs>),
+    /// Make data to train and to evaluate on.
+    Data(DataArgs),
 }

@@ -4,6 +4,7 @@
 
 mod bad_files;
 mod bad_flags;
+mod data;
 mod device;
 mod help;
 mod hub;

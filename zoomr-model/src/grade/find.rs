@@ -63,8 +63,8 @@ fn clause(text: &str) -> &str {
     loop {
         let trimmed =
             rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '*' | '`' | '"'));
-        let next =
-            ["is ", "was ", "are "].iter().find_map(|word| trimmed.strip_prefix(word)).unwrap_or(trimmed);
+        let after = ["is", "was", "are"].iter().find_map(|word| trimmed.strip_prefix(word));
+        let next = after.filter(|after| !after.starts_with(char::is_alphanumeric)).unwrap_or(trimmed);
         if next.len() == rest.len() {
             break;
         }

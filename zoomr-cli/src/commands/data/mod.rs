@@ -1,0 +1,35 @@
+//! `zoomr data`: makes data to train and to evaluate on.
+
+mod statistics;
+mod synth;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use self::synth::SynthArgs;
+
+/// Flags of `data`: a command of its own.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    #[command(subcommand)]
+    command: DataCommand,
+}
+
+/// How data are made.
+#[derive(Debug, Subcommand)]
+enum DataCommand {
+    /// Make problems of long reasoning whose every step and answer can be checked.
+    Synth(SynthArgs),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever went wrong, ready to be shown.
+pub(crate) fn run(args: DataArgs) -> Result<ExitCode> {
+    match args.command {
+        DataCommand::Synth(args) => synth::run(&args),
+    }
+}
