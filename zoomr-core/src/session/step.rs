@@ -150,9 +150,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             sequence.chosen.push(None);
             group.base.push(policy.base(stream, position));
             group.candidates.push(policy.candidates(stream, position));
-            let waits =
-                scope != Scope::Layer && group.last_candidates() > 0 && policy.choice() == Choice::Votes;
-            if feed.role == Role::Stream && (waits || sequence.grammar.due() != Due::Nothing) {
+            group.waits = carries && group.last_candidates() > 0;
+            if group.waits || (feed.role == Role::Stream && sequence.grammar.due() != Due::Nothing) {
                 break;
             }
         }
