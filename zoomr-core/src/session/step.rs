@@ -161,9 +161,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             group.base.push(policy.base(stream, position));
             group.candidates.push(policy.candidates(stream, position));
             group.evicts = policy.eviction().is_some_and(|eviction| eviction.due(stream));
-            let waits =
-                scope != Scope::Layer && group.last_candidates() > 0 && policy.choice() == Choice::Votes;
-            let stops = waits || group.evicts || sequence.grammar.due() != Due::Nothing;
+            group.waits = carries && group.last_candidates() > 0;
+            let stops = group.waits || group.evicts || sequence.grammar.due() != Due::Nothing;
             if feed.role == Role::Stream && stops {
                 break;
             }
