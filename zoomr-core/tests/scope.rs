@@ -1,5 +1,7 @@
 //! Whose votes count: under scopes `global` and `two-pass` all layers zoom into one set of thoughts.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
+
 use burn_ndarray::NdArray;
 use zoomr_core::{
     config::{Options, Scope},
