@@ -41,27 +41,27 @@ fn scenario(policy: PolicyKind) -> Scenario {
     Scenario { host, options, segmentation, trigger: Trigger::Pooled, tokens, prompt: PROMPT }
 }
 
-fn start(scenario: &Scenario) -> Driven<'_, B, Portable> {
-    scenario.start(Portable, &Default::default()).unwrap()
+fn start(scenario: &Scenario) -> Result<Driven<'_, B, Portable>, Error> {
+    scenario.start(Portable, &Default::default())
 }
 
 /// After every token: tokens held at the end of its step, and attended by its row.
-fn run(policy: PolicyKind) -> Vec<(f64, f64)> {
+fn run(policy: PolicyKind) -> Result<Vec<(f64, f64)>, Error> {
     let scenario = scenario(policy);
-    let mut driven = start(&scenario);
+    let mut driven = start(&scenario)?;
     let mut counts = Vec::new();
     for (position, &token) in scenario.tokens.iter().enumerate() {
         let role = if position < PROMPT { Role::Prompt } else { Role::Stream };
-        driven.step(driven.id, &[token], role).unwrap();
+        driven.step(driven.id, &[token], role)?;
         let stats = driven.session.last_step();
         counts.push((stats.tokens_resident, stats.last_rows[0].attended));
     }
-    counts
+    Ok(counts)
 }
 
 #[test]
 fn h2o_holds_its_budget_and_attends_one_token_more() {
-    for (position, counts) in run(PolicyKind::H2o).into_iter().enumerate() {
+    for (position, counts) in run(PolicyKind::H2o).unwrap().into_iter().enumerate() {
         let tokens = (position + 1) as f64;
         let (held, attended) = match position {
             0..PROMPT => (tokens, tokens),
@@ -75,7 +75,7 @@ fn h2o_holds_its_budget_and_attends_one_token_more() {
 
 #[test]
 fn rkv_holds_its_budget_and_a_buffer() {
-    for (position, counts) in run(PolicyKind::Rkv).into_iter().enumerate() {
+    for (position, counts) in run(PolicyKind::Rkv).unwrap().into_iter().enumerate() {
         let tokens = position + 1;
         let (held, attended) = match position {
             0..PROMPT => (tokens, tokens),
@@ -96,7 +96,7 @@ fn rkv_holds_its_budget_and_a_buffer() {
 fn quest_holds_everything_and_attends_pages() {
     // Two pages of 16 in the last layer; the first layer, being among the first two, attends to everything, and
     // the second has a window of its own. The third and fourth act.
-    for (position, (held, attended)) in run(PolicyKind::Quest).into_iter().enumerate() {
+    for (position, (held, attended)) in run(PolicyKind::Quest).unwrap().into_iter().enumerate() {
         let tokens = position + 1;
         assert_eq!(held, tokens as f64);
         let pages = if position < PROMPT { tokens } else { tokens.min(16 + position % 16 + 1) };
@@ -109,7 +109,7 @@ fn quest_holds_everything_and_attends_pages() {
 fn what_was_evicted_stays_gone() {
     for policy in [PolicyKind::H2o, PolicyKind::Rkv] {
         let scenario = scenario(policy);
-        let mut driven = start(&scenario);
+        let mut driven = start(&scenario).unwrap();
         let expected = driven.run(|_| 7).unwrap();
         let (id, len) = (driven.id, scenario.tokens.len());
         let error = driven.session.truncate(id, len - 1).unwrap_err();
@@ -127,8 +127,8 @@ fn what_was_evicted_stays_gone() {
 fn steps_that_fail_leave_no_trace() {
     for policy in [PolicyKind::H2o, PolicyKind::Rkv, PolicyKind::Quest] {
         let scenario = scenario(policy);
-        let expected = start(&scenario).run(|_| 1).unwrap();
-        let mut driven = start(&scenario);
+        let expected = start(&scenario).unwrap().run(|_| 1).unwrap();
+        let mut driven = start(&scenario).unwrap();
         for (position, &token) in scenario.tokens.iter().enumerate() {
             let role = if position < PROMPT { Role::Prompt } else { Role::Stream };
             // Some layers have taken the wrong token in, or all of them.
