@@ -1,7 +1,5 @@
 //! Policies that go by a budget of tokens: what they hold and attend, what cannot be undone, and steps that fail.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
-
 use std::num::NonZeroUsize;
 
 use burn_ndarray::NdArray;

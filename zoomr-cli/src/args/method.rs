@@ -188,18 +188,16 @@ impl MethodArgs {
                 bail!("--{flag}: the model has no tokenizer to make tokens of it; leave it out")
             }
         };
+        let trigger = self.trigger()?;
+        // A tokenizer of few words has none for a frame that nobody will write.
+        let (open, close) = if trigger.asks_the_engine() { (OPEN, CLOSE) } else { ("", "") };
         let summary = SummaryText {
-            open: framed("summary-open", &self.summary_open, OPEN)?,
-            close: framed("summary-close", &self.summary_close, CLOSE)?,
+            open: framed("summary-open", &self.summary_open, open)?,
+            close: framed("summary-close", &self.summary_close, close)?,
             limit: self.summary_tokens,
             end,
         };
-        let options = EngineOptions {
-            settings: self.settings()?,
-            trigger: self.trigger()?,
-            summary,
-            chunk: self.chunk,
-        };
+        let options = EngineOptions { settings: self.settings()?, trigger, summary, chunk: self.chunk };
         Ok((self.segmenter(tokenizer)?, options))
     }
 

@@ -18,4 +18,5 @@ mod server;
 mod shared;
 mod streams;
 mod support;
+mod train;
 mod verify;
