@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use zoomr_model::{
     data::synth::Kind,
-    train::{Data, Phase, Recipe, RecipeOptions},
+    train::{Data, LoraOptions, Phase, Recipe, RecipeOptions},
 };
 
 use super::parse::{named, token_range};
@@ -52,6 +52,14 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "SHARE")]
     zoomed: Option<f64>,
 
+    /// Train adapters of this rank beside the matrices, instead of all weights; the result has them added in.
+    #[arg(long, value_name = "RANK", num_args = 0..=1, default_missing_value = "16")]
+    lora: Option<usize>,
+
+    /// What adapters are scaled by, times their rank [default: twice the rank].
+    #[arg(long, value_name = "ALPHA", requires = "lora")]
+    lora_alpha: Option<f64>,
+
     /// Whatever is drawn at random follows from this.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -79,6 +87,11 @@ impl RecipeArgs {
         options.learning_rate = self.learning_rate.unwrap_or(options.learning_rate);
         options.warm_up = self.warm_up.unwrap_or(options.warm_up);
         options.zoomed = self.zoomed.unwrap_or(options.zoomed);
+        if let Some(rank) = self.lora {
+            // The paper's ratio.
+            let alpha = self.lora_alpha.unwrap_or(2.0 * rank as f64);
+            options.lora = Some(LoraOptions { rank, alpha, ..options.lora.unwrap_or_default() });
+        }
         options.seed = self.seed.unwrap_or(options.seed);
         options.workers = self.workers.unwrap_or(options.workers);
         Ok(Recipe::try_from(options)?)

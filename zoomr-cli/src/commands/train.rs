@@ -170,7 +170,7 @@ impl Job for Train {
         let markers = vocabulary::markers();
         let lessons = Lessons::new(&self.recipe, &tokenizer, markers, config.context_length())?;
         let steps = self.recipe.steps();
-        let trainer = Trainer::new(config.clone(), parameters, self.recipe, kernels, &device);
+        let trainer = Trainer::new(config.clone(), parameters, self.recipe, kernels, &device)?;
         let mut run = Run::open(trainer, &self.out, self.checkpoint_every, self.resume)?;
 
         self.interrupt.begin_steps();
@@ -182,7 +182,7 @@ impl Job for Train {
         });
         self.status.clear();
         let over = over?;
-        save(&config, run.trainer().parameters(), self.dtype, &self.out.join("model.safetensors"))?;
+        save(&config, &run.trainer().parameters(), self.dtype, &self.out.join("model.safetensors"))?;
         draw(run.log(), &self.out.join("loss.svg"))?;
         note(&pace.line());
         if over { Ok(ExitCode::SUCCESS) } else { Ok(Interrupt::code()) }

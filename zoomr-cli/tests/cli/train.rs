@@ -45,8 +45,10 @@ fn a_trained_directory_decodes() {
     let text = run("generate", &model, "ledger -n 5 --temperature 0 --ignore-eos --json").report();
     assert_eq!(text["tokens"].as_array().unwrap().len(), 5);
 
-    // What was trained can be trained further.
-    train(dir.path(), &format!("--model model --out more {SHORT}")).succeeded();
+    // What was trained can be trained further, by adapters too: the result is a model like any other.
+    train(dir.path(), &format!("--model model --out more {SHORT} --lora 2")).succeeded();
+    let again = run("generate", &dir.path().join("more"), "ledger -n 5 --temperature 0 --ignore-eos --json");
+    assert_eq!(again.report()["tokens"].as_array().unwrap().len(), 5);
 }
 
 #[test]
@@ -91,6 +93,7 @@ fn what_makes_no_sense_is_refused() {
     refused(&format!("{SHORT} --learning-rate 0"), &["learning-rate", "positive"]);
     refused(&format!("{SHORT} --workers 0"), &["workers", "at least 1"]);
     refused(&format!("{SHORT} --zoomed 2"), &["zoomed", "between 0 and 1"]);
+    refused(&format!("{SHORT} --lora 0"), &["lora", "positive"]);
     refused("--synth sudoku --steps 1", &["sudoku", "lagged-sums"]);
     refused("--data missing.jsonl --steps 1", &["missing.jsonl"]);
     refused("--synth ledger --tokens 5..6 --steps 1", &["ledger: no problem has"]);

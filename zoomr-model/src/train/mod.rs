@@ -9,7 +9,7 @@
 //! | `hook` | the attention hook that training hands to the model |
 //! | `ops` | attention and loss, differentiated by hand |
 //! | `parameters` | tensors by name |
-//! | `source`, `lora` | the model's tensors under autodiff, with adapters |
+//! | `source`, `lora` | the model's tensors under autodiff, and adapters beside them |
 //! | `gradients` | one micro-batch forwards and backwards |
 //! | `optimizer` | AdamW, and the norm that is clipped |
 //! | `trainer` | one step after another |
@@ -43,6 +43,7 @@ mod trainer;
 
 pub use error::TrainError;
 pub use lessons::{Data, Lessons, Phase};
+pub use lora::LoraOptions;
 pub use mask::Mask;
 pub use parameters::Parameters;
 pub use plot::plot;

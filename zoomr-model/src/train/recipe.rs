@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use serde::{Deserialize, Serialize};
 use zoomr_core::config::{Options, Settings};
 
-use super::{TrainError, lessons::Phase};
+use super::{TrainError, lessons::Phase, lora::LoraOptions};
 
 /// A recipe as a user writes it. Serialises with the names of the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub struct RecipeOptions {
     pub explore: f64,
     /// What the zoomed mask shows: policy, votes, zoom, window, summaries.
     pub method: Options,
+    /// Trains adapters beside the matrices, which stay as they are; `None` trains all weights.
+    pub lora: Option<LoraOptions>,
     /// Whatever is drawn at random follows from this.
     pub seed: u64,
 }
@@ -59,6 +61,7 @@ impl Default for RecipeOptions {
             zoomed: 0.5,
             explore: 0.1,
             method: Options::default(),
+            lora: None,
             seed: 0,
         }
     }
@@ -98,6 +101,9 @@ impl TryFrom<RecipeOptions> for Recipe {
             () if !positive(o.clip) => refuse("clip", "give a positive norm, 1.0 say"),
             () if o.micro_batch_tokens == 0 => refuse("micro-batch-tokens", "give at least 1"),
             () if !share(o.zoomed) => refuse("zoomed", "a share lies between 0 and 1"),
+            () if o.lora.as_ref().is_some_and(|lora| lora.rank == 0 || !positive(lora.alpha)) => {
+                refuse("lora", "rank and alpha must be positive")
+            }
             () if !share(o.explore) => refuse("explore", "a share lies between 0 and 1"),
             () => {
                 let settings = Settings::try_from(options.method.clone())?;

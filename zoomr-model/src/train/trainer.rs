@@ -9,6 +9,7 @@ use zoomr_core::{kernels::AttentionGradients, layer::LayerSpec};
 use super::{
     TrainError, checkpoint,
     gradients::{Learnt, Pass},
+    lora::{LoraOptions, merged},
     mask::Mask,
     optimizer::{Optimizer, add, norm},
     parameters::Parameters,
@@ -49,26 +50,33 @@ pub struct Trainer<B: Backend, K> {
 }
 
 impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Trainer<B, K> {
-    /// Trains all of a model's `parameters`.
+    /// Trains a model's `parameters`, or adapters beside them, as the recipe says.
+    ///
+    /// # Errors
+    /// [`TrainError::Recipe`] where the model has nothing that adapters are asked for.
     pub fn new(
         config: ModelConfig,
         parameters: Parameters<B>,
         recipe: Recipe,
         kernels: K,
         device: &Device<B>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, TrainError> {
+        let (trained, frozen) = match &recipe.lora {
+            Some(lora) => (lora.adapters(&config, recipe.seed, device)?, parameters),
+            None => (parameters, std::iter::empty().collect()),
+        };
+        Ok(Self {
             specs: config.layer_specs(),
+            adapter_scale: recipe.lora.as_ref().map_or(1.0, LoraOptions::scale),
             config,
             optimizer: Optimizer::new(&recipe),
             recipe,
             kernels,
             device: device.clone(),
-            trained: parameters,
-            frozen: std::iter::empty().collect(),
-            adapter_scale: 1.0,
+            trained,
+            frozen,
             step: 0,
-        }
+        })
     }
 
     /// Goes on from the checkpoint at `path`, which a run with the same recipe has written.
@@ -116,9 +124,12 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
         &self.recipe
     }
 
-    /// The parameters that are trained, as they are now.
-    pub fn parameters(&self) -> &Parameters<B> {
-        &self.trained
+    /// The model's parameters as they are now, with adapters added in.
+    pub fn parameters(&self) -> Parameters<B> {
+        match &self.recipe.lora {
+            Some(_) => merged(&self.frozen, &self.trained, self.adapter_scale),
+            None => self.trained.clone(),
+        }
     }
 
     /// Learns from `sequences`, once. What is drawn at random depends on the recipe's seed, the step's number

@@ -49,7 +49,7 @@ fn the_zoomed_mask_is_what_decoding_shows() {
         for seed in 0..3 {
             trainer.step(&[sequence(seed, 5)]).unwrap();
         }
-        save(&config(), trainer.parameters(), SavedDtype::F32, &dir.path().join("model.safetensors"))
+        save(&config(), &trainer.parameters(), SavedDtype::F32, &dir.path().join("model.safetensors"))
             .unwrap();
         let weights = Weights::open(dir.path(), &config().tensors()).unwrap();
         let model = Model::load(config(), &weights, Portable, &Default::default()).unwrap();

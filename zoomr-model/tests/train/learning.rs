@@ -1,8 +1,9 @@
 //! That training learns, and what its result does not depend on.
 
-use zoomr_model::train::{RecipeOptions, Sequence, StepReport};
+use zoomr_core::portable::Portable;
+use zoomr_model::train::{LoraOptions, Parameters, Recipe, RecipeOptions, Sequence, StepReport, Trainer};
 
-use crate::support::{phases, sequence, trainer};
+use crate::support::{Cpu, config, phases, sequence, trainer};
 
 fn options() -> RecipeOptions {
     RecipeOptions {
@@ -28,7 +29,7 @@ fn the_loss_falls_under_either_mask() {
     for zoomed in [0.0, 1.0] {
         let reports = reports(RecipeOptions { zoomed, ..options() }, 40);
         let (first, last) = (reports[0], reports[39]);
-        assert!((first.loss - f64::ln(32.0)).abs() < 0.3, "a model that knows nothing: {}", first.loss);
+        assert!(first.loss > f64::ln(32.0) * 0.9, "a model that knows nothing guesses: {}", first.loss);
         assert!(last.loss < first.loss / 4.0, "zoomed {zoomed}: from {} to {}", first.loss, last.loss);
     }
 }
@@ -78,4 +79,24 @@ fn a_checkpoint_of_another_run_is_refused() {
     std::fs::write(&path, b"not a checkpoint").unwrap();
     let damaged = trainer(options()).resume(&path).err().unwrap();
     assert!(damaged.to_string().contains("checkpoint.safetensors"), "{damaged}");
+}
+
+#[test]
+fn adapters_learn_and_the_matrices_stay_as_they_are() {
+    let lora = Some(LoraOptions { rank: 4, alpha: 8.0, ..LoraOptions::default() });
+    let mut trainer = trainer(RecipeOptions { lora, ..options() });
+    let before = trainer.parameters();
+    let reports: Vec<StepReport> = (0..40).map(|_| trainer.step(&batch()).unwrap()).collect();
+    assert!(reports[39].loss < reports[0].loss * 0.7, "from {} to {}", reports[0].loss, reports[39].loss);
+    let after = trainer.parameters();
+    for ((name, old), (_, new)) in before.iter().zip(after.iter()) {
+        let moved = old.to_data() != new.to_data();
+        assert_eq!(moved, name.contains("_proj"), "{name}");
+    }
+    let none = LoraOptions { targets: vec!["nothing".into()], ..LoraOptions::default() };
+    let recipe = Recipe::try_from(RecipeOptions { lora: Some(none), ..options() }).unwrap();
+    let parameters = Parameters::random(&config(), 7, &Default::default());
+    let error =
+        Trainer::<Cpu, _>::new(config(), parameters, recipe, Portable, &Default::default()).err().unwrap();
+    assert!(error.to_string().contains("nothing"), "{error}");
 }

@@ -66,5 +66,5 @@ pub(crate) fn phases(steps: usize) -> Vec<Phase> {
 pub(crate) fn trainer(options: RecipeOptions) -> Trainer<Cpu, Portable> {
     let device = Default::default();
     let parameters = Parameters::random(&config(), 7, &device);
-    Trainer::new(config(), parameters, Recipe::try_from(options).unwrap(), Portable, &device)
+    Trainer::new(config(), parameters, Recipe::try_from(options).unwrap(), Portable, &device).unwrap()
 }
