@@ -17,7 +17,8 @@ pub(crate) mod text;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    generate::GenerateArgs, inspect::InspectArgs, plan::PlanArgs, score::ScoreArgs, verify::VerifyArgs,
+    data::DataArgs, generate::GenerateArgs, inspect::InspectArgs, plan::PlanArgs, score::ScoreArgs,
+    verify::VerifyArgs,
 };
 
 /// Long reasoning in a fraction of the key-value memory: generates text with ZoomR and accounts for every byte.
@@ -41,4 +42,6 @@ pub(crate) enum Command {
     Plan(Box<PlanArgs>),
     /// Check on this machine that zooming into everything is full attention, and that the bytes add up.
     Verify(VerifyArgs),
+    /// Make data to train and to evaluate on.
+    Data(DataArgs),
 }

@@ -1,5 +1,6 @@
-//! The commands, one file each; what they share is here.
+//! The commands, one file or folder each; what they share is here.
 
+pub(crate) mod data;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod plan;
@@ -24,5 +25,6 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Plan(args) => plan::run(*args),
         Command::Verify(args) => verify::run(args),
+        Command::Data(args) => data::run(args),
     }
 }
