@@ -2,9 +2,11 @@
 //!
 //! A command is generic over its [`Provider`]; [`on`] is the one place where a provider is named.
 
+use std::fmt::Debug;
+
 use anyhow::Result;
 use burn::tensor::{Device, backend::Backend};
-use zoomr_core::kernels::{AttentionKernels, LinearKernels};
+use zoomr_core::kernels::{AttentionGradients, LinearKernels};
 
 #[cfg(not(any(feature = "cpu", feature = "cuda")))]
 compile_error!("zoomr computes on a backend: build it with the Cargo feature `cpu` (the default) or `cuda`");
@@ -14,7 +16,7 @@ pub(crate) trait Provider {
     /// Burn's backend.
     type Backend: Backend;
     /// The kernels.
-    type Kernels: AttentionKernels<Self::Backend> + LinearKernels<Self::Backend> + Clone;
+    type Kernels: AttentionGradients<Self::Backend> + LinearKernels<Self::Backend> + Clone + Debug + 'static;
 
     /// Makes sure that this machine can run it.
     ///

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
-    policy::{Base, Full, Oracle, Policy, Summaries, Window, Zoomr},
+    policy::{Base, Full, H2o, Oracle, Policy, Quest, Rkv, Summaries, Window, Zoomr, rkv},
     select::Zoom,
 };
 
@@ -54,6 +54,12 @@ pub enum PolicyKind {
     Full,
     /// See [`Window`].
     Window,
+    /// See [`H2o`].
+    H2o,
+    /// See [`Rkv`].
+    Rkv,
+    /// See [`Quest`].
+    Quest,
     /// See [`Summaries`].
     Summaries,
     /// See [`Zoomr`].
@@ -63,7 +69,8 @@ pub enum PolicyKind {
 }
 
 named!(PolicyKind, "policy",
-    Full => "full", Window => "window", Summaries => "summaries", Zoomr => "zoomr", Oracle => "oracle");
+    Full => "full", Window => "window", H2o => "h2o", Rkv => "rkv", Quest => "quest",
+    Summaries => "summaries", Zoomr => "zoomr", Oracle => "oracle");
 
 /// Which heads vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +117,11 @@ pub struct Options {
     pub prompt: Option<usize>,
     /// First tokens that policy `window` keeps; 4 in StreamingLLM.
     pub sinks: usize,
+    /// Tokens per layer and head that `h2o` and `rkv` keep, and that `quest` attends; at least 1, for `rkv` more
+    /// than the 8 that it always keeps.
+    pub budget: usize,
+    /// Generated tokens from one compression of policy `rkv` to the next; 128 in its paper, at least 8.
+    pub buffer: usize,
     /// Whose summaries are visible.
     pub summaries: SummaryVisibility,
     /// Thoughts per layer whose detail may stay resident outside of the window, zoomed ones included; the
@@ -134,6 +146,8 @@ impl Default for Options {
             window: 128,
             prompt: None,
             sinks: 4,
+            budget: 512,
+            buffer: 128,
             summaries: SummaryVisibility::All,
             resident_thoughts: None,
             page_size: 8,
@@ -164,6 +178,15 @@ impl TryFrom<Options> for Settings {
         }
         if options.votes == 0 {
             return refuse("votes", "heads that cast no vote choose nothing; give at least 1");
+        }
+        if options.budget == 0 {
+            return refuse("budget", "0 tokens would hide a row from itself; give at least 1");
+        }
+        if options.policy == PolicyKind::Rkv && options.budget <= rkv::OBSERVING {
+            return refuse("budget", "policy `rkv` always keeps the last 8 tokens; give at least 9");
+        }
+        if options.buffer < rkv::OBSERVING {
+            return refuse("buffer", "what is kept is judged by the last 8 tokens; give at least 8");
         }
         if !(1..=1024).contains(&options.page_size) {
             return refuse("page-size", "give 1 to 1024 tokens");
@@ -206,6 +229,9 @@ impl Settings {
         match self.policy {
             PolicyKind::Full => Box::new(Full),
             PolicyKind::Window => Box::new(Window { sinks: self.sinks, window: self.window }),
+            PolicyKind::H2o => Box::new(H2o { budget: self.budget }),
+            PolicyKind::Rkv => Box::new(Rkv { budget: self.budget, buffer: self.buffer }),
+            PolicyKind::Quest => Box::new(Quest { budget: self.budget }),
             PolicyKind::Summaries => Box::new(Summaries::new(prompt, self.window)),
             PolicyKind::Zoomr => Box::new(Zoomr { base }),
             PolicyKind::Oracle => Box::new(Oracle { base }),

@@ -37,10 +37,8 @@ pub enum Error {
         /// Resident bytes allowed.
         cap: u64,
     },
-    /// A sequence cannot be cut back so far: the policy has dropped detail that it would need.
-    #[error(
-        "cannot truncate to {len} tokens: policy `{policy}` has dropped tokens that would be visible there"
-    )]
+    /// A sequence cannot be cut back so far: the policy has dropped what it would need there.
+    #[error("cannot truncate to {len} tokens: policy `{policy}` has dropped what it would need there")]
     Dropped {
         /// The length asked for.
         len: usize,

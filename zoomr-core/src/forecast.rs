@@ -1,7 +1,10 @@
 //! How much KV memory a run will take, from settings and sizes alone.
 //!
-//! The same segments, pages and policy as in a run, over a stream whose thoughts all have one length. What a
-//! run's text and votes decide is assumed: every zoomed thought lies outside of the window.
+//! The same segments, pages and policy as in a run, over a stream whose thoughts all have one length, and their
+//! summaries too. What a run's votes decide is assumed: every zoomed thought lies outside of the window, and has
+//! been cold before. One that has been zoomed into ever since it left the window has no copy in the cold tier yet:
+//! there a run may hold less, by those thoughts' pages. Where tokens are evicted one by one, how many stay is
+//! known, though not which.
 
 use std::{collections::BTreeSet, num::NonZeroUsize};
 
@@ -11,7 +14,7 @@ use crate::{
     cache::Layout,
     config::Settings,
     layer::LayerSpec,
-    policy::{Choice, Policy, recent},
+    policy::{Choice, Policy, quest, recent},
     positions::PositionSet,
     segment::{Kind, Mark, Stream},
     select::Zoom,
@@ -69,20 +72,32 @@ pub fn forecast(
         layout: Layout::new(settings.page_size),
         policy: policy.as_ref(),
         settings,
+        held: 0,
     };
-    // Demand repeats with the thoughts and only grows: the last few of them, and the prompt, hold the peak.
+    // Demand repeats with the thoughts, or with a buffer, and only grows: the last few of them, the prompt and
+    // the token after it, which still sees all of it, hold the peak.
     let cycle = run.thought.get() + run.summary;
-    let late = run.tokens.saturating_sub(2 * cycle + settings.window);
+    let period = (2 * cycle).saturating_add(settings.window).saturating_add(settings.buffer);
+    let late = run.tokens.saturating_sub(period);
     let (mut peak, mut end) = (0, TierBytes::default());
     for position in 0..run.tokens {
         simulation.push(position, run);
-        if position >= late || position + 1 == run.prompt {
-            end = simulation.bytes(layers, element_bytes, position);
-            peak = peak.max(end.resident());
+        if position >= late || (run.prompt..=run.prompt + 1).contains(&(position + 1)) {
+            // A row's page opens while all that the row before it saw is still there.
+            for seen in [position.saturating_sub(1), position] {
+                end = simulation.bytes(layers, element_bytes, seen);
+                peak = peak.max(end.resident());
+            }
         }
+        simulation.evict();
     }
-    // Pools hold on to the pages of the fullest moment: the next one is never far.
-    end.free += peak - end.resident();
+    if policy.eviction().is_some() {
+        // Evicted tokens leave the last pages, which pools then give up.
+        end = run.tokens.checked_sub(1).map_or(end, |last| simulation.bytes(layers, element_bytes, last));
+    } else {
+        // Pools hold on to the pages of the fullest moment: the next one is never far.
+        end.free += peak - end.resident();
+    }
     let tokens = |layer: &LayerSpec| layer.sliding_window.map_or(run.tokens, |w| w.get().min(run.tokens));
     let full = layers.iter().map(|layer| (tokens(layer) * token_bytes(layer, element_bytes)) as u64).sum();
     Forecast { end, peak, full }
@@ -98,6 +113,8 @@ struct Simulation<'a> {
     layout: Layout,
     policy: &'a dyn Policy,
     settings: &'a Settings,
+    /// Tokens that each KV head holds, where tokens are evicted.
+    held: usize,
 }
 
 impl Simulation<'_> {
@@ -113,26 +130,44 @@ impl Simulation<'_> {
         };
         self.stream.push(mark);
         self.layout.push(mark.begins.is_some());
+        self.held += 1;
     }
 
-    /// Bytes by tier after the row at `position`.
+    /// Destroys what is over a budget, where that is due.
+    fn evict(&mut self) {
+        if let Some(eviction) = self.policy.eviction().filter(|eviction| eviction.due(&self.stream)) {
+            self.held = self.held.min(eviction.budget());
+        }
+    }
+
+    /// Bytes by tier while the newest page is there, and what the row at `position` sees, or after what
+    /// [`evict`](Self::evict) destroyed.
     fn bytes(&self, layers: &[LayerSpec], element_bytes: usize, position: usize) -> TierBytes {
         let base = self.policy.base(&self.stream, position);
         let uses = Use::of_pages(&self.stream, &self.layout, &base);
         let held = self.pages(&base);
-        let resident: BTreeSet<usize> = held.iter().copied().chain(self.zoomed(&base, position)).collect();
+        let newest = self.layout.pages().len() - 1;
+        let mut resident: BTreeSet<usize> =
+            held.iter().copied().chain(self.zoomed(&base, position)).collect();
+        resident.insert(newest);
         let mut bytes = TierBytes::default();
-        for layer in layers {
+        for (number, layer) in layers.iter().enumerate() {
             let page = (self.settings.page_size * token_bytes(layer, element_bytes)) as u64;
             let pages = match layer.sliding_window {
                 Some(window) => {
-                    let own = self.pages(&recent(position, window.get()).into());
+                    let mut own = self.pages(&recent(position, window.get()).into());
+                    own.insert(newest);
                     bytes.add(Use::Window, own.len() as u64 * page);
                     own.len()
                 }
+                None if self.policy.eviction().is_some() => {
+                    let slots = self.held.div_ceil(self.settings.page_size);
+                    bytes.add(Use::Window, slots as u64 * page);
+                    slots
+                }
                 None => {
                     resident.iter().for_each(|&logical| bytes.add(uses[logical], page));
-                    bytes.index += self.index_pages() as u64 * page / 2;
+                    bytes.index += self.index_pages(number) as u64 * page / 2;
                     bytes.cold += self.cold_pages(&held) as u64 * page;
                     resident.len()
                 }
@@ -152,7 +187,7 @@ impl Simulation<'_> {
         let candidates = self.policy.candidates(&self.stream, position);
         let thoughts = &self.stream.thoughts()[..candidates];
         let count = match (self.policy.choice(), self.settings.zoom) {
-            (Choice::Nothing, _) => 0,
+            (Choice::Nothing | Choice::Pages(_), _) => 0,
             (Choice::Mass, _) => candidates,
             (Choice::Votes, Zoom::Thoughts(count)) => count.max(self.settings.resident_thoughts.unwrap_or(0)),
             (Choice::Votes, Zoom::Tokens(budget)) => {
@@ -165,10 +200,16 @@ impl Simulation<'_> {
         outside.take(count).flat_map(|thought| self.layout.overlapping(thought.detail.clone())).collect()
     }
 
-    fn index_pages(&self) -> usize {
-        let votes = self.policy.choice() == Choice::Votes;
-        let retired = self.stream.retired(self.stream.len());
-        if votes { retired.div_ceil(self.settings.page_size) } else { 0 }
+    /// Pages of index vectors in layer `number`.
+    fn index_pages(&self, number: usize) -> usize {
+        let vectors = match self.policy.choice() {
+            Choice::Votes => self.stream.retired(self.stream.len()),
+            Choice::Pages(_) if number >= quest::DENSE_LAYERS => {
+                self.stream.len() / quest::PAGE * quest::VECTORS
+            }
+            Choice::Nothing | Choice::Mass | Choice::Pages(_) => 0,
+        };
+        vectors.div_ceil(self.settings.page_size)
     }
 
     /// Pages that have left the window, and so have a copy in the cold tier.

@@ -1,13 +1,14 @@
-//! The index: per layer and KV head, one vector per retired thought.
+//! The index: per layer and KV head, the vectors that queries are scored against before any detail is read.
 //!
-//! A thought's vector is the mean of its summary's keys, or of its own where it has no summary. Vectors lie
-//! in pages like keys do: the token at "position" `j` of an index page is thought `j`.
+//! Under `zoomr` one per retired thought: the mean of its summary's keys, or of its own where it has no summary.
+//! Under `quest` two per page of tokens: the largest and the smallest value of each channel of its keys. Vectors
+//! lie in pages like keys do: the token at "position" `j` of an index page is vector `j`.
 
 use burn::tensor::{Tensor, backend::Backend};
 
 use crate::{
     Error,
-    cache::{Budget, Pool},
+    cache::{Budget, DensePages, Pool},
     kernels::PageSpan,
     portable::gather,
 };
@@ -15,64 +16,53 @@ use crate::{
 /// One sequence's index in one layer.
 #[derive(Debug, Default)]
 pub struct Index {
-    pages: Vec<usize>,
-    len: usize,
+    pages: DensePages,
 }
 
 impl Index {
-    /// Thoughts indexed.
+    /// Vectors held.
     pub fn len(&self) -> usize {
-        self.len
+        self.pages.len()
     }
 
-    /// Whether no thought is indexed.
+    /// Whether no vector is held.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.pages.is_empty()
     }
 
     /// Pages in use.
     pub fn pages(&self) -> usize {
-        self.pages.len()
+        self.pages.pages()
     }
 
-    /// Adds the next thought's vector: the mean of `keys` `[tokens, kv_heads, head_dim]` over the tokens.
+    /// Adds the next vector, `[1, kv_heads, head_dim]`.
     ///
     /// # Errors
     /// [`Error::OverCap`] where a new page finds no room.
     pub fn push<B: Backend>(
         &mut self,
-        keys: Tensor<B, 3>,
+        vector: Tensor<B, 3>,
         pool: &mut Pool<B, 1>,
         budget: &mut Budget,
     ) -> Result<(), Error> {
-        let size = pool.geometry().page_size;
-        if self.len == self.pages.len() * size {
-            self.pages.push(pool.allocate(budget)?);
-        }
-        // [1, kv_heads, head_dim] -> [kv_heads, 1, head_dim]
-        let vector = keys.mean_dim(0).swap_dims(0, 1);
-        pool.write(0, self.pages[self.len / size], self.len % size, vector);
-        self.len += 1;
+        let at = self.len();
+        self.pages.grow(1, pool, budget)?;
+        let (page, slot) = self.pages.place(at, pool.geometry().page_size);
+        pool.write(0, page, slot, vector.swap_dims(0, 1));
         Ok(())
     }
 
-    /// Keeps the first `len` thoughts.
+    /// Keeps the first `len` vectors.
     pub fn truncate<B: Backend>(&mut self, len: usize, pool: &mut Pool<B, 1>, budget: &mut Budget) {
-        self.len = self.len.min(len);
-        let pages = self.len.div_ceil(pool.geometry().page_size);
-        self.pages.drain(pages..).for_each(|page| pool.release(page, budget));
+        self.pages.truncate(len, pool, budget);
     }
 
     /// Where the vectors lie.
     pub fn spans(&self, page_size: usize) -> Vec<PageSpan> {
-        let span = |(i, &page): (usize, &usize)| {
-            let position = i * page_size;
-            PageSpan { page, start: 0, len: page_size.min(self.len - position), position }
-        };
-        self.pages.iter().enumerate().map(span).collect()
+        self.pages.spans(0..self.len(), page_size)
     }
 
-    /// The vectors `[thoughts, kv_heads, head_dim]`, oldest first; `None` where there is none.
+    /// The vectors `[vectors, kv_heads, head_dim]`, oldest first; `None` where there is none.
     pub fn vectors<B: Backend>(&self, pool: &Pool<B, 1>) -> Option<Tensor<B, 3>> {
         let spans = self.spans(pool.geometry().page_size);
         (!spans.is_empty()).then(|| gather(pool.slabs(0), &spans))

@@ -42,7 +42,7 @@ pub struct RowStats {
     pub sequence: usize,
     /// The row's position.
     pub position: usize,
-    /// Tokens attended, averaged over the layers that the policy acts in.
+    /// Tokens attended, averaged over the layers that the policy acts in, and over heads that see different ones.
     pub attended: f64,
     /// Votes for each candidate thought, summed over the heads of all layers that voted.
     pub votes: Vec<u32>,

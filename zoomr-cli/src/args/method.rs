@@ -70,6 +70,14 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "TOKENS", default_value_t = Options::default().sinks)]
     sinks: usize,
 
+    /// Tokens per layer and head that policies `h2o` and `rkv` keep, and that `quest` attends.
+    #[arg(long, value_name = "TOKENS", default_value_t = Options::default().budget)]
+    budget: usize,
+
+    /// Generated tokens from one compression of policy `rkv` to the next.
+    #[arg(long, value_name = "TOKENS", default_value_t = Options::default().buffer)]
+    buffer: usize,
+
     /// Whose summaries are visible: those of thoughts that got a vote, or all.
     #[arg(long, default_value = "all", value_parser = named(SummaryVisibility::ALL, SummaryVisibility::name))]
     summaries: SummaryVisibility,
@@ -180,18 +188,16 @@ impl MethodArgs {
                 bail!("--{flag}: the model has no tokenizer to make tokens of it; leave it out")
             }
         };
+        let trigger = self.trigger()?;
+        // A tokenizer of few words has none for a frame that nobody will write.
+        let (open, close) = if trigger.asks_the_engine() { (OPEN, CLOSE) } else { ("", "") };
         let summary = SummaryText {
-            open: framed("summary-open", &self.summary_open, OPEN)?,
-            close: framed("summary-close", &self.summary_close, CLOSE)?,
+            open: framed("summary-open", &self.summary_open, open)?,
+            close: framed("summary-close", &self.summary_close, close)?,
             limit: self.summary_tokens,
             end,
         };
-        let options = EngineOptions {
-            settings: self.settings()?,
-            trigger: self.trigger()?,
-            summary,
-            chunk: self.chunk,
-        };
+        let options = EngineOptions { settings: self.settings()?, trigger, summary, chunk: self.chunk };
         Ok((self.segmenter(tokenizer)?, options))
     }
 
@@ -212,6 +218,8 @@ impl MethodArgs {
             window: self.window,
             prompt: self.prompt,
             sinks: self.sinks,
+            budget: self.budget,
+            buffer: self.buffer,
             summaries: self.summaries,
             resident_thoughts: self.resident_thoughts,
             page_size: self.page_size,

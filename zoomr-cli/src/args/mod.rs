@@ -6,6 +6,7 @@
 //! | `text` | the prompt or text, as words or as token ids |
 //! | `method` | policy, segmenter, trigger: the method's settings |
 //! | `sampling` | how the next token is chosen, and when to stop |
+//! | `training` | how a model is trained |
 //! | `parse` | numbers with suffixes, ranges, names |
 
 pub(crate) mod method;
@@ -13,12 +14,13 @@ pub(crate) mod model;
 pub(crate) mod parse;
 pub(crate) mod sampling;
 pub(crate) mod text;
+pub(crate) mod training;
 
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
     data::DataArgs, generate::GenerateArgs, inspect::InspectArgs, plan::PlanArgs, score::ScoreArgs,
-    verify::VerifyArgs,
+    train::TrainArgs, verify::VerifyArgs,
 };
 
 /// Long reasoning in a fraction of the key-value memory: generates text with ZoomR and accounts for every byte.
@@ -39,9 +41,14 @@ pub(crate) enum Command {
     /// Say what a model is, and what zoomr cannot do with it.
     Inspect(InspectArgs),
     /// Predict the KV memory of a run, from the model's configuration alone.
+    ///
+    /// What only the run can tell is assumed: that all thoughts have the length --thought, all summaries the length
+    /// --summary, and that zoomed thoughts lie outside of the window and have been on the host before.
     Plan(Box<PlanArgs>),
     /// Check on this machine that zooming into everything is full attention, and that the bytes add up.
     Verify(VerifyArgs),
+    /// Train a model, from scratch or further.
+    Train(Box<TrainArgs>),
     /// Make data to train and to evaluate on.
     Data(DataArgs),
 }

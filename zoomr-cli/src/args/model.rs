@@ -11,15 +11,29 @@ pub(crate) struct ModelArgs {
     #[arg(long, short, value_name = "DIR|ID")]
     pub(crate) model: String,
 
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+impl ModelArgs {
+    /// The backend to compute on.
+    pub(crate) fn backend(&self) -> Choice {
+        self.backend.choice()
+    }
+}
+
+/// What to compute on.
+#[derive(Debug, Args)]
+pub(crate) struct BackendArgs {
     /// What to compute on.
     #[cfg(all(feature = "cpu", feature = "cuda"))]
     #[arg(long, value_enum, default_value = "cpu")]
     backend: Choice,
 }
 
-impl ModelArgs {
-    /// The backend to compute on: the one built in, or the one asked for.
-    pub(crate) fn backend(&self) -> Choice {
+impl BackendArgs {
+    /// The backend built in, or the one asked for.
+    pub(crate) fn choice(&self) -> Choice {
         #[cfg(all(feature = "cpu", feature = "cuda"))]
         return self.backend;
         #[cfg(not(all(feature = "cpu", feature = "cuda")))]

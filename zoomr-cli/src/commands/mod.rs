@@ -6,6 +6,7 @@ pub(crate) mod inspect;
 pub(crate) mod plan;
 mod run;
 pub(crate) mod score;
+pub(crate) mod train;
 pub(crate) mod verify;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Plan(args) => plan::run(*args),
         Command::Verify(args) => verify::run(args),
+        Command::Train(args) => train::run(*args),
         Command::Data(args) => data::run(args),
     }
 }

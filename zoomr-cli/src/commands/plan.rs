@@ -57,7 +57,8 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "TOKENS")]
     thought: Option<NonZeroUsize>,
 
-    /// The length of a summary, its frame included [default: the longest; 0 with trigger `pooled`].
+    /// The length of a summary, its frame included; a run's own is its `summary_tokens` over its `thoughts` [default:
+    /// the longest; 0 with trigger `pooled`].
     #[arg(long, value_name = "TOKENS")]
     summary: Option<usize>,
 

@@ -6,7 +6,10 @@ use crate::support::{generate, golden, run};
 
 /// Flags, and what the refusal must say.
 const BAD: &[(&str, &[&str])] = &[
-    ("--policy best", &["--policy", "best", "full", "window", "summaries", "zoomr", "oracle"]),
+    (
+        "--policy best",
+        &["--policy", "best", "full", "window", "h2o", "rkv", "quest", "summaries", "zoomr", "oracle"],
+    ),
     ("--scope none", &["--scope", "two-pass"]),
     ("--window 0", &["--window", "at least 1"]),
     ("--window -1", &["'-1'"]),
@@ -16,6 +19,9 @@ const BAD: &[(&str, &[&str])] = &[
     ("--zoom 2 --zoom-tokens 100", &["--zoom", "--zoom-tokens", "cannot be used"]),
     ("--zoom-mass 1.5", &["--zoom-mass", "between 0 and 1"]),
     ("--zoom-mass NaN", &["--zoom-mass", "between 0 and 1"]),
+    ("--budget 0", &["--budget", "at least 1"]),
+    ("--policy rkv --budget 8", &["--budget", "at least 9"]),
+    ("--buffer 7", &["--buffer", "at least 8"]),
     ("--page-size 0", &["--page-size", "1024"]),
     ("--page-size 5000", &["--page-size", "1024"]),
     ("--cap 0", &["--cap"]),
@@ -84,6 +90,9 @@ fn settings_beyond_all_measure_do_no_harm() {
     let flags = [
         format!("--window {huge} --votes {huge} --zoom {huge} --resident-thoughts {huge}"),
         format!("--policy window --sinks {huge} --window {huge}"),
+        format!("--policy h2o --budget {huge}"),
+        format!("--policy rkv --budget {huge} --buffer {huge}"),
+        format!("--policy quest --budget {huge}"),
         format!("--prompt {huge} --zoom-tokens {huge} --thought-tokens 1..{huge}"),
         format!("--window 1 --thought-tokens 1 --zoom 0 --prompt 0 --page-size 1024 --chunk {huge}"),
         format!("--top-k {huge} --cap {}T --resident-thoughts 0", 1 << 20),

@@ -10,19 +10,24 @@ fn zoomr(args: &[&str]) -> Ran {
 }
 
 /// A command's help; clap indents empty lines, too.
-fn help(subcommand: &str) -> String {
-    let help = zoomr(&[subcommand, "--help"]).succeeded();
+fn help(command: &[&str]) -> String {
+    let help = zoomr(&[command, &["--help"]].concat()).succeeded();
     help.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
 #[test]
 fn help_reads_like_this() {
-    insta::assert_snapshot!(help("generate"));
+    insta::assert_snapshot!(help(&["generate"]));
 }
 
 #[test]
 fn scoring_help_reads_like_this() {
-    insta::assert_snapshot!(help("score"));
+    insta::assert_snapshot!(help(&["score"]));
+}
+
+#[test]
+fn help_on_data_reads_like_this() {
+    insta::assert_snapshot!(help(&["data", "synth"]));
 }
 
 #[test]

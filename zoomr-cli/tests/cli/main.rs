@@ -5,6 +5,7 @@
 mod annotate;
 mod bad_files;
 mod bad_flags;
+mod data;
 mod device;
 mod help;
 mod hub;
@@ -20,4 +21,5 @@ mod streams;
 mod support;
 #[path = "../../../zoomr-model/tests/annotate/server.rs"]
 mod teacher;
+mod train;
 mod verify;

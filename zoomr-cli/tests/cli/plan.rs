@@ -46,6 +46,13 @@ fn window_takes_what_was_planned() {
 }
 
 #[test]
+fn policies_with_budgets_take_what_was_planned() {
+    for policy in ["h2o", "rkv", "quest"] {
+        assert_agree(&format!("--policy {policy} --budget 60"), "");
+    }
+}
+
+#[test]
 fn zoomr_with_pooled_thoughts_takes_what_was_planned() {
     assert_agree("--policy zoomr --trigger pooled", "");
 }

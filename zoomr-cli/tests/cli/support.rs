@@ -82,7 +82,8 @@ impl Ran {
     /// Asserts a refusal: exit code 1, nothing on standard output, and one message that says all of `says`.
     pub(crate) fn refused(self, says: &[&str]) {
         assert_eq!((self.code, &*self.stdout), (Some(1), ""), "{}", self.stderr);
-        assert_eq!(self.stderr.matches("error:").count(), 1, "{}", self.stderr);
+        let messages = self.stderr.lines().filter(|line| line.starts_with("error:")).count();
+        assert_eq!(messages, 1, "{}", self.stderr);
         for part in says {
             assert!(self.stderr.contains(part), "{:?} does not say {part:?}", self.stderr);
         }

@@ -139,15 +139,16 @@ impl<B: Backend, const PLANES: usize> Pool<B, PLANES> {
 
     /// Writes `tokens` `[kv_heads, n, head_dim]` into slots `slot..slot + n` of a page.
     pub fn write(&mut self, plane: usize, page: usize, slot: usize, tokens: Tensor<B, 3>) {
-        let [kv_heads, n, head_dim] = tokens.dims();
-        let (slab, page) = self.locate(page);
-        let slabs = &mut self.planes[plane];
-        // Taken out of the list, the slab has one owner and is written in place.
-        let taken = slabs.swap_remove(slab);
-        let region = [page..page + 1, 0..kv_heads, slot..slot + n, 0..head_dim];
-        slabs.push(taken.slice_assign(region, tokens.unsqueeze_dim(0)));
-        let last = slabs.len() - 1;
-        slabs.swap(slab, last);
+        self.assign(plane, 0, (page, slot), tokens);
+    }
+
+    /// Copies what one head has in a slot, on every plane, to another slot; a slot is a page and the slot
+    /// within it.
+    pub fn copy(&mut self, head: usize, from: (usize, usize), to: (usize, usize)) {
+        for plane in 0..PLANES {
+            let token = self.tokens(plane, from.0, from.1..from.1 + 1).slice(head..head + 1);
+            self.assign(plane, head, to, token);
+        }
     }
 
     /// A page's content `[kv_heads, page_size, head_dim]`, bit for bit.
@@ -160,6 +161,20 @@ impl<B: Backend, const PLANES: usize> Pool<B, PLANES> {
     pub fn restore(&mut self, plane: usize, page: usize, data: TensorData) {
         let tokens = Tensor::from_data(data, &self.device);
         self.write(plane, page, 0, tokens);
+    }
+
+    /// Writes `tokens` `[heads, n, head_dim]`, those of the heads from `head` on, into the slots from `slot` of
+    /// `page` on.
+    fn assign(&mut self, plane: usize, head: usize, (page, slot): (usize, usize), tokens: Tensor<B, 3>) {
+        let [heads, n, head_dim] = tokens.dims();
+        let (slab, page) = self.locate(page);
+        let slabs = &mut self.planes[plane];
+        // Taken out of the list, the slab has one owner and is written in place.
+        let taken = slabs.swap_remove(slab);
+        let region = [page..page + 1, head..head + heads, slot..slot + n, 0..head_dim];
+        slabs.push(taken.slice_assign(region, tokens.unsqueeze_dim(0)));
+        let last = slabs.len() - 1;
+        slabs.swap(slab, last);
     }
 
     fn tokens(&self, plane: usize, page: usize, slots: Range<usize>) -> Tensor<B, 3> {

@@ -1,15 +1,24 @@
 //! Policies: what a row sees whatever its query asks for, and how the rest is chosen.
 //!
-//! One file each. A policy speaks of positions only; pages, tiers and tensors follow from what it says.
+//! One file each. A policy speaks of positions only (of tokens by their age, where it evicts); pages, tiers and
+//! tensors follow from what it says.
 
+mod evict;
 mod full;
+mod h2o;
 mod oracle;
+pub mod quest;
+pub mod rkv;
 mod summaries;
 mod window;
 mod zoomr;
 
+pub use evict::{Eviction, Evictor, Keys};
 pub use full::Full;
+pub use h2o::H2o;
 pub use oracle::Oracle;
+pub use quest::Quest;
+pub use rkv::Rkv;
 pub use summaries::Summaries;
 pub use window::Window;
 pub use zoomr::Zoomr;
@@ -19,15 +28,17 @@ use crate::{
     segment::{Kind, Stream},
 };
 
-/// How a policy picks the thoughts that a row zooms into.
+/// How a policy picks what a row sees besides its base, or of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// It never zooms.
+    /// It picks nothing.
     Nothing,
-    /// By votes and consensus.
+    /// Thoughts to zoom into, by votes and consensus.
     Votes,
-    /// By true attention mass, found by attending to everything first.
+    /// Thoughts to zoom into, by true attention mass, found by attending to everything first.
     Mass,
+    /// Pages of the base, each query head its own.
+    Pages(Quest),
 }
 
 /// What rows see.
@@ -47,6 +58,11 @@ pub trait Policy: Send + Sync + std::fmt::Debug {
 
     /// Whether detail that leaves the device is kept in a colder tier rather than destroyed.
     fn keeps_detail(&self) -> bool;
+
+    /// How it destroys tokens one by one, each KV head its own, if it does; rows then see all that is left.
+    fn eviction(&self) -> Option<&dyn Eviction> {
+        None
+    }
 }
 
 /// The most recent `window` positions up to `position`, which is one of them.

@@ -51,6 +51,8 @@ pub struct Stream {
     segments: Vec<Segment>,
     thoughts: Vec<Thought>,
     len: usize,
+    /// The number of tokens up to the last of a prompt's.
+    prompted: usize,
     /// Whether thoughts retire as they close, without waiting for a summary.
     pooled: bool,
 }
@@ -58,7 +60,7 @@ pub struct Stream {
 impl Stream {
     /// A stream without tokens; under `pooled`, thoughts have no summaries and retire as they close.
     pub fn new(pooled: bool) -> Self {
-        Self { segments: Vec::new(), thoughts: Vec::new(), len: 0, pooled }
+        Self { segments: Vec::new(), thoughts: Vec::new(), len: 0, prompted: 0, pooled }
     }
 
     /// Tokens so far.
@@ -69,6 +71,11 @@ impl Stream {
     /// Whether there is no token yet.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Tokens since the last one that belongs to a prompt.
+    pub fn since_prompt(&self) -> usize {
+        self.len - self.prompted
     }
 
     /// All segments, in order.
@@ -168,6 +175,7 @@ impl Stream {
         let Some(segment) = self.segments.last_mut() else { return };
         segment.range.end = self.len;
         match (segment.kind, self.thoughts.last_mut()) {
+            (Kind::Prompt, _) => self.prompted = self.len,
             (Kind::Thought, Some(thought)) => thought.detail.end = self.len,
             (Kind::Summary, Some(Thought { summary: Some(range), .. })) => range.end = self.len,
             _ => {}

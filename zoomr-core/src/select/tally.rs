@@ -3,7 +3,7 @@
 //! Plain loops over a few hundred numbers, shared by every provider, so that equal scores give equal votes
 //! everywhere (law 7).
 
-use std::cmp::Ordering;
+use super::best::{add_softmax, best};
 
 /// The votes of some set of query heads for the candidate thoughts of one row.
 ///
@@ -56,37 +56,6 @@ impl Tally {
         self.votes.iter_mut().zip(&other.votes).for_each(|(a, b)| *a += b);
         self.mass.iter_mut().zip(&other.mass).for_each(|(a, b)| *a += b);
         self.heads += other.heads;
-    }
-}
-
-/// The `count` best scores' indices, in no order of their own: the higher ones, of equals the older; NaN excluded.
-fn best(scores: &[f32], count: usize) -> Vec<usize> {
-    let mut found: Vec<usize> = (0..scores.len()).filter(|&j| !scores[j].is_nan()).collect();
-    if count < found.len() {
-        // No two indices compare as equal, so it is the same set that sorting would put first.
-        found.select_nth_unstable_by(count, |&a, &b| {
-            scores[b].partial_cmp(&scores[a]).unwrap_or(Ordering::Equal).then(a.cmp(&b))
-        });
-        found.truncate(count);
-    }
-    found
-}
-
-/// Adds the softmax of `scores` to `mass`, in f64; NaN counts as minus infinity.
-fn add_softmax(scores: &[f32], mass: &mut [f64]) {
-    let max = scores.iter().copied().filter(|s| !s.is_nan()).fold(f32::NEG_INFINITY, f32::max);
-    if max == f32::NEG_INFINITY {
-        return;
-    }
-    // Infinite scores share the whole mass: inf - inf would be NaN.
-    let weight = |s: f32| match s {
-        s if s.is_nan() => 0.0,
-        s if s == max => 1.0,
-        s => f64::from(s - max).exp(),
-    };
-    let sum: f64 = scores.iter().map(|&s| weight(s)).sum();
-    for (m, &s) in mass.iter_mut().zip(scores) {
-        *m += weight(s) / sum;
     }
 }
 

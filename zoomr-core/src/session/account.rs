@@ -16,6 +16,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             let uses = self.uses(sequence);
             for (layer, state) in self.layers.iter().zip(&sequence.layers) {
                 bytes.index += state.index.pages() as u64 * layer.index.page_bytes();
+                let slots = state.evicting.as_ref().map_or(0, |evicting| evicting.slots.pages());
+                bytes.add(Use::Window, slots as u64 * layer.pool.page_bytes());
                 for logical in state.cache.resident() {
                     // A layer with a window of its own holds nothing else.
                     let used = if layer.spec.sliding_window.is_some() { Use::Window } else { uses[logical] };
@@ -45,13 +47,15 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         bytes.sum::<usize>() as u64
     }
 
-    /// Tokens in resident pages, averaged over the layers that the policy acts in.
+    /// Tokens in resident pages (per KV head, where each has its own), averaged over the layers that the policy acts in.
     pub(super) fn tokens_resident(&self) -> f64 {
         let acting: Vec<usize> =
             (0..self.layers.len()).filter(|&l| self.layers[l].spec.sliding_window.is_none()).collect();
         let tokens = |sequence: &Sequence| -> usize {
-            let pages = acting.iter().flat_map(|&l| sequence.layers[l].cache.resident());
-            pages.map(|logical| sequence.layout.pages()[logical].len).sum()
+            let layers = || acting.iter().map(|&l| &sequence.layers[l]);
+            let pages = layers().flat_map(|state| state.cache.resident());
+            let slots = layers().flat_map(|state| &state.evicting).map(|evicting| evicting.slots.len());
+            pages.map(|logical| sequence.layout.pages()[logical].len).sum::<usize>() + slots.sum::<usize>()
         };
         let total: usize = self.sequences.values().map(tokens).sum();
         total as f64 / acting.len().max(1) as f64

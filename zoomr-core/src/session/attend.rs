@@ -4,6 +4,9 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::{
     Layer, Session,
+    evict::Asked,
+    heads::{Seen, attend_sets},
+    sequence::Sequence,
     step::{Group, Step},
 };
 use crate::{
@@ -42,18 +45,22 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionHook<B> for Session<B, K> {
         for group in &step.groups {
             self.append(layer, group, &k, &v, &mut step.stats.moved)?;
         }
-        let mut visible = Vec::with_capacity(step.groups.len());
+        let mut seen = Vec::with_capacity(step.groups.len());
         for group in &mut step.groups {
             let selections = self.select(layer, group, &q)?;
-            visible.push(self.sees(layer, group, &selections)?);
-            self.bring_back(layer, group, &selections, &visible[visible.len() - 1], &mut step.stats.moved)?;
+            let sees = self.sees(layer, group, &selections, &q)?;
+            self.bring_back(layer, group, &selections, &sees, &mut step.stats.moved)?;
+            seen.push(sees);
         }
         step.stats.resident_peak = step.stats.resident_peak.max(self.budget.used());
-        let output = self.attend_groups(layer, &step, &visible, &q)?;
+        let output = self.attend_groups(layer, &step, &seen, &q)?;
         // A pass that will be repeated leaves everything where the next one needs it.
         if step.passes == 1 {
-            for (group, visible) in step.groups.iter().zip(&visible) {
-                self.put_away(layer, group, visible, &mut step.stats.moved)?;
+            for (group, seen) in step.groups.iter_mut().zip(&seen) {
+                self.put_away(layer, group, seen, &mut step.stats.moved)?;
+                if self.layers[layer].policy.eviction().is_some() {
+                    group.asked.push(Asked::new(layer, group, &q));
+                }
             }
         }
         step.layer += 1;
@@ -75,7 +82,7 @@ fn check<B: Backend>(
 }
 
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
-    /// 0. Append the group's keys and values, and index the thoughts that have retired.
+    /// 0. Append the group's keys and values, and index what has retired.
     fn append(
         &mut self,
         layer: usize,
@@ -85,27 +92,29 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         moved: &mut Moved,
     ) -> Result<(), Error> {
         let mut parts = self.parts(layer, group.sequence)?;
-        let appended = group.start..group.start + group.base.len();
-        *moved += parts.open(appended.clone())?;
-        for span in parts.state.cache.spans(parts.layout, &appended.into()) {
-            let row = group.first_row + span.position - group.start;
+        let mut row = group.first_row;
+        for span in parts.open(group.start..group.start + group.base.len(), moved)? {
             let rows = |x: &Tensor<B, 3>| x.clone().slice(row..row + span.len).swap_dims(0, 1);
             parts.pool.write(KEYS, span.page, span.start, rows(k));
             parts.pool.write(VALUES, span.page, span.start, rows(v));
+            row += span.len;
         }
-        if parts.zooms_by_votes() { parts.index_retired(group.indexed, moved) } else { Ok(()) }
+        match parts.policy.choice() {
+            Choice::Votes => parts.index_retired(group.indexed, moved),
+            Choice::Pages(_) => parts.index_pages(moved),
+            Choice::Nothing | Choice::Mass => Ok(()),
+        }
     }
 
     /// 1-3. What each row of the group zooms into.
     fn select(&mut self, layer: usize, group: &mut Group, q: &Tensor<B, 3>) -> Result<Vec<Selection>, Error> {
-        let own_window = self.layers[layer].spec.sliding_window.is_some();
         let choice = self.layers[layer].policy.choice();
-        if own_window || choice == Choice::Nothing || group.candidates.iter().all(|&n| n == 0) {
-            return Ok(vec![Selection::default(); group.candidates.len()]);
-        }
+        let nothing = vec![Selection::default(); group.candidates.len()];
         let tallies = match choice {
+            _ if group.candidates.iter().all(|&n| n == 0) => return Ok(nothing),
+            Choice::Nothing | Choice::Pages(_) => return Ok(nothing),
             Choice::Mass => self.true_mass(layer, group, q)?,
-            Choice::Votes | Choice::Nothing => self.votes(layer, group, q)?,
+            Choice::Votes => self.votes(layer, group, q)?,
         };
         if let Some(last) = tallies.last().filter(|last| choice == Choice::Votes && !last.is_empty()) {
             if group.total.is_empty() {
@@ -131,18 +140,34 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         Ok(self.kernels.tally(q, index.slabs(0), &[scored], self.settings.votes, spec.scale))
     }
 
-    /// What each row of the group sees.
-    fn sees(&self, layer: usize, group: &Group, selections: &[Selection]) -> Result<Vec<PositionSet>, Error> {
+    /// What each row of the group sees, in positions, or in slots where tokens are evicted.
+    fn sees(
+        &self,
+        layer: usize,
+        group: &Group,
+        selections: &[Selection],
+        q: &Tensor<B, 3>,
+    ) -> Result<Seen, Error> {
         let Layer { spec, policy, .. } = &self.layers[layer];
-        let stream = self.sequence(group.sequence)?.grammar.stream();
+        let sequence = self.sequence(group.sequence)?;
+        let (stream, rows) = (sequence.grammar.stream(), group.base.len());
+        if let Some(evicting) = &sequence.layers[layer].evicting {
+            let before = evicting.slots.len() - rows;
+            return Ok(Seen::Rows((1..=rows).map(|row| (0..before + row).into()).collect()));
+        }
+        if let Choice::Pages(quest) = policy.choice()
+            && !(group.prompt || quest.sees_all(group.last()))
+        {
+            return Ok(Seen::Heads(self.page_sets(layer, group, quest, q)?));
+        }
         if spec.sliding_window.is_some() {
-            let positions = group.start..group.start + group.base.len();
-            return Ok(positions.map(|position| policy.base(stream, position)).collect());
+            let positions = group.start..group.start + rows;
+            return Ok(Seen::Rows(positions.map(|position| policy.base(stream, position)).collect()));
         }
         let row = |(base, selection): (&PositionSet, &Selection)| {
             selection.reveal(base, stream.thoughts(), self.settings.summaries)
         };
-        Ok(group.base.iter().zip(selections).map(row).collect())
+        Ok(Seen::Rows(group.base.iter().zip(selections).map(row).collect()))
     }
 
     /// Makes resident what the rows see; under a tight cap, thoughts held from earlier steps make room.
@@ -151,7 +176,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         layer: usize,
         group: &mut Group,
         selections: &[Selection],
-        visible: &[PositionSet],
+        seen: &Seen,
         moved: &mut Moved,
     ) -> Result<(), Error> {
         let capacity = self.settings.resident_thoughts;
@@ -171,11 +196,12 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 group.stats.zoomed.push(last.zoomed.clone());
             }
         }
-        if let Some(last) = visible.last().filter(|_| acts) {
-            group.stats.attended += last.len() as f64;
+        if acts {
+            let last = seen.last(group.base.len());
+            group.stats.attended +=
+                last.iter().map(PositionSet::len).sum::<usize>() as f64 / last.len() as f64;
         }
-        let mut needed = PositionSet::default();
-        visible.iter().for_each(|set| needed.extend(set));
+        let needed = seen.union();
         // What leaves makes room for what comes, so that a pool never holds both.
         let keep = parts.state.held(&needed, parts.grammar);
         *moved += parts.evict(&keep)?;
@@ -193,38 +219,34 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         &self,
         layer: usize,
         step: &Step,
-        visible: &[Vec<PositionSet>],
+        seen: &[Seen],
         q: &Tensor<B, 3>,
     ) -> Result<Tensor<B, 3>, Error> {
         let Layer { spec, pool, .. } = &self.layers[layer];
         let mut spans = Vec::with_capacity(step.groups.len());
-        for (group, visible) in step.groups.iter().zip(visible) {
-            let sequence = self.sequence(group.sequence)?;
-            let mut union = PositionSet::default();
-            visible.iter().for_each(|set| union.extend(set));
-            spans.push(sequence.layers[layer].cache.spans(&sequence.layout, &union));
+        for (group, seen) in step.groups.iter().zip(seen) {
+            let Sequence { layers, layout, .. } = self.sequence(group.sequence)?;
+            spans.push(layers[layer].spans(layout, &seen.union(), pool.geometry().page_size));
         }
-        let parts = step.groups.iter().zip(&spans).zip(visible);
-        let groups: Vec<_> = parts
-            .map(|((group, spans), visible)| AttendGroup { first_row: group.first_row, spans, visible })
+        let mut first_row = 0;
+        let groups: Vec<_> = (seen.iter().zip(&spans))
+            .map(|(seen, spans)| {
+                let visible = seen.sets();
+                first_row += visible.len();
+                AttendGroup { first_row: first_row - visible.len(), spans, visible }
+            })
             .collect();
         let kv = PagedKv { keys: pool.slabs(KEYS), values: pool.slabs(VALUES) };
-        Ok(self.kernels.attend(q, kv, &groups, spec.scale).output)
+        Ok(attend_sets(seen, q, |q| self.kernels.attend(q, kv, &groups, spec.scale).output))
     }
 
     /// Takes off the device what the last row no longer sees, but for the thoughts held.
-    fn put_away(
-        &mut self,
-        layer: usize,
-        group: &Group,
-        visible: &[PositionSet],
-        moved: &mut Moved,
-    ) -> Result<(), Error> {
+    fn put_away(&mut self, layer: usize, group: &Group, seen: &Seen, moved: &mut Moved) -> Result<(), Error> {
         let mut parts = self.parts(layer, group.sequence)?;
-        if let Some(last) = visible.last() {
-            let keep = parts.state.held(last, parts.grammar);
-            *moved += parts.evict(&keep)?;
-        }
+        let mut last = PositionSet::default();
+        seen.last(group.base.len()).iter().for_each(|set| last.extend(set));
+        let keep = parts.state.held(&last, parts.grammar);
+        *moved += parts.evict(&keep)?;
         Ok(())
     }
 }

@@ -2,11 +2,15 @@
 //!
 //! * [`Session::step`] takes tokens in and runs the host model's forward pass over them.
 //! * The model calls back through [`AttentionHook`](crate::hook::AttentionHook), once per layer (`attend`).
+//! * `evict`, `pages` and `heads` are for policies that treat heads each on its own.
 //! * `account` adds up the bytes.
 
 mod account;
 mod attend;
+mod evict;
+mod heads;
 mod mass;
+mod pages;
 mod parts;
 mod sequence;
 mod step;
@@ -22,7 +26,7 @@ use crate::{
     config::{Scope, Settings},
     kernels::AttentionKernels,
     layer::LayerSpec,
-    policy::{Policy, Window},
+    policy::{Choice, Full, Policy, Window, quest},
     segment::{Due, Grammar, Role, Segmenter, Stream},
     stats::{RunStats, StepStats},
     token::Token,
@@ -97,7 +101,9 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             return Err(Error::Setting { name: "layers", reason });
         }
         let policy: Arc<dyn Policy> = settings.policy().into();
-        let layers = layers.iter().map(|spec| Layer::new(*spec, &policy, &settings, device)).collect();
+        let layer =
+            |(number, spec): (usize, &LayerSpec)| Layer::new(number, *spec, &policy, &settings, device);
+        let layers = layers.iter().enumerate().map(layer).collect();
         Ok(Self {
             kernels,
             layers,
@@ -117,7 +123,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let id = self.created;
         self.created += 1;
         let grammar = Grammar::new(segmenter, trigger);
-        self.sequences.insert(id, Sequence::new(grammar, self.settings.page_size, self.layers.len()));
+        self.sequences.insert(id, Sequence::new(grammar, self.settings.page_size, &self.layers));
         SequenceId(id)
     }
 
@@ -179,7 +185,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// Cuts a sequence back to its first `len` tokens, as if no more had ever come.
     ///
     /// # Errors
-    /// [`Error::Dropped`] where the policy has destroyed tokens that would be visible there;
+    /// [`Error::Dropped`] where the policy has destroyed tokens that would be visible there, or judges tokens by
+    /// queries that came later;
     /// [`Error::NoSequence`].
     pub fn truncate(&mut self, id: SequenceId, len: usize) -> Result<(), Error> {
         let sequence = self.sequence(id.0)?;
@@ -187,7 +194,9 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         if let Some(last) = len.min(stream.len()).checked_sub(1) {
             for (layer, state) in self.layers.iter().zip(&sequence.layers) {
                 let visible = layer.policy.base(stream, last);
-                if !state.cache.recoverable(&sequence.layout, &visible) {
+                // What an evictor has heard cannot be taken back.
+                let heard = state.evicting.is_some() && len < stream.len();
+                if heard || !state.cache.recoverable(&sequence.layout, &visible) {
                     return Err(Error::Dropped { len, policy: layer.policy.name() });
                 }
             }
@@ -221,7 +230,13 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
 }
 
 impl<B: Backend> Layer<B> {
-    fn new(spec: LayerSpec, policy: &Arc<dyn Policy>, settings: &Settings, device: &Device<B>) -> Self {
+    fn new(
+        number: usize,
+        spec: LayerSpec,
+        policy: &Arc<dyn Policy>,
+        settings: &Settings,
+        device: &Device<B>,
+    ) -> Self {
         let geometry = Geometry {
             pages_per_slab: settings.slab_pages,
             kv_heads: spec.kv_heads,
@@ -229,16 +244,26 @@ impl<B: Backend> Layer<B> {
             head_dim: spec.head_dim,
         };
         let index = Geometry { pages_per_slab: INDEX_PAGES_PER_SLAB, ..geometry };
-        // A layer with a window of its own keeps it, whatever the policy.
-        let policy = match spec.sliding_window {
-            Some(window) => Arc::new(Window { sinks: 0, window: window.get() }),
-            None => policy.clone(),
+        let policy: Arc<dyn Policy> = match (spec.sliding_window, policy.choice()) {
+            // A layer with a window of its own keeps it, whatever the policy.
+            (Some(window), _) => Arc::new(Window { sinks: 0, window: window.get() }),
+            (None, Choice::Pages(_)) if number < quest::DENSE_LAYERS => Arc::new(Full),
+            (None, _) => policy.clone(),
         };
         Self {
             spec,
             policy,
             pool: Pool::new(geometry, device.clone()),
             index: Pool::new(index, device.clone()),
+        }
+    }
+
+    /// Vectors of the index of a sequence whose segments are `stream`.
+    fn indexed(&self, stream: &Stream) -> usize {
+        match self.policy.choice() {
+            Choice::Votes => stream.retired(stream.len()),
+            Choice::Pages(_) => stream.len() / quest::PAGE * quest::VECTORS,
+            Choice::Nothing | Choice::Mass => 0,
         }
     }
 }

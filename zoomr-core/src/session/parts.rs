@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Error,
     cache::{Budget, ColdTier, KEYS, Layout, Moved, Pool, Stores},
-    kernels::AttentionKernels,
+    kernels::{AttentionKernels, PageSpan},
     policy::{Choice, Policy},
     portable::gather,
     positions::PositionSet,
@@ -24,24 +24,29 @@ pub(super) struct Parts<'a, B: Backend> {
     pub(super) layout: &'a Layout,
     pub(super) state: &'a mut LayerState,
     pub(super) pool: &'a mut Pool<B, 2>,
-    index: &'a mut Pool<B, 1>,
-    policy: &'a dyn Policy,
+    pub(super) index: &'a mut Pool<B, 1>,
+    pub(super) policy: &'a dyn Policy,
     pub(super) own_window: bool,
     tier: &'a mut dyn ColdTier,
-    budget: &'a mut Budget,
+    pub(super) budget: &'a mut Budget,
 }
 
 impl<B: Backend> Parts<'_, B> {
-    pub(super) fn zooms_by_votes(&self) -> bool {
-        !self.own_window && self.policy.choice() == Choice::Votes
-    }
-
-    pub(super) fn open(&mut self, appended: Range<usize>) -> Result<Moved, Error> {
+    /// Makes room for the tokens appended; returns where they go.
+    pub(super) fn open(&mut self, appended: Range<usize>, moved: &mut Moved) -> Result<Vec<PageSpan>, Error> {
+        if let Some(evicting) = &mut self.state.evicting {
+            return evicting.slots.open(appended.len(), self.pool, self.budget);
+        }
         let mut stores = Stores { pool: self.pool, tier: self.tier, budget: self.budget };
-        self.state.cache.open(self.layout, appended, &mut stores)
+        *moved += self.state.cache.open(self.layout, appended.clone(), &mut stores)?;
+        Ok(self.state.cache.spans(self.layout, &appended.into()))
     }
 
     pub(super) fn fetch(&mut self, needed: &PositionSet, moved: &mut Moved) -> Result<(), Error> {
+        // What is held in slots never went anywhere.
+        if self.state.evicting.is_some() {
+            return Ok(());
+        }
         let mut stores = Stores { pool: self.pool, tier: self.tier, budget: self.budget };
         for range in needed.ranges() {
             *moved += self.state.cache.fetch(self.layout.overlapping(range.clone()), &mut stores)?;
@@ -50,8 +55,10 @@ impl<B: Backend> Parts<'_, B> {
     }
 
     pub(super) fn evict(&mut self, keep: &PositionSet) -> Result<Moved, Error> {
-        // True masses are found by attending to everything: all of it stays.
-        if self.policy.choice() == Choice::Mass {
+        // True masses are found by attending to everything, and pages are chosen from everything: all of it stays.
+        // What evictors destroy goes when the step is over.
+        let stays = matches!(self.policy.choice(), Choice::Mass | Choice::Pages(_));
+        if stays || self.state.evicting.is_some() {
             return Ok(Moved::default());
         }
         let mut stores = Stores { pool: self.pool, tier: self.tier, budget: self.budget };
@@ -68,7 +75,8 @@ impl<B: Backend> Parts<'_, B> {
             // Resident already, but where a truncation has reopened a thought that was cold.
             self.fetch(&source, moved)?;
             let spans = self.state.cache.spans(self.layout, &source);
-            self.state.index.push(gather(self.pool.slabs(KEYS), &spans), self.index, self.budget)?;
+            let mean = gather(self.pool.slabs(KEYS), &spans).mean_dim(0);
+            self.state.index.push(mean, self.index, self.budget)?;
         }
         Ok(())
     }

@@ -4,22 +4,25 @@ use std::collections::VecDeque;
 
 use burn::tensor::backend::Backend;
 
-use super::Layer;
+use super::{Layer, evict::Evicting};
 use crate::{
     cache::{Budget, ColdTier, LayerCache, Layout, Stores},
     index::Index,
+    kernels::PageSpan,
     positions::PositionSet,
     segment::Grammar,
     select::Selection,
 };
 
 /// What a sequence keeps in one layer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LayerState {
     pub(super) cache: LayerCache,
     pub(super) index: Index,
     /// Thoughts whose detail is held resident, the most recently zoomed first.
     pub(super) recent: VecDeque<usize>,
+    /// Under a policy that evicts, the tokens held; `cache` is then empty.
+    pub(super) evicting: Option<Evicting>,
 }
 
 #[derive(Debug)]
@@ -32,8 +35,8 @@ pub(super) struct Sequence {
 }
 
 impl Sequence {
-    pub(super) fn new(grammar: Grammar, page_size: usize, layers: usize) -> Self {
-        let layers = std::iter::repeat_with(LayerState::default).take(layers).collect();
+    pub(super) fn new<B: Backend>(grammar: Grammar, page_size: usize, layers: &[Layer<B>]) -> Self {
+        let layers = layers.iter().map(LayerState::new).collect();
         Self { grammar, layout: Layout::new(page_size), layers, chosen: Vec::new() }
     }
 
@@ -41,6 +44,7 @@ impl Sequence {
         self.grammar.stream().len()
     }
 
+    /// Cuts back to the first `len` tokens; where a policy evicts, that is nothing or what the last step left.
     pub(super) fn truncate<B: Backend>(
         &mut self,
         len: usize,
@@ -53,15 +57,43 @@ impl Sequence {
         self.chosen.truncate(len);
         let retired = self.grammar.stream().retired(len);
         for (state, layer) in self.layers.iter_mut().zip(layers) {
-            state.index.truncate(retired, &mut layer.index, budget);
+            state.index.truncate(layer.indexed(self.grammar.stream()), &mut layer.index, budget);
             state.recent.retain(|&thought| thought < retired);
             let mut stores = Stores { pool: &mut layer.pool, tier: &mut *tier, budget: &mut *budget };
             state.cache.truncate(self.layout.pages().len(), &mut stores);
+            match &mut state.evicting {
+                Some(evicting) if len > 0 => evicting.slots.roll_back(&mut layer.pool, budget),
+                Some(evicting) => {
+                    evicting.slots.clear(&mut layer.pool, budget);
+                    state.evicting = layer.policy.eviction().map(Evicting::new);
+                }
+                None => {}
+            }
         }
     }
 }
 
 impl LayerState {
+    fn new<B: Backend>(layer: &Layer<B>) -> Self {
+        Self {
+            cache: LayerCache::default(),
+            index: Index::default(),
+            recent: VecDeque::new(),
+            evicting: layer.policy.eviction().map(Evicting::new),
+        }
+    }
+
+    /// Where the tokens of `set` lie on the device.
+    pub(super) fn spans(&self, layout: &Layout, set: &PositionSet, page_size: usize) -> Vec<PageSpan> {
+        match &self.evicting {
+            Some(evicting) => {
+                let slots = set.ranges().iter().cloned();
+                slots.flat_map(|slots| evicting.slots.spans(slots, page_size)).collect()
+            }
+            None => self.cache.spans(layout, set),
+        }
+    }
+
     /// Notes that `zoomed` was attended; at most `capacity` thoughts stay held, but never fewer than these.
     pub(super) fn touch(&mut self, zoomed: &[usize], capacity: Option<usize>) {
         self.recent.retain(|thought| !zoomed.contains(thought));

@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{Feed, Session};
+use super::{Feed, Session, evict::Asked};
 use crate::{
     Error,
     config::Scope,
@@ -46,6 +46,12 @@ pub(super) struct Group {
     pub(super) chosen: Option<Selection>,
     /// The last row's votes, over the layers so far.
     pub(super) total: Tally,
+    /// Whether the rows are a prompt's.
+    pub(super) prompt: bool,
+    /// Whether tokens over a budget go when the step is over.
+    pub(super) evicts: bool,
+    /// What the rows asked for, per layer where tokens are evicted.
+    pub(super) asked: Vec<Asked>,
     pub(super) stats: RowStats,
 }
 
@@ -56,7 +62,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// accepted; its rows are those tokens, feed after feed. It must call the hook for every layer in order.
     /// Under [`Scope::TwoPass`] it runs twice and must do the same both times. Returns the accepted counts
     /// and the (last) result of `forward`. All of a prompt goes in one step; streamed tokens stop where a
-    /// summary is due, and where the next token's selection depends on this one's votes.
+    /// summary is due, where the next token's selection depends on this one's votes, and where tokens are
+    /// evicted before the next.
     ///
     /// # Errors
     /// Whatever `forward` or the hook says; [`Error::Protocol`] for an empty feed, a sequence fed twice, or a
@@ -140,6 +147,9 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             indexed: sequence.grammar.stream().retired(start),
             chosen: None,
             total: Tally::default(),
+            prompt: feed.role == Role::Prompt,
+            evicts: false,
+            asked: Vec::new(),
             stats: RowStats { sequence: id, ..RowStats::default() },
         };
         for (position, token) in (start..).zip(feed.tokens) {
@@ -150,9 +160,10 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             sequence.chosen.push(None);
             group.base.push(policy.base(stream, position));
             group.candidates.push(policy.candidates(stream, position));
-            let waits =
-                scope != Scope::Layer && group.last_candidates() > 0 && policy.choice() == Choice::Votes;
-            if feed.role == Role::Stream && (waits || sequence.grammar.due() != Due::Nothing) {
+            group.evicts = policy.eviction().is_some_and(|eviction| eviction.due(stream));
+            group.waits = carries && group.last_candidates() > 0;
+            let stops = group.waits || group.evicts || sequence.grammar.due() != Due::Nothing;
+            if feed.role == Role::Stream && stops {
                 break;
             }
         }
@@ -193,6 +204,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 self.sequence_mut(group.sequence)?.chosen[last] = Some(chosen);
             }
             group.stats.votes = std::mem::take(&mut group.total.votes);
+            self.settle(group)?;
         }
         self.close(step);
         Ok(true)

@@ -85,18 +85,18 @@ fn inputs(([rows, group, kv_heads, head_dim], range, sparse): Sizes, seed: u64) 
 
 /// The gradients of `q`, `k` and `v` in plain loops: the chain rule, written out for one weight at a time.
 fn backward(inputs: &Inputs) -> [Vec<f64>; 3] {
-    let Inputs { rows, heads, q, kv, gradient, visible, scale } = inputs;
+    let Inputs { heads, q, kv, gradient, visible, scale, .. } = inputs;
     let (d, group) = (kv.head_dim, heads / kv.kv_heads);
     let mut sums = [vec![0.0; q.len()], vec![0.0; kv.keys.len()], vec![0.0; kv.values.len()]];
     let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-    for row in 0..*rows {
+    for (row, visible) in visible.iter().enumerate() {
         let own = row * heads * d..(row + 1) * heads * d;
-        let (output, lse) = oracle::attend(&q[own], kv, &visible[row], *scale);
+        let (output, lse) = oracle::attend(&q[own], kv, visible, *scale);
         for head in 0..*heads {
             let at = (row * heads + head) * d;
             let (query, up) = (&q[at..at + d], &gradient[at..at + d]);
             let inner = dot(up, &output[head * d..][..d]);
-            for position in visible[row].ranges().iter().flat_map(Clone::clone) {
+            for position in visible.ranges().iter().flat_map(Clone::clone) {
                 let (key, value) = (kv.key(position, head / group), kv.value(position, head / group));
                 let weight = (scale * dot(query, key) - lse[head]).exp();
                 let score = weight * (dot(up, value) - inner) * scale;

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, backend::Backend};
 
 use super::{
+    baselines::Rows,
     host::Projection,
     laws::{check_equal, fail, for_all, slack},
     oracle::{self, DenseKv},
@@ -37,23 +38,57 @@ pub fn session_does_the_method<B: Backend, K: AttentionKernels<B> + Clone>(kerne
     });
 }
 
+/// Policies from other papers do what those say, computed in f64 without pages.
+pub fn baselines_do_what_their_papers_say<B: Backend, K: AttentionKernels<B> + Clone>(
+    kernels: &K,
+    device: &Device<B>,
+) {
+    for policy in [PolicyKind::H2o, PolicyKind::Rkv, PolicyKind::Quest] {
+        for_all(90, |mut scenario| {
+            scenario.trigger = Trigger::Pooled;
+            scenario.set_policy(policy);
+            // Quest leaves the first two layers alone.
+            let first = LayerSpec { sliding_window: None, ..scenario.host.layers[0] };
+            scenario.host.layers.extend([first; 2]);
+            scenario.host.layers.rotate_right(2);
+            let mut driven = scenario.start(kernels.clone(), device).map_err(fail)?;
+            let found = driven.run(|i| 1 + i % 3).map_err(fail)?;
+            let stream = driven.session.stream(driven.id).map_err(fail)?;
+            check_equal(&found, &expected(&scenario, stream).map_err(fail)?, slack::<B>(&scenario))
+        });
+    }
+}
+
 /// Every row's outputs, by METHOD.md's steps in plain loops, given the segments.
 fn expected(scenario: &Scenario, stream: &Stream) -> Result<Vec<Vec<f64>>, Error> {
     let settings = Settings::try_from(scenario.options.clone())?;
-    let own = |spec: &LayerSpec| spec.sliding_window.map(Into::into);
-    let mut rows = vec![Vec::new(); scenario.tokens.len()];
+    let mut outputs = vec![Vec::new(); scenario.tokens.len()];
     for (layer, spec) in scenario.host.layers.iter().enumerate() {
-        let dense = dense(scenario, layer);
-        for (position, token) in scenario.tokens.iter().enumerate() {
-            let q = widen(&scenario.host.project(Projection::Query, layer, position, *token));
-            let visible = match own(spec) {
-                Some(window) => PositionSet::from((position + 1).saturating_sub(window)..position + 1),
-                None => zoomed_set(&settings, stream, position, &q, &dense, f64::from(spec.scale)),
-            };
-            rows[position].extend(oracle::attend(&q, &dense, &visible, f64::from(spec.scale)).0);
+        let (dense, scale) = (dense(scenario, layer), f64::from(spec.scale));
+        let queries: Vec<Vec<f64>> = scenario.projections(Projection::Query, layer).collect();
+        let rows = Rows { dense: &dense, queries: &queries, scale, prompt: scenario.prompt };
+        let each = |see: &dyn Fn(usize) -> PositionSet| {
+            (0..queries.len()).map(|position| vec![see(position); spec.query_heads]).collect()
+        };
+        let seen: Vec<Vec<PositionSet>> = match (spec.sliding_window.map(usize::from), settings.policy) {
+            (Some(window), _) => {
+                each(&|position| ((position + 1).saturating_sub(window)..position + 1).into())
+            }
+            (None, PolicyKind::H2o) => rows.h2o(settings.budget),
+            (None, PolicyKind::Rkv) => rows.rkv(settings.budget, settings.buffer),
+            (None, PolicyKind::Quest) if layer >= 2 => rows.quest(settings.budget),
+            (None, _) => {
+                each(&|position| zoomed_set(&settings, stream, position, &queries[position], &dense, scale))
+            }
+        };
+        for ((output, q), seen) in outputs.iter_mut().zip(&queries).zip(&seen) {
+            for (head, set) in seen.iter().enumerate() {
+                let all = oracle::attend(q, &dense, set, scale).0;
+                output.extend(&all[head * spec.head_dim..][..spec.head_dim]);
+            }
         }
     }
-    Ok(rows)
+    Ok(outputs)
 }
 
 fn zoomed_set(
@@ -79,14 +114,20 @@ fn zoomed_set(
 
 fn dense(scenario: &Scenario, layer: usize) -> DenseKv {
     let spec = scenario.host.layers[layer];
-    let mut dense = DenseKv::new(spec.kv_heads, spec.head_dim);
-    for (position, token) in scenario.tokens.iter().enumerate() {
-        dense.keys.extend(widen(&scenario.host.project(Projection::Key, layer, position, *token)));
-        dense.values.extend(widen(&scenario.host.project(Projection::Value, layer, position, *token)));
+    let all = |what| scenario.projections(what, layer).flatten().collect();
+    DenseKv {
+        keys: all(Projection::Key),
+        values: all(Projection::Value),
+        ..DenseKv::new(spec.kv_heads, spec.head_dim)
     }
-    dense
 }
 
-fn widen(values: &[f32]) -> Vec<f64> {
-    values.iter().copied().map(f64::from).collect()
+impl Scenario {
+    /// What every token projects to, in order.
+    fn projections(&self, what: Projection, layer: usize) -> impl Iterator<Item = Vec<f64>> + '_ {
+        let one = move |(position, token): (usize, &u32)| {
+            self.host.project(what, layer, position, *token).into_iter().map(f64::from).collect()
+        };
+        self.tokens.iter().enumerate().map(one)
+    }
 }

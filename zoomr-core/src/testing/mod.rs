@@ -4,11 +4,12 @@
 //! * [`cases`]: one catalogue of kernel inputs, hostile ones included, that tests and benchmarks share.
 //! * [`tolerance`]: how much error is too much.
 //! * [`host`], [`scenario`]: a host model and random sequences for it.
-//! * [`method`]: the whole method in f64; [`laws`]: METHOD.md's laws as properties.
+//! * [`method`]: the whole method in f64, and the policies of other papers; [`laws`]: METHOD.md's laws as properties.
 //! * [`gradients`]: the gradients of attention, for providers that train
 //!   ([`gradient_tests!`](crate::gradient_tests)).
 //! * [`conformance_tests!`](crate::conformance_tests): all of it as `#[test]`s for a provider crate.
 
+mod baselines;
 pub mod cases;
 pub mod conformance;
 pub mod gradients;

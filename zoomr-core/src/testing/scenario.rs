@@ -11,6 +11,7 @@ use crate::{
     config::{Options, PolicyKind, Scope, Settings, SummaryVisibility},
     kernels::AttentionKernels,
     layer::LayerSpec,
+    policy::rkv,
     segment::{Budget, Due, Marker, MarkerPair, Markers, Paragraphs, Role, Segmenter},
     select::Zoom,
     session::{Feed, SequenceId, Session},
@@ -71,7 +72,7 @@ pub fn scenarios(tokens: Range<usize>) -> impl Strategy<Value = Scenario> {
         (2..12usize).prop_map(Segmentation::Paragraphs),
         Just(Segmentation::Markers),
     ];
-    (hosts(), options(), segmentation, trigger, sequence, 0..9usize).prop_map(
+    (hosts(), options(), segmentation, trigger, sequence, 0..14usize).prop_map(
         |(host, options, segmentation, trigger, tokens, prompt)| {
             let prompt = prompt.min(tokens.len());
             Scenario { host, options, segmentation, trigger, tokens, prompt }
@@ -82,7 +83,7 @@ pub fn scenarios(tokens: Range<usize>) -> impl Strategy<Value = Scenario> {
 fn hosts() -> impl Strategy<Value = Host> {
     let window = prop_oneof![3 => Just(None), 1 => (1..9usize).prop_map(NonZeroUsize::new)];
     let layer = (1..3usize, 1..4usize, 1..6usize, window);
-    (prop::collection::vec(layer, 1..4), any::<u64>()).prop_map(|(layers, seed)| {
+    (prop::collection::vec(layer, 1..5), any::<u64>()).prop_map(|(layers, seed)| {
         let spec = |(kv_heads, group, head_dim, sliding_window): (usize, usize, usize, _)| LayerSpec {
             query_heads: kv_heads * group,
             kv_heads,
@@ -104,12 +105,14 @@ fn options() -> impl Strategy<Value = Options> {
     let choice = (prop::sample::select(Scope::ALL), prop::sample::select(SummaryVisibility::ALL));
     let pages = (1..8usize, 1..4usize);
     let sizes = (1..4usize, 1..16usize, prop::option::of(0..6usize), pages, prop::option::of(0..5usize));
-    (policy, zoom, choice, sizes).prop_map(
+    let budgets = (1..30usize, rkv::OBSERVING..14);
+    (policy, zoom, choice, sizes, budgets).prop_map(
         |(
             policy,
             zoom,
             (scope, summaries),
             (votes, window, prompt, (page_size, slab_pages), resident_thoughts),
+            (budget, buffer),
         )| Options {
             policy,
             scope,
@@ -118,12 +121,19 @@ fn options() -> impl Strategy<Value = Options> {
             window,
             prompt,
             summaries,
+            budget: budget_for(policy, budget),
+            buffer,
             resident_thoughts,
             page_size,
             slab_pages,
             ..Options::default()
         },
     )
+}
+
+/// The budget, or what the policy takes at least.
+fn budget_for(policy: PolicyKind, budget: usize) -> usize {
+    if policy == PolicyKind::Rkv { budget.max(rkv::OBSERVING + 1) } else { budget }
 }
 
 /// A session with one sequence, fed by a scenario.
@@ -138,6 +148,12 @@ pub struct Driven<'a, B: Backend, K> {
 }
 
 impl Scenario {
+    /// Puts another policy in force.
+    pub(super) fn set_policy(&mut self, policy: PolicyKind) {
+        self.options.budget = budget_for(policy, self.options.budget);
+        self.options.policy = policy;
+    }
+
     /// The scenario's session, still without tokens.
     ///
     /// # Errors

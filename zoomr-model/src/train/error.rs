@@ -1,6 +1,12 @@
 //! What can go wrong in training.
 
-use crate::{data::DataError, weights::WeightsError};
+use std::path::PathBuf;
+
+use crate::{
+    data::{DataError, synth::SynthError},
+    text::tokenizer::TokenizerError,
+    weights::WeightsError,
+};
 
 /// An error of training.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +30,20 @@ pub enum TrainError {
         /// Tokens that it is to write.
         written: usize,
     },
+    /// A text does not fit the model.
+    #[error("a text has {tokens} tokens, over the model's context of {longest}; leave it out, or split it")]
+    TooLong {
+        /// Its tokens.
+        tokens: usize,
+        /// The model's context, in tokens.
+        longest: usize,
+    },
+    /// A problem cannot be made.
+    #[error(transparent)]
+    Synth(#[from] SynthError),
+    /// A text cannot be tokenized.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
     /// A step was given nothing to learn from.
     #[error("a step without texts; is the data empty?")]
     NoSequences,
@@ -47,6 +67,20 @@ pub enum TrainError {
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] DataError),
+    /// A run has left its files already.
+    #[error("{} holds a run already; go on with it (--resume), or give another directory", dir.display())]
+    Started {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// A checkpoint is of no use.
+    #[error("{}: {problem}; remove it to start over", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The tensors cannot be put into one file.
     #[error("the tensors cannot be written: {0}")]
     Safetensors(#[from] safetensors::SafeTensorError),

@@ -14,11 +14,10 @@ use super::{
     mask::Mask,
     ops::cross_entropy,
     parameters::Parameters,
-    random::Uniform,
     sequence::Sequence,
     source::{Tensors, TrainingKernels},
 };
-use crate::{Model, config::ModelConfig};
+use crate::{Model, config::ModelConfig, data::synth::draw::Draw};
 
 /// What is the same for all micro-batches of a step.
 pub(super) struct Pass<'a, B: Backend, K> {
@@ -51,7 +50,7 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'
     pub(super) fn learn(
         &self,
         sequences: &[(&Sequence, Mask)],
-        random: &mut Uniform,
+        random: &mut Draw,
     ) -> Result<Learnt<B>, TrainError> {
         let leaves = self.trained.leaves();
         let loss = self.loss(&leaves, sequences, random)?;
@@ -70,7 +69,7 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'
 
     /// The log-probabilities of what the model writes in `sequence`.
     pub(super) fn logprobs(&self, sequence: &Sequence, mask: Mask) -> Result<Vec<f32>, TrainError> {
-        let mut random = Uniform::seeded(0, 0);
+        let mut random = Draw::new(0, 0);
         let (logits, targets) = self.predict(&self.trained.constants(), &[(sequence, mask)], &mut random)?;
         let logprobs = log_softmax(logits.inner(), 1).gather(1, targets.unsqueeze_dim(1));
         Ok(logprobs.into_data().iter().collect())
@@ -80,7 +79,7 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'
         &self,
         leaves: &Parameters<Autodiff<B>>,
         sequences: &[(&Sequence, Mask)],
-        random: &mut Uniform,
+        random: &mut Draw,
     ) -> Result<Tensor<Autodiff<B>, 1>, TrainError> {
         let (logits, targets) = self.predict(leaves, sequences, random)?;
         Ok(cross_entropy(logits, targets))
@@ -91,7 +90,7 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'
         &self,
         trained: &Parameters<Autodiff<B>>,
         sequences: &[(&Sequence, Mask)],
-        random: &mut Uniform,
+        random: &mut Draw,
     ) -> Result<Predicted<B>, TrainError> {
         // 1. The model over these parameters.
         let frozen = self.frozen.constants();

@@ -12,9 +12,9 @@ use zoomr_core::{
 use super::{
     mask::{Mask, View, base, own_window},
     ops::attend,
-    random::Uniform,
     sequence::Sequence,
 };
+use crate::data::synth::draw::Draw;
 
 /// A forward pass over several sequences, whose rows lie one after the other.
 pub(super) struct TrainingHook<'a, K> {
@@ -45,7 +45,7 @@ impl<'a, K> TrainingHook<'a, K> {
         settings: &'a Settings,
         sequences: &[(&'a Sequence, Mask)],
         explore: f64,
-        random: &mut Uniform,
+        random: &mut Draw,
     ) -> Self {
         let policy = settings.policy();
         let mut positions = Vec::new();

@@ -18,7 +18,8 @@ use zoomr_core::{
     select::Selection,
 };
 
-use super::{random::Uniform, sequence::Sequence};
+use super::sequence::Sequence;
+use crate::data::synth::draw::Draw;
 
 /// Which of the two a sequence is trained under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,15 +43,10 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     /// `explore` is the share of rows that see a random thought more.
-    pub(super) fn new(
-        sequence: &'a Sequence,
-        policy: &dyn Policy,
-        explore: f64,
-        random: &mut Uniform,
-    ) -> Self {
+    pub(super) fn new(sequence: &'a Sequence, policy: &dyn Policy, explore: f64, random: &mut Draw) -> Self {
         let (stream, rows) = (sequence.stream(), 0..sequence.inputs().len());
         let candidates: Vec<usize> = rows.clone().map(|row| policy.candidates(stream, row)).collect();
-        let mut pick = |count: usize| (count > 0 && random.sample() < explore).then(|| random.below(count));
+        let mut pick = |count: usize| (count > 0 && random.share() < explore).then(|| random.below(count));
         let explored = candidates.iter().map(|&count| pick(count)).collect();
         Self { thoughts: stream.thoughts(), base: base(policy, stream, rows.len()), candidates, explored }
     }

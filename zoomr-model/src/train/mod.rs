@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `recipe` | how a model is trained, checked |
 //! | `sequence` | a text: tokens, what of them the model writes, its thoughts |
+//! | `lessons` | the texts of each step |
 //! | `mask` | what each row sees: everything, or what decoding will show it |
 //! | `hook` | the attention hook that training hands to the model |
 //! | `ops` | attention and loss, differentiated by hand |
@@ -12,31 +13,41 @@
 //! | `gradients` | one micro-batch forwards and backwards |
 //! | `optimizer` | AdamW, and the norm that is clipped |
 //! | `trainer` | one step after another |
+//! | `run` | all steps, with log and checkpoints |
+//! | `plot` | the loss as a picture |
+//! | `checkpoint` | a run that can be gone on with, in one file |
 //! | `save` | the trained model as safetensors |
-//! | `random` | numbers that are the same everywhere |
+//! | `random` | what a model starts from, the same everywhere |
 //!
 //! Attention under the zoomed mask is the decoder's own under scope `layer`: same policy, same votes, same
 //! kernels (a law, tested).
 
+mod checkpoint;
 mod error;
 mod gradients;
 mod hook;
+mod lessons;
 mod lora;
 mod mask;
 mod ops;
 mod optimizer;
 mod parameters;
+mod plot;
 mod random;
 mod recipe;
+mod run;
 mod save;
 mod sequence;
 mod source;
 mod trainer;
 
 pub use error::TrainError;
+pub use lessons::{Data, Lessons, Phase};
 pub use mask::Mask;
 pub use parameters::Parameters;
+pub use plot::plot;
 pub use recipe::{Recipe, RecipeOptions};
+pub use run::Run;
 pub use save::{SavedDtype, save};
 pub use sequence::Sequence;
 pub use trainer::{StepReport, Trainer};

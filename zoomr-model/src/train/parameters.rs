@@ -11,28 +11,28 @@ use crate::{
     weights::{Weights, WeightsError},
 };
 
-/// The standard deviation that matrices start from (GPT-2's, and most models' since).
-const INITIAL_DEVIATION: f64 = 0.02;
-
 /// Tensors by name, each `[rows, columns]`; a vector has one row. Their order is that of the names.
 #[derive(Clone, Debug)]
 pub struct Parameters<B: Backend>(BTreeMap<String, Tensor<B, 2>>);
 
 impl<B: Backend> Parameters<B> {
-    /// A model that has learnt nothing: matrices drawn from a normal distribution, norms that do nothing, biases
-    /// of zero. Matrices that write to the residual stream start smaller, by the square root of how many do.
+    /// A model that has learnt nothing: norms that do nothing, biases of zero, and matrices drawn from a normal
+    /// distribution of variance `1 / in`, so that products are as large as what goes in (LeCun's). Embeddings are
+    /// drawn with deviation 1, or 1/2 where they are the output head as well.
+    ///
+    /// The usual 0.02 for everything makes the queries and keys of narrow models so small that attention stays
+    /// uniform for thousands of steps.
     pub fn random(config: &ModelConfig, seed: u64, device: &Device<B>) -> Self {
         let mut normal = Normal::seeded(seed);
-        let writers = 2.0 * config.layer_specs().len() as f64;
         let tensor = |spec: TensorSpec| {
             let [rows, columns] = rows_and_columns(&spec.shape);
-            let mut values = || -> Vec<f32> {
-                let writes = spec.name.contains("o_proj") || spec.name.contains("down_proj");
-                let deviation = INITIAL_DEVIATION / if writes { writers.sqrt() } else { 1.0 };
-                (0..rows * columns).map(|_| (normal.sample() * deviation) as f32).collect()
+            let deviation = match spec.name.contains("embed_tokens") {
+                true if config.is_tied() => 0.5,
+                true => 1.0,
+                false => (columns as f64).sqrt().recip(),
             };
             let values = match spec.shape.len() {
-                2 => values(),
+                2 => (0..rows * columns).map(|_| (normal.sample() * deviation) as f32).collect(),
                 _ if spec.name.ends_with(".bias") => vec![0.0; columns],
                 _ => vec![config.norm_identity(); columns],
             };

@@ -5,14 +5,14 @@ use std::num::NonZeroUsize;
 use serde::{Deserialize, Serialize};
 use zoomr_core::config::{Options, Settings};
 
-use super::TrainError;
+use super::{TrainError, lessons::Phase};
 
 /// A recipe as a user writes it. Serialises with the names of the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RecipeOptions {
-    /// Optimiser steps.
-    pub steps: usize,
+    /// What is learnt, in this order.
+    pub phases: Vec<Phase>,
     /// The learning rate after the warm-up.
     pub learning_rate: f64,
     /// Steps over which the learning rate grows linearly from zero.
@@ -46,7 +46,7 @@ pub struct RecipeOptions {
 impl Default for RecipeOptions {
     fn default() -> Self {
         Self {
-            steps: 1000,
+            phases: Vec::new(),
             learning_rate: 2e-4,
             warm_up: 100,
             final_rate: 0.1,
@@ -84,7 +84,12 @@ impl TryFrom<RecipeOptions> for Recipe {
             return refuse("workers", "someone must do the work; give at least 1");
         };
         match () {
-            () if o.steps == 0 => refuse("steps", "no steps teach nothing; give at least 1"),
+            () if o.phases.is_empty() => {
+                refuse("phases", "there is nothing to learn; give at least one phase")
+            }
+            () if o.phases.iter().any(|phase| phase.steps == 0 || phase.step_tokens == 0) => {
+                refuse("phases", "each phase needs at least one step of at least one token")
+            }
             () if !positive(o.learning_rate) => refuse("learning-rate", "give a positive number, 2e-4 say"),
             () if !share(o.final_rate) => refuse("final-rate", "a share lies between 0 and 1"),
             () if !share(o.weight_decay) => refuse("weight-decay", "give a number between 0 and 1"),
@@ -116,6 +121,11 @@ impl Recipe {
         &self.settings
     }
 
+    /// Optimiser steps, over all phases.
+    pub fn steps(&self) -> usize {
+        self.phases.iter().map(|phase| phase.steps).sum()
+    }
+
     /// Threads.
     pub fn workers(&self) -> NonZeroUsize {
         self.workers
@@ -126,7 +136,7 @@ impl Recipe {
         if step < self.warm_up {
             return self.learning_rate * (step + 1) as f64 / self.warm_up as f64;
         }
-        let done = (step - self.warm_up) as f64 / self.steps.saturating_sub(self.warm_up).max(1) as f64;
+        let done = (step - self.warm_up) as f64 / self.steps().saturating_sub(self.warm_up).max(1) as f64;
         let fall = (1.0 + libm::cos(std::f64::consts::PI * done.min(1.0))) / 2.0;
         self.learning_rate * (self.final_rate + (1.0 - self.final_rate) * fall)
     }

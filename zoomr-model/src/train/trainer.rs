@@ -1,22 +1,21 @@
 //! One optimiser step after another.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use burn::tensor::{Device, backend::Backend};
 use serde::{Deserialize, Serialize};
 use zoomr_core::{kernels::AttentionGradients, layer::LayerSpec};
 
 use super::{
-    TrainError,
+    TrainError, checkpoint,
     gradients::{Learnt, Pass},
     mask::Mask,
     optimizer::{Optimizer, add, norm},
     parameters::Parameters,
-    random::Uniform,
-    recipe::Recipe,
+    recipe::{Recipe, RecipeOptions},
     sequence::Sequence,
 };
-use crate::config::ModelConfig;
+use crate::{config::ModelConfig, data::synth::draw::Draw};
 
 /// What one step did: a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,9 +71,49 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
         }
     }
 
+    /// Goes on from the checkpoint at `path`, which a run with the same recipe has written.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] where it is damaged, of another model, or of another recipe;
+    /// [`TrainError::File`] where it cannot be read.
+    pub fn resume(mut self, path: &Path) -> Result<Self, TrainError> {
+        let found = checkpoint::read(path, &self.device)?;
+        let refuse =
+            |problem: &str| TrainError::Checkpoint { path: path.to_owned(), problem: problem.into() };
+        let recipe: &RecipeOptions = &self.recipe;
+        // How the work is cut up changes nothing but its speed.
+        let same = RecipeOptions { workers: recipe.workers, ..found.recipe.clone() };
+        if same != *recipe {
+            return Err(refuse("it was written by a run with another recipe"));
+        }
+        let shapes = |parameters: &Parameters<B>| -> Vec<(String, [usize; 2])> {
+            parameters.iter().map(|(name, tensor)| (name.clone(), tensor.dims())).collect()
+        };
+        if shapes(&found.trained) != shapes(&self.trained) {
+            return Err(refuse("it was written for another model"));
+        }
+        self.step = found.step;
+        self.trained = found.trained;
+        self.optimizer.states = found.states.into_iter().collect();
+        Ok(self)
+    }
+
+    /// Writes all that a later run needs to go on from here to the file `path`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`TrainError::File`] where it cannot be written.
+    pub fn checkpoint(&self, path: &Path) -> Result<(), TrainError> {
+        checkpoint::write(path, self.step, &self.recipe, &self.trained, &self.optimizer)
+    }
+
     /// Steps taken so far.
     pub fn steps(&self) -> usize {
         self.step
+    }
+
+    /// How the model is trained.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
     }
 
     /// The parameters that are trained, as they are now.
@@ -145,8 +184,8 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
 
     fn learn_one(&self, number: usize, sequences: &[Sequence]) -> Result<Learnt<B>, TrainError> {
         let stream = ((self.step as u64) << 32) | number as u64;
-        let mut random = Uniform::seeded(self.recipe.seed, stream);
-        let mut mask = || if random.sample() < self.recipe.zoomed { Mask::Zoomed } else { Mask::Full };
+        let mut random = Draw::new(self.recipe.seed, stream);
+        let mut mask = || if random.share() < self.recipe.zoomed { Mask::Zoomed } else { Mask::Full };
         let masked: Vec<_> = sequences.iter().map(|sequence| (sequence, mask())).collect();
         self.pass().learn(&masked, &mut random)
     }

@@ -53,7 +53,7 @@ fn check_sums(example: &Example) -> usize {
         }
         assert_eq!(thought.summary, (first..next).map(|n| format!("a{n}")).collect::<Vec<_>>().join(" "));
         let is_last = std::ptr::eq(thought, example.thoughts.last().unwrap());
-        assert!(next % 8 == 0 || is_last, "a thought ends after a{}", next - 1);
+        assert!(next.is_multiple_of(8) || is_last, "a thought ends after a{}", next - 1);
     }
     assert_eq!(example.question.rsplit(' ').nth(1).unwrap(), format!("a{}", next - 1));
     last
@@ -94,7 +94,7 @@ fn check_ledger(example: &Example) -> HashMap<String, String> {
         let (account, day) = (&orders[turn % orders.len()], turn / orders.len());
         let label = |letter: char, day: usize| format!("{letter}{}", number(&orders[0][1][1..]) + day);
         let mut detail = thought.detail.clone();
-        if turn % orders.len() == 0 && day > 0 {
+        if turn.is_multiple_of(orders.len()) && day > 0 {
             detail = detail.strip_prefix(&format!("dawn {} ", label('d', day))).unwrap().to_owned();
         }
         let line = words(detail.strip_suffix(" ;").unwrap());
@@ -132,7 +132,7 @@ fn check_program(example: &Example) -> Known<'_> {
     let mut line_number = 0;
     for thought in &example.thoughts {
         let thought_lines = lines(&thought.detail);
-        assert!(thought_lines.len() <= 6 && thought_lines.len() % statements.len() == 0);
+        assert!(thought_lines.len() <= 6 && thought_lines.len().is_multiple_of(statements.len()));
         let mut newest = Vec::new();
         let mut cells = Vec::new();
         for line in &thought_lines {

@@ -14,7 +14,7 @@ use zoomr_model::{
     weights::Weights,
 };
 
-use crate::support::{Cpu, config, method, problem, segmenter, sequence, trainer};
+use crate::support::{Cpu, config, method, phases, problem, segmenter, sequence, trainer};
 
 /// The log-probabilities of what is written after the prompt, fed to a session one token at a time.
 fn decode(model: &Model<Cpu, Portable>, settings: Settings, prompt: &[u32], written: &[u32]) -> Vec<f32> {
@@ -43,12 +43,14 @@ fn the_zoomed_mask_is_what_decoding_shows() {
     let dir = tempfile::tempdir().unwrap();
     for summaries in [SummaryVisibility::All, SummaryVisibility::Voted] {
         let method = method(summaries);
-        let mut trainer = trainer(RecipeOptions { method: method.clone(), steps: 30, ..RecipeOptions::default() });
+        let mut trainer =
+            trainer(RecipeOptions { method: method.clone(), phases: phases(30), ..RecipeOptions::default() });
         // A few steps, so that votes are not those of noise alone.
         for seed in 0..3 {
             trainer.step(&[sequence(seed, 5)]).unwrap();
         }
-        save(&config(), trainer.parameters(), SavedDtype::F32, &dir.path().join("model.safetensors")).unwrap();
+        save(&config(), trainer.parameters(), SavedDtype::F32, &dir.path().join("model.safetensors"))
+            .unwrap();
         let weights = Weights::open(dir.path(), &config().tensors()).unwrap();
         let model = Model::load(config(), &weights, Portable, &Default::default()).unwrap();
 

@@ -2,10 +2,16 @@
 
 use zoomr_model::train::{RecipeOptions, Sequence, StepReport};
 
-use crate::support::{sequence, trainer};
+use crate::support::{phases, sequence, trainer};
 
 fn options() -> RecipeOptions {
-    RecipeOptions { steps: 40, warm_up: 5, learning_rate: 1e-2, micro_batch_tokens: 100, ..RecipeOptions::default() }
+    RecipeOptions {
+        phases: phases(40),
+        warm_up: 5,
+        learning_rate: 1e-2,
+        micro_batch_tokens: 100,
+        ..RecipeOptions::default()
+    }
 }
 
 fn batch() -> Vec<Sequence> {
@@ -40,6 +46,36 @@ fn the_size_of_micro_batches_changes_rounding_only() {
     let small = reports(RecipeOptions { micro_batch_tokens: 1, zoomed: 0.0, ..options() }, 5);
     let large = reports(RecipeOptions { micro_batch_tokens: 10_000, zoomed: 0.0, ..options() }, 5);
     for (a, b) in small.iter().zip(&large) {
-        assert!((a.loss - b.loss).abs() < 1e-4 && (a.norm / b.norm - 1.0).abs() < 1e-3, "{a:?} against {b:?}");
+        assert!(
+            (a.loss - b.loss).abs() < 1e-4 && (a.norm / b.norm - 1.0).abs() < 1e-3,
+            "{a:?} against {b:?}"
+        );
     }
+}
+
+#[test]
+fn a_resumed_run_continues_to_the_same_losses() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("checkpoint.safetensors");
+    let expected = reports(options(), 6);
+    let mut first = trainer(options());
+    (0..3).for_each(|_| assert!(first.step(&batch()).is_ok()));
+    first.checkpoint(&path).unwrap();
+    drop(first);
+    // Another number of workers is still the same run.
+    let mut second = trainer(RecipeOptions { workers: 2, ..options() }).resume(&path).unwrap();
+    let rest: Vec<StepReport> = (0..3).map(|_| second.step(&batch()).unwrap()).collect();
+    assert_eq!(rest, expected[3..]);
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("checkpoint.safetensors");
+    trainer(options()).checkpoint(&path).unwrap();
+    let other = trainer(RecipeOptions { seed: 9, ..options() }).resume(&path).err().unwrap();
+    assert!(other.to_string().contains("another recipe"), "{other}");
+    std::fs::write(&path, b"not a checkpoint").unwrap();
+    let damaged = trainer(options()).resume(&path).err().unwrap();
+    assert!(damaged.to_string().contains("checkpoint.safetensors"), "{damaged}");
 }

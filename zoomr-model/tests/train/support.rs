@@ -9,7 +9,8 @@ use zoomr_core::{
 };
 use zoomr_model::{
     config::ModelConfig,
-    train::{Parameters, Recipe, RecipeOptions, Sequence, Trainer},
+    data::synth::Kind,
+    train::{Data, Parameters, Phase, Recipe, RecipeOptions, Sequence, Trainer},
 };
 
 pub(crate) type Cpu = NdArray;
@@ -54,6 +55,12 @@ pub(crate) fn sequence(seed: u32, thoughts: u32) -> Sequence {
 pub(crate) fn method(summaries: SummaryVisibility) -> Options {
     let zoom = Zoom::Thoughts(1);
     Options { scope: Scope::Layer, votes: 1, zoom, window: 9, summaries, page_size: 3, ..Options::default() }
+}
+
+/// So many steps; what they learn, the tests say.
+pub(crate) fn phases(steps: usize) -> Vec<Phase> {
+    let data = Data::Synth { kinds: vec![Kind::Ledger], tokens: 200..=200 };
+    vec![Phase { steps, step_tokens: 1, data }]
 }
 
 pub(crate) fn trainer(options: RecipeOptions) -> Trainer<Cpu, Portable> {

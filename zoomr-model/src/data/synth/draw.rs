@@ -47,6 +47,12 @@ impl Draw {
         range.start() + self.below((range.end() + 1).saturating_sub(*range.start()))
     }
 
+    /// In `0.0..1.0`.
+    pub fn share(&mut self) -> f64 {
+        // The upper 53 bits are a double's precision.
+        (self.rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// True or false.
     pub fn coin(&mut self) -> bool {
         self.below(2) == 0

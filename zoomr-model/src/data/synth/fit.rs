@@ -37,19 +37,31 @@ pub(super) fn choose<S: Shape>(
 
 /// The most units with at most `tokens` tokens; `None` where even one is too many, or all leave room for more.
 fn units(shape: &impl Shape, tokens: usize) -> Option<usize> {
-    let most = shape.most();
-    if shape.tokens(1) > tokens {
+    // A number of units and its tokens: `fits` do, `too_many` do not.
+    let probe = |units| (units, shape.tokens(units));
+    let (most, mut fits) = (shape.most(), probe(1));
+    if fits.1 > tokens {
         return None;
     }
-    // `fits` units fit, `too_many` do not.
-    let (mut fits, mut too_many) = (1, most + 1);
-    while too_many - fits > 1 {
-        let middle = fits.midpoint(too_many);
-        if shape.tokens(middle) <= tokens { fits = middle } else { too_many = middle }
+    let mut too_many = loop {
+        if fits.0 == most {
+            let step = fits.1 - shape.tokens(most - 1);
+            return (tokens - fits.1 < step).then_some(most);
+        }
+        // Growing from short texts costs no more than the text that is wanted.
+        let next = probe((4 * fits.0).min(most));
+        if next.1 > tokens {
+            break next;
+        }
+        fits = next;
+    };
+    while too_many.0 - fits.0 > 1 {
+        // Every unit takes about as much as any other: a guess or two suffice.
+        let share = (tokens - fits.1) * (too_many.0 - fits.0) / (too_many.1 - fits.1);
+        let guess = probe((fits.0 + share).clamp(fits.0 + 1, too_many.0 - 1));
+        *if guess.1 <= tokens { &mut fits } else { &mut too_many } = guess;
     }
-    let room_for_more =
-        fits == most && tokens - shape.tokens(most) >= shape.tokens(most) - shape.tokens(most - 1);
-    (!room_for_more).then_some(fits)
+    Some(fits.0)
 }
 
 #[cfg(test)]

@@ -24,11 +24,14 @@ pub mod vocabulary;
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use self::{draw::Draw, lagged_sums::LaggedSums, ledger::Ledger, program_trace::ProgramTrace};
 use super::example::Example;
 
 /// A kind of problem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// See [`lagged_sums`].
     LaggedSums,

@@ -39,13 +39,13 @@ pub struct Solution {
 /// [`ParseError`] where the text is not a well-formed question.
 pub fn solve(question: &str) -> Result<Solution, ParseError> {
     let mut words = Words::new(question);
-    let (kind, solve): (_, fn(&mut Words<'_>) -> Result<String, ParseError>) = match words.peek() {
-        Some("lagged") => (Kind::LaggedSums, lagged_sums::solve),
-        Some("ledger") => (Kind::Ledger, ledger::solve),
-        Some("program") => (Kind::ProgramTrace, program_trace::solve),
+    let (kind, solved) = match words.peek() {
+        Some("lagged") => (Kind::LaggedSums, lagged_sums::solve(&mut words)),
+        Some("ledger") => (Kind::Ledger, ledger::solve(&mut words)),
+        Some("program") => (Kind::ProgramTrace, program_trace::solve(&mut words)),
         _ => return Err(words.expected("`lagged`, `ledger` or `program`: the kind of problem")),
     };
-    let answer = solve(&mut words)?;
+    let answer = solved?;
     words.end()?;
     Ok(Solution { kind, answer })
 }

@@ -1,0 +1,122 @@
+//! `zoomr data`: files of problems, their tokenizer, and everything that may be in the way.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use zoomr_model::{
+    data::synth::{solve::solve, vocabulary},
+    text::tokenizer::Tokenizer,
+};
+
+use crate::support::{Ran, trace};
+
+fn synth(dir: &Path, args: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zoomr"));
+    command.args(["data", "synth"]).args(args.split_whitespace()).current_dir(dir).stdin(Stdio::null());
+    command
+}
+
+fn ran(dir: &TempDir, args: &str) -> Ran {
+    synth(dir.path(), args).output().unwrap().into()
+}
+
+fn names(dir: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(dir.path()).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+#[test]
+fn problems_are_written_with_their_tokenizer() {
+    let dir = TempDir::new().unwrap();
+    let table =
+        ran(&dir, "--count 9 --tokens 400..700 --seed 3 --out data.jsonl --tokenizer model").succeeded();
+    let tokenizer = Tokenizer::from_dir(&dir.path().join("model")).unwrap();
+    let examples = trace(&dir.path().join("data.jsonl"));
+    assert_eq!(examples.len(), 9);
+    for (i, example) in examples.iter().enumerate() {
+        let kind = ["lagged-sums", "ledger", "program-trace"][i % 3];
+        assert_eq!(text(&example["kind"]), kind);
+        let question = text(&example["question"]);
+        assert_eq!(solve(question).unwrap().answer, text(&example["answer"]));
+        let thoughts = example["thoughts"].as_array().unwrap();
+        let details: usize =
+            thoughts.iter().map(|thought| tokenizer.encode(text(&thought["detail"])).unwrap().len()).sum();
+        assert!((50..700).contains(&(tokenizer.encode(question).unwrap().len() + details)));
+        let line = table.lines().find(|line| line.starts_with(kind)).unwrap();
+        assert_eq!(line.split_whitespace().nth(1), Some("3"), "{table}");
+    }
+    assert_eq!(tokenizer.vocab_size(), vocabulary::words().len());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_file_and_any_part_of_it() {
+    let dir = TempDir::new().unwrap();
+    let file = |args: &str| {
+        ran(&dir, &format!("--tokens 300..500 --kind ledger --overwrite --out data.jsonl {args}"))
+            .succeeded();
+        fs::read_to_string(dir.path().join("data.jsonl")).unwrap()
+    };
+    let six = file("--count 6 --seed 1");
+    assert_eq!(six, file("--count 6 --seed 1"));
+    assert!(six.starts_with(&file("--count 4 --seed 1")));
+    assert_ne!(six, file("--count 6 --seed 2"));
+}
+
+#[test]
+fn what_is_there_is_not_overwritten_unasked() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("data.jsonl"), "mine").unwrap();
+    ran(&dir, "--count 1 --out data.jsonl").refused(&["--out", "data.jsonl exists already"]);
+    ran(&dir, "--count 1 --out new.jsonl --tokenizer model").succeeded();
+    ran(&dir, "--count 1 --out newer.jsonl --tokenizer model").refused(&["--tokenizer", "exists already"]);
+    assert_eq!(fs::read_to_string(dir.path().join("data.jsonl")).unwrap(), "mine");
+    ran(&dir, "--count 1 --out data.jsonl --tokenizer model --overwrite").succeeded();
+    assert_ne!(fs::read_to_string(dir.path().join("data.jsonl")).unwrap(), "mine");
+    let mut names = names(&dir);
+    names.sort_unstable();
+    assert_eq!(names, ["data.jsonl", "model", "new.jsonl"]);
+}
+
+#[test]
+fn bad_flags_are_named() {
+    let dir = TempDir::new().unwrap();
+    let refused = |args: &str, says: &[&str]| ran(&dir, args).refused(says);
+    refused("", &["--count", "--out"]);
+    refused("--count 0 --out x", &["--count", "at least 1"]);
+    refused("--count -1 --out x", &["-1"]);
+    refused("--count 1 --out x --kind sums", &["--kind", "lagged-sums", "ledger", "program-trace", "all"]);
+    refused("--count 1 --out x --tokens 20..900", &["--tokens", "no problem has 20 tokens", "ask for"]);
+    refused("--count 1 --out x --tokens 900..90000", &["--tokens", "lagged-sums", "90000"]);
+    refused("--count 1 --out x --tokens 900..400", &["--tokens", "900 to 400"]);
+    refused("--count 1 --out x --tokens many", &["--tokens", "MIN..MAX"]);
+    refused("--count 1 --out missing/x", &["--out", "missing/x"]);
+    refused("--count 1 --out .", &["--out"]);
+    assert_eq!(names(&dir), [""; 0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_nothing_half_written() {
+    let dir = TempDir::new().unwrap();
+    let mut command = synth(dir.path(), "--count 100000000 --out data.jsonl");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The unfinished file shows that work has begun, and that Ctrl-C is listened for soon after.
+    while names(&dir).is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, &*ran.stdout), (Some(130), ""));
+    assert!(ran.stderr.contains("interrupted; nothing was written"), "{}", ran.stderr);
+    assert_eq!(names(&dir), [""; 0]);
+}

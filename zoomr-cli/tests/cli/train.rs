@@ -1,0 +1,98 @@
+//! `zoomr train`: a directory that decodes, runs that go on, and what is refused.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use tempfile::TempDir;
+use zoomr_model::data::synth::vocabulary;
+
+use crate::support::{Ran, run, trace};
+
+/// Four steps on short problems, of a model that is too small to learn them.
+const SHORT: &str = "--synth ledger,lagged-sums --tokens 200..300 --steps 4 --step-tokens 500 --warm-up 2";
+
+/// A directory with the configuration of a tiny model over the words of synthetic problems.
+fn place() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    let config = serde_json::json!({
+        "model_type": "smollm3", "vocab_size": vocabulary::words().len(), "hidden_size": 16,
+        "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
+        "head_dim": 8, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "tie_word_embeddings": false,
+        "hidden_act": "silu", "rope_theta": 10000.0, "no_rope_layers": [1, 0], "eos_token_id": 1,
+    });
+    fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+    dir
+}
+
+fn train(dir: &Path, args: &str) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zoomr"));
+    command.arg("train").args(args.split_whitespace()).current_dir(dir).stdin(Stdio::null());
+    command.output().unwrap().into()
+}
+
+#[test]
+fn a_trained_directory_decodes() {
+    let dir = place();
+    train(dir.path(), &format!("--config config.json --out model {SHORT}")).succeeded();
+    let model = dir.path().join("model");
+    let losses = trace(&model.join("log.jsonl"));
+    assert_eq!(losses.len(), 4);
+    assert!(losses.iter().all(|step| step["loss"].as_f64().unwrap() > 1.0));
+    assert!(fs::read_to_string(model.join("loss.svg")).unwrap().contains("nats per written token"));
+    let text = run("generate", &model, "ledger -n 5 --temperature 0 --ignore-eos --json").report();
+    assert_eq!(text["tokens"].as_array().unwrap().len(), 5);
+
+    // What was trained can be trained further.
+    train(dir.path(), &format!("--model model --out more {SHORT}")).succeeded();
+}
+
+#[test]
+fn a_run_goes_on_from_its_checkpoint_to_the_same_model() {
+    let dir = place();
+    let at_once = format!("--config config.json --out whole {SHORT} --checkpoint-every 3");
+    train(dir.path(), &at_once).succeeded();
+    // A run that was killed after its first checkpoint: what it had done since is lost, and a log line may be torn.
+    let parts = at_once.replace("whole", "parts");
+    train(dir.path(), &parts).succeeded();
+    train(dir.path(), &parts).refused(&["parts holds a run already", "--resume"]);
+    fs::remove_file(dir.path().join("parts/model.safetensors")).unwrap();
+    train(dir.path(), &format!("{parts} --resume --workers 2")).succeeded();
+    let model = |run: &str| fs::read(dir.path().join(run).join("model.safetensors")).unwrap();
+    assert_eq!(model("whole"), model("parts"));
+}
+
+#[test]
+fn recipes_come_from_files_too() {
+    let dir = place();
+    let recipe = r#"{"seed": 5, "warm-up": 1, "phases": [
+        {"steps": 1, "step-tokens": 300, "synth": {"kinds": ["program-trace"], "tokens": {"start": 200, "end": 250}}},
+        {"steps": 1, "step-tokens": 300, "file": "data.jsonl"}
+    ]}"#;
+    fs::write(dir.path().join("recipe.json"), recipe).unwrap();
+    let train_it = || train(dir.path(), "--config config.json --out model --recipe recipe.json");
+    train_it().refused(&["data.jsonl"]);
+    let line = r#"{"question": "ledger :", "thoughts": [{"detail": "x 3", "summary": "x"}], "answer": "3"}"#;
+    fs::write(dir.path().join("data.jsonl"), line).unwrap();
+    train_it().succeeded();
+    fs::write(dir.path().join("recipe.json"), recipe.replace("seed", "sead")).unwrap();
+    train_it().refused(&["recipe.json", "sead"]);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let dir = place();
+    let refused = |args: &str, says: &[&str]| {
+        train(dir.path(), &format!("--config config.json --out model {args}")).refused(says);
+    };
+    refused("", &["nothing to learn from", "--data", "--synth", "--recipe"]);
+    refused(&format!("{SHORT} --learning-rate 0"), &["learning-rate", "positive"]);
+    refused(&format!("{SHORT} --workers 0"), &["workers", "at least 1"]);
+    refused(&format!("{SHORT} --zoomed 2"), &["zoomed", "between 0 and 1"]);
+    refused("--synth sudoku --steps 1", &["sudoku", "lagged-sums"]);
+    refused("--data missing.jsonl --steps 1", &["missing.jsonl"]);
+    refused("--synth ledger --tokens 5..6 --steps 1", &["ledger: no problem has"]);
+    assert!(!dir.path().join("model/model.safetensors").exists());
+}

@@ -1,0 +1,37 @@
+//! What every choice by scores rests on: the best of them, and their softmax. Plain loops over host numbers, so
+//! that equal scores give equal choices everywhere (law 7).
+
+use std::cmp::Ordering;
+
+/// The `count` best scores' indices, in no order of their own: the higher ones, of equals the older; NaN excluded.
+pub(crate) fn best<T: PartialOrd>(scores: &[T], count: usize) -> Vec<usize> {
+    let number = |&j: &usize| scores[j].partial_cmp(&scores[j]).is_some();
+    let mut found: Vec<usize> = (0..scores.len()).filter(number).collect();
+    if count < found.len() {
+        // No two indices compare as equal, so it is the same set that sorting would put first.
+        found.select_nth_unstable_by(count, |&a, &b| {
+            scores[b].partial_cmp(&scores[a]).unwrap_or(Ordering::Equal).then(a.cmp(&b))
+        });
+        found.truncate(count);
+    }
+    found
+}
+
+/// Adds the softmax of `scores` to `mass`; NaN counts as minus infinity.
+pub(crate) fn add_softmax<T: Copy + Into<f64>>(scores: &[T], mass: &mut [f64]) {
+    let scores = || scores.iter().map(|&score| -> f64 { score.into() });
+    let max = scores().filter(|s| !s.is_nan()).fold(f64::NEG_INFINITY, f64::max);
+    if max == f64::NEG_INFINITY {
+        return;
+    }
+    // Infinite scores share the whole mass: inf - inf would be NaN.
+    let weight = |s: f64| match s {
+        s if s.is_nan() => 0.0,
+        s if s == max => 1.0,
+        s => (s - max).exp(),
+    };
+    let sum: f64 = scores().map(weight).sum();
+    for (m, s) in mass.iter_mut().zip(scores()) {
+        *m += weight(s) / sum;
+    }
+}

@@ -1,0 +1,90 @@
+//! What rows see, where query heads may see different tokens.
+//!
+//! Kernels show all heads of a row the same tokens. Where each head has a set of its own, the row goes in once
+//! per head, and of each copy one head's output is kept: dear, but every provider can do it.
+
+use burn::tensor::{Tensor, backend::Backend};
+
+use crate::positions::PositionSet;
+
+/// What the rows of a group see.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// One set per row.
+    Rows(Vec<PositionSet>),
+    /// One set per row and query head, `[rows, query_heads]`.
+    Heads(Vec<PositionSet>),
+}
+
+impl Seen {
+    /// All sets.
+    pub(super) fn sets(&self) -> &[PositionSet] {
+        match self {
+            Self::Rows(sets) | Self::Heads(sets) => sets,
+        }
+    }
+
+    /// What any row sees.
+    pub(super) fn union(&self) -> PositionSet {
+        let mut union = PositionSet::default();
+        self.sets().iter().for_each(|set| union.extend(set));
+        union
+    }
+
+    /// What the last row of `rows` sees: one set, or one per query head.
+    pub(super) fn last(&self, rows: usize) -> &[PositionSet] {
+        let sets = self.sets();
+        &sets[sets.len() - sets.len() / rows..]
+    }
+
+    /// One row per set, of the group's rows `[rows, query_heads, head_dim]`.
+    fn expand<B: Backend>(&self, rows: Tensor<B, 3>) -> Tensor<B, 3> {
+        let [n, heads, head_dim] = rows.dims();
+        match self {
+            Self::Rows(_) => rows,
+            Self::Heads(_) => {
+                rows.unsqueeze_dim::<4>(1).repeat_dim(1, heads).reshape([n * heads, heads, head_dim])
+            }
+        }
+    }
+
+    /// From outputs for what [`expand`](Self::expand) gave to those of the group's rows.
+    fn collapse<B: Backend>(&self, outputs: Tensor<B, 3>) -> Tensor<B, 3> {
+        let [n, heads, head_dim] = outputs.dims();
+        match self {
+            Self::Rows(_) => outputs,
+            Self::Heads(_) => {
+                let copies = outputs.reshape([n / heads, heads, heads, head_dim]);
+                let own = |h| copies.clone().narrow(1, h, 1).narrow(2, h, 1).squeeze_dim::<3>(1);
+                Tensor::cat((0..heads).map(own).collect(), 1)
+            }
+        }
+    }
+}
+
+/// Attends for the rows `q` `[rows, query_heads, head_dim]` of groups that see `seen`; `attend` takes one row per
+/// set and shows it that set.
+pub(super) fn attend_sets<B: Backend>(
+    seen: &[Seen],
+    q: &Tensor<B, 3>,
+    attend: impl FnOnce(&Tensor<B, 3>) -> Tensor<B, 3>,
+) -> Tensor<B, 3> {
+    if seen.iter().all(|seen| matches!(seen, Seen::Rows(_))) {
+        return attend(q);
+    }
+    let heads = q.dims()[1];
+    let mut first = 0;
+    let expanded = seen.iter().map(|seen| {
+        let rows = if matches!(seen, Seen::Rows(_)) { seen.sets().len() } else { seen.sets().len() / heads };
+        first += rows;
+        seen.expand(q.clone().narrow(0, first - rows, rows))
+    });
+    let outputs = attend(&Tensor::cat(expanded.collect(), 0));
+    let mut first = 0;
+    let collapsed = seen.iter().map(|seen| {
+        let copies = seen.sets().len();
+        first += copies;
+        seen.collapse(outputs.clone().narrow(0, first - copies, copies))
+    });
+    Tensor::cat(collapsed.collect(), 0)
+}

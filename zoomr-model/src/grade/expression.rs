@@ -1,0 +1,233 @@
+//! An answer as a quantity: a number or a simple expression of numbers, maybe a percentage or with a unit.
+//!
+//! ```text
+//! quantity := sum [percent | degree] [unit]
+//! sum      := [sign] product (sign [sign] product)*
+//! product  := power ((times | over) [sign] power | power that begins with a bracket, a root or π)*
+//! power    := atom [^ [sign] atom]
+//! atom     := numeral [fraction] | bracket sum bracket | \frac argument argument | \sqrt argument | π
+//! ```
+//!
+//! In plain text or LaTeX. Read from left to right once; nothing is ever read again.
+
+use super::{
+    lead::{TEXT, after, skip},
+    numeral::numeral,
+    value::Value,
+};
+
+/// Longer answers are not read.
+const LONGEST: usize = 4096;
+/// Nor are brackets within more brackets than this.
+const DEEPEST: usize = 64;
+/// Units that may follow a number at once, as in `5kg`, and single letters that are units at all; other letters
+/// are algebra.
+const UNITS: [&str; 38] = [
+    "mm", "cm", "dm", "m", "km", "in", "ft", "yd", "mi", "mg", "g", "kg", "lb", "oz", "ms", "s", "min", "h",
+    "hr", "ml", "mL", "l", "L", "J", "N", "W", "kW", "V", "A", "K", "C", "F", "Hz", "mph", "kph", "kmh",
+    "kB", "MB",
+];
+/// Words after a number that say that there is more than one.
+const NOT_UNITS: [&str; 5] = ["and", "or", "to", "times", "plus"];
+
+/// A value, and what kind of value it is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Quantity<'a> {
+    value: Value,
+    percent: bool,
+    unit: Option<&'a str>,
+}
+
+impl Quantity<'_> {
+    /// Whether two quantities are the same, as an answer.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let units_agree = match (self.unit, other.unit) {
+            (Some(a), Some(b)) => singular(a).eq_ignore_ascii_case(singular(b)),
+            _ => true,
+        };
+        let hundredth = |of: &Self| of.value.over(Value::integer(100));
+        units_agree
+            && (self.value.is(other.value)
+                || self.percent
+                    && !other.percent
+                    && hundredth(self).is_some_and(|value| value.is(other.value))
+                || other.percent
+                    && !self.percent
+                    && hundredth(other).is_some_and(|value| value.is(self.value)))
+    }
+}
+
+fn singular(unit: &str) -> &str {
+    if unit.len() > 2 { unit.strip_suffix('s').unwrap_or(unit) } else { unit }
+}
+
+/// The quantity that a whole text is.
+pub(super) fn quantity(text: &str) -> Option<Quantity<'_>> {
+    let text = right_side(text.trim());
+    if text.len() > LONGEST {
+        return None;
+    }
+    let mut reader = Reader { rest: text, depth: 0 };
+    let value = reader.sum()?;
+    let percent = reader.accept(&["\\%", "%", "percent"]);
+    reader.accept(&["^\\circ", "^{\\circ}", "°", "\\degree"]);
+    let unit = reader.unit()?;
+    Some(Quantity { value, percent, unit })
+}
+
+/// What stands after the last sign of equality: `x = 5` is an answer of 5. Several equations are left alone.
+fn right_side(text: &str) -> &str {
+    let sides = text.matches('=').count();
+    match text.rsplit_once('=') {
+        Some((_, right)) if sides == 1 || !text.contains(',') => right,
+        _ => text,
+    }
+}
+
+/// Reads a text from left to right.
+#[derive(Debug)]
+struct Reader<'a> {
+    rest: &'a str,
+    /// Brackets that are open.
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Takes one of these, if it comes next.
+    fn accept(&mut self, options: &[&str]) -> bool {
+        let rest = after(self.rest, options);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn comes(&self, options: &[&str]) -> bool {
+        after(self.rest, options).is_some()
+    }
+
+    /// Takes a sign, if one comes next: whether it is a minus.
+    fn sign(&mut self) -> Option<bool> {
+        let minus = self.accept(&["-", "−", "–"]);
+        (minus || self.accept(&["+"])).then_some(minus)
+    }
+
+    fn sum(&mut self) -> Option<Value> {
+        let mut sum = self.signed(Self::product)?;
+        while let Some(minus) = self.sign() {
+            // A second sign is the next number's own.
+            let next = self.signed(Self::product)?;
+            sum = sum.plus(if minus { next.negated()? } else { next })?;
+        }
+        Some(sum)
+    }
+
+    fn signed(&mut self, part: fn(&mut Self) -> Option<Value>) -> Option<Value> {
+        let minus = self.sign() == Some(true);
+        let value = part(self)?;
+        if minus { value.negated() } else { Some(value) }
+    }
+
+    fn product(&mut self) -> Option<Value> {
+        let mut product = self.power()?;
+        loop {
+            if self.accept(&["*", "×", "·", "\\times", "\\cdot"]) {
+                product = product.times(self.signed(Self::power)?)?;
+            } else if self.accept(&["/", "÷", "\\div"]) {
+                product = product.over(self.signed(Self::power)?)?;
+            } else if self.comes(&["(", "\\sqrt", "√"]) || pi(self.rest).is_some() {
+                product = product.times(self.power()?)?;
+            } else {
+                return Some(product);
+            }
+        }
+    }
+
+    fn power(&mut self) -> Option<Value> {
+        let base = self.atom()?;
+        if self.comes(&["^\\circ", "^{\\circ}"]) || !self.accept(&["^", "**"]) {
+            return Some(base);
+        }
+        base.to_the(self.deeper(|reader| reader.signed(Self::atom))?)
+    }
+
+    fn atom(&mut self) -> Option<Value> {
+        if self.accept(&["(", "[", "\\{"]) {
+            return self.inside(&[")", "]", "\\}"]);
+        }
+        if self.accept(&["{"]) {
+            return self.inside(&["}"]);
+        }
+        if self.accept(&["\\frac", "\\dfrac", "\\tfrac"]) {
+            return self.fraction();
+        }
+        if self.accept(&["\\sqrt", "√"]) {
+            // Other roots than the second have their degree in square brackets.
+            return if self.comes(&["["]) { None } else { self.argument()?.root() };
+        }
+        if let Some(rest) = pi(self.rest) {
+            self.rest = rest;
+            return Some(Value::pi());
+        }
+        self.number()
+    }
+
+    /// A number, and a fraction after it that makes it a mixed one.
+    fn number(&mut self) -> Option<Value> {
+        let (number, rest) = numeral(skip(self.rest))?;
+        self.rest = rest;
+        if number.is_integer && self.accept(&["\\frac", "\\dfrac", "\\tfrac"]) {
+            return number.value.plus(self.fraction()?);
+        }
+        Some(number.value)
+    }
+
+    /// A sum up to its closing bracket.
+    fn inside(&mut self, close: &[&str]) -> Option<Value> {
+        self.deeper(|reader| reader.sum().filter(|_| reader.accept(close)))
+    }
+
+    fn fraction(&mut self) -> Option<Value> {
+        let over = self.argument()?;
+        over.over(self.argument()?)
+    }
+
+    /// What a command applies to: braces, or the one thing that follows: `\frac12` is a half.
+    fn argument(&mut self) -> Option<Value> {
+        let rest = skip(self.rest);
+        match rest.bytes().next() {
+            Some(digit) if digit.is_ascii_digit() => {
+                self.rest = &rest[1..];
+                Some(Value::integer((digit - b'0').into()))
+            }
+            _ => self.deeper(Self::atom),
+        }
+    }
+
+    fn deeper(&mut self, read: impl FnOnce(&mut Self) -> Option<Value>) -> Option<Value> {
+        self.depth += 1;
+        let value = if self.depth > DEEPEST { None } else { read(self) };
+        self.depth -= 1;
+        value
+    }
+
+    /// The unit that is all there is left, or `None` inside where nothing is left; `None` where it is something else.
+    fn unit(&self) -> Option<Option<&'a str>> {
+        let stop = |c: char| c.is_whitespace() || matches!(c, '.' | ',' | ';' | '!' | '?');
+        let rest = skip(self.rest).trim_end_matches(stop);
+        if rest.is_empty() {
+            return Some(None);
+        }
+        if let Some(inside) = after(rest, &TEXT) {
+            return Some(inside.split('}').next().and_then(|text| text.split_whitespace().next()));
+        }
+        let letters = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+        let word = &rest[..letters];
+        let attached = !self.rest.starts_with(char::is_whitespace);
+        let is_word = !attached && word.chars().nth(1).is_some() && !NOT_UNITS.contains(&word);
+        (is_word || UNITS.contains(&word)).then(|| rest.split_whitespace().next())
+    }
+}
+
+/// What follows a π, if one comes first.
+fn pi(text: &str) -> Option<&str> {
+    after(text, &["\\pi", "π", "pi"]).filter(|rest| !rest.starts_with(char::is_alphabetic))
+}

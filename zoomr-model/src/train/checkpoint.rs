@@ -1,0 +1,94 @@
+//! A run that can be gone on with: parameters, the optimiser's memory and the recipe, in one file.
+//!
+//! One file written whole, so that a run killed at any moment finds its last checkpoint or the one before.
+//! Whatever else a step depends on (what is learnt, masks, the learning rate) follows from its number.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use burn::{
+    optim::{AdamWState, AdaptiveMomentumState},
+    tensor::{Device, Tensor, TensorData, backend::Backend},
+};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+use super::{TrainError, optimizer::Optimizer, parameters::Parameters, recipe::RecipeOptions};
+use crate::data::{DataError, lines::Existing, whole::WholeFile};
+
+/// What the three tensors of a parameter are called, followed by its name.
+const KINDS: [&str; 3] = ["parameter/", "moment_1/", "moment_2/"];
+
+/// What a checkpoint holds.
+pub(super) struct Checkpoint<B: Backend> {
+    pub(super) step: usize,
+    pub(super) recipe: RecipeOptions,
+    pub(super) trained: Parameters<B>,
+    pub(super) states: Vec<(String, AdamWState<B, 2>)>,
+}
+
+/// Writes a checkpoint to `path`, in place of the one that is there.
+pub(super) fn write<B: Backend>(
+    path: &Path,
+    step: usize,
+    recipe: &RecipeOptions,
+    trained: &Parameters<B>,
+    optimizer: &Optimizer<B>,
+) -> Result<(), TrainError> {
+    let mut tensors: Vec<(String, [usize; 2], Vec<u8>)> = Vec::new();
+    let mut push = |kind: &str, name: &str, tensor: &Tensor<B, 2>| {
+        let bytes = tensor.to_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
+        tensors.push((format!("{kind}{name}"), tensor.dims(), bytes));
+    };
+    for (name, tensor) in trained.iter() {
+        push(KINDS[0], name, tensor);
+        if let Some(state) = optimizer.states.get(name) {
+            push(KINDS[1], name, &state.momentum.moment_1);
+            push(KINDS[2], name, &state.momentum.moment_2);
+        }
+    }
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        TensorView::new(Dtype::F32, shape.to_vec(), bytes).map(|view| (name.clone(), view))
+    });
+    let views = views.collect::<Result<Vec<_>, _>>()?;
+    let recipe = serde_json::to_string(recipe).map_err(|error| damaged(path, &error))?;
+    let metadata = HashMap::from([("step".to_owned(), step.to_string()), ("recipe".to_owned(), recipe)]);
+    let mut file = WholeFile::create(path, Existing::Replace)?;
+    file.write(&safetensors::serialize(views, Some(metadata))?)?;
+    Ok(file.finish()?)
+}
+
+/// Reads the checkpoint at `path`.
+pub(super) fn read<B: Backend>(path: &Path, device: &Device<B>) -> Result<Checkpoint<B>, TrainError> {
+    let bytes = fs::read(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(path, &error))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, &error))?;
+    let field = |name: &str| {
+        let metadata = header.metadata().as_ref();
+        metadata
+            .and_then(|fields| fields.get(name))
+            .ok_or_else(|| damaged(path, &format!("it has no `{name}`")))
+    };
+    let step = field("step")?.parse().map_err(|error| damaged(path, &error))?;
+    let recipe = serde_json::from_str(field("recipe")?).map_err(|error| damaged(path, &error))?;
+    let tensor = |name: &str| -> Option<Tensor<B, 2>> {
+        let view = file.tensor(name).ok()?;
+        let &[rows, columns] = view.shape() else { return None };
+        let values: Vec<f32> = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        (values.len() == rows * columns)
+            .then(|| Tensor::from_data(TensorData::new(values, [rows, columns]), device))
+    };
+    let (mut trained, mut states) = (Vec::new(), Vec::new());
+    for name in file.names().into_iter().filter_map(|name| name.strip_prefix(KINDS[0])) {
+        let [parameter, moment_1, moment_2] = KINDS.map(|kind| tensor(&format!("{kind}{name}")));
+        let parameter = parameter.ok_or_else(|| damaged(path, &format!("{name} is no matrix of f32")))?;
+        trained.push((name.to_owned(), parameter));
+        if let (Some(moment_1), Some(moment_2)) = (moment_1, moment_2) {
+            let momentum = AdaptiveMomentumState { time: step, moment_1, moment_2, max_moment_2: None };
+            states.push((name.to_owned(), AdamWState { momentum }));
+        }
+    }
+    Ok(Checkpoint { step, recipe, trained: trained.into_iter().collect(), states })
+}
+
+fn damaged(path: &Path, problem: &dyn std::fmt::Display) -> TrainError {
+    TrainError::Checkpoint { path: path.to_owned(), problem: problem.to_string() }
+}

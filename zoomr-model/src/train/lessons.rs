@@ -1,0 +1,183 @@
+//! What each step learns from: phases of problems made on the spot, or of examples from a file.
+//!
+//! A step's texts follow from the seed and the step's number alone, so that a run that was cut off goes on with
+//! what would have come. Examples are drawn with replacement.
+
+use std::{ops::RangeInclusive, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+use zoomr_core::segment::{Marker, MarkerPair, Markers as Segmenter};
+
+use super::{TrainError, recipe::Recipe, sequence::Sequence};
+use crate::{
+    data::{
+        example::Example,
+        lines,
+        render::{Author, Markers, pieces},
+        synth::{Generator, Kind, draw::Draw},
+    },
+    text::tokenizer::Tokenizer,
+};
+
+/// Steps that learn from the same kind of texts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Phase {
+    /// How many steps.
+    pub steps: usize,
+    /// Tokens per step, at least; the last text is not cut.
+    pub step_tokens: usize,
+    /// Where the texts come from.
+    #[serde(flatten)]
+    pub data: Data,
+}
+
+/// Where texts come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Data {
+    /// Problems of these kinds, all equally likely.
+    Synth {
+        /// The kinds.
+        kinds: Vec<Kind>,
+        /// Tokens per problem; lengths are drawn so that each doubling is equally likely.
+        tokens: RangeInclusive<usize>,
+    },
+    /// A file of examples, a line of JSON each.
+    File(PathBuf),
+}
+
+/// The texts of a run.
+#[derive(Debug)]
+pub struct Lessons<'a> {
+    phases: Vec<(usize, usize, Supply)>,
+    reader: Reader<'a>,
+    seed: u64,
+}
+
+/// A phase's texts, ready to be drawn.
+#[derive(Debug)]
+enum Supply {
+    Made { generators: Vec<Box<dyn Generator>>, tokens: RangeInclusive<usize> },
+    Read(Vec<Sequence>),
+}
+
+/// Makes sequences of examples.
+#[derive(Debug)]
+struct Reader<'a> {
+    tokenizer: &'a Tokenizer,
+    markers: Markers,
+    segmenter: Segmenter,
+    longest: usize,
+}
+
+impl<'a> Lessons<'a> {
+    /// The texts of a recipe's phases; those longer than `longest` tokens are an error.
+    ///
+    /// # Errors
+    /// [`TrainError::Recipe`] where a phase has no texts or a marker is no token of its own, [`TrainError::File`]
+    /// where a file cannot be read, and whatever the tokenizer says.
+    pub fn new(
+        recipe: &Recipe,
+        tokenizer: &'a Tokenizer,
+        markers: Markers,
+        longest: usize,
+    ) -> Result<Self, TrainError> {
+        let segmenter = segmenter(tokenizer, &markers)?;
+        let reader = Reader { tokenizer, markers, segmenter, longest };
+        let refuse = |reason: &str| Err(TrainError::Recipe { setting: "phases", reason: reason.into() });
+        let mut supplies = Vec::with_capacity(recipe.phases.len());
+        for phase in &recipe.phases {
+            let supply = match &phase.data {
+                Data::Synth { kinds, tokens } if kinds.is_empty() || tokens.is_empty() => {
+                    return refuse("give at least one kind, and lengths from a smaller to a larger");
+                }
+                Data::Synth { kinds, tokens } => Supply::Made {
+                    generators: kinds.iter().map(|kind| kind.generator()).collect(),
+                    tokens: tokens.clone(),
+                },
+                Data::File(path) => {
+                    let examples = lines::read::<Example>(path)?.map(|example| reader.sequence(&example?));
+                    let sequences = examples.collect::<Result<Vec<_>, _>>()?;
+                    if sequences.is_empty() {
+                        return refuse(&format!("{} has no examples", path.display()));
+                    }
+                    Supply::Read(sequences)
+                }
+            };
+            supplies.push((phase.steps, phase.step_tokens, supply));
+        }
+        Ok(Self { phases: supplies, reader, seed: recipe.seed })
+    }
+
+    /// The texts of step `step`, the first being 0; after the last phase its texts go on.
+    ///
+    /// # Errors
+    /// [`TrainError::Synth`] where no problem has a length asked for, [`TrainError::TooLong`], and whatever the
+    /// tokenizer says.
+    pub fn batch(&self, step: usize) -> Result<Vec<Sequence>, TrainError> {
+        let mut left = step;
+        let phase = self.phases.iter().find(|(steps, ..)| {
+            let here = left < *steps;
+            left = left.saturating_sub(*steps);
+            here
+        });
+        let Some((_, step_tokens, supply)) = phase.or(self.phases.last()) else {
+            return Err(TrainError::NoSequences);
+        };
+        let (mut batch, mut tokens) = (Vec::new(), 0);
+        while tokens < *step_tokens {
+            let number = ((step as u64) << 32) | batch.len() as u64;
+            let sequence = self.draw(supply, Draw::new(self.seed, number))?;
+            tokens += sequence.inputs().len();
+            batch.push(sequence);
+        }
+        Ok(batch)
+    }
+
+    fn draw(&self, supply: &Supply, mut draw: Draw) -> Result<Sequence, TrainError> {
+        match supply {
+            Supply::Read(sequences) => Ok(sequences[draw.below(sequences.len())].clone()),
+            Supply::Made { generators, tokens } => {
+                let generator = &generators[draw.below(generators.len())];
+                let (from, to) = (*tokens.start() as f64, *tokens.end() as f64);
+                let length = from * libm::pow(to / from, draw.share());
+                self.reader.sequence(&generator.example(length as usize, &mut draw)?)
+            }
+        }
+    }
+}
+
+impl Reader<'_> {
+    fn sequence(&self, example: &Example) -> Result<Sequence, TrainError> {
+        let (mut prompt, mut written) = (String::new(), String::new());
+        for piece in pieces(example, &self.markers) {
+            match piece.author {
+                Author::Given => prompt.push_str(piece.text),
+                Author::Written => written.push_str(piece.text),
+            }
+        }
+        let (prompt, written) =
+            (self.tokenizer.encode_verbatim(&prompt)?, self.tokenizer.encode_verbatim(&written)?);
+        let tokens = prompt.len() + written.len();
+        if tokens > self.longest {
+            return Err(TrainError::TooLong { tokens, longest: self.longest });
+        }
+        Sequence::new(&prompt, &written, Box::new(self.segmenter.clone()))
+    }
+}
+
+/// The segmenter that goes by `markers` as tokens.
+fn segmenter(tokenizer: &Tokenizer, markers: &Markers) -> Result<Segmenter, TrainError> {
+    let marker = |text: &String| match tokenizer.id_of(text.trim()) {
+        Some(id) => Ok(Marker::Id(id)),
+        None => Err(TrainError::Recipe {
+            setting: "markers",
+            reason: format!("`{}` is no token of its own; add it to the tokenizer", text.trim()),
+        }),
+    };
+    let pair = |[begin, end]: &[String; 2]| {
+        Ok::<_, TrainError>(MarkerPair { begin: marker(begin)?, end: marker(end)? })
+    };
+    Ok(Segmenter::new(pair(&markers.thought)?, pair(&markers.summary)?)?)
+}

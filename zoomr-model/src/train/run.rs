@@ -1,0 +1,117 @@
+//! A whole run: step after step, with a log and checkpoints, from wherever the last run got to.
+//!
+//! A directory holds the run: `checkpoint.safetensors`, and `log.jsonl` with a [`StepReport`] per line. The log is
+//! written before the checkpoint; lines after the checkpoint's step are those of work that was lost, and go when
+//! the run goes on.
+
+use std::{
+    fmt, fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
+
+use burn::tensor::backend::Backend;
+use zoomr_core::kernels::AttentionGradients;
+
+use super::{
+    TrainError,
+    lessons::Lessons,
+    trainer::{StepReport, Trainer},
+};
+use crate::data::{
+    DataError,
+    lines::{self, Existing, Writer},
+};
+
+/// A run in its directory.
+pub struct Run<B: Backend, K> {
+    trainer: Trainer<B, K>,
+    dir: PathBuf,
+    log: Vec<StepReport>,
+    /// Steps between checkpoints.
+    interval: usize,
+}
+
+impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Run<B, K> {
+    /// A run that keeps its files in `dir`, which is made where there is none, and writes a checkpoint every
+    /// `interval` steps (at least 1). With `resume` it goes on from the last checkpoint, if there is one.
+    ///
+    /// # Errors
+    /// [`TrainError::Started`] where a run has been there and `resume` is not set, [`TrainError::File`] where the
+    /// directory cannot be used, and as [`Trainer::resume`].
+    pub fn open(
+        trainer: Trainer<B, K>,
+        dir: &Path,
+        interval: usize,
+        resume: bool,
+    ) -> Result<Self, TrainError> {
+        fs::create_dir_all(dir).map_err(|source| DataError::Write { path: dir.to_owned(), source })?;
+        let checkpoint = checkpoint_in(dir);
+        if !checkpoint.exists() {
+            return Ok(Self { trainer, dir: dir.to_owned(), log: Vec::new(), interval: interval.max(1) });
+        }
+        if !resume {
+            return Err(TrainError::Started { dir: dir.to_owned() });
+        }
+        let trainer = trainer.resume(&checkpoint)?;
+        let mut log = Vec::new();
+        for line in lines::read::<StepReport>(&log_in(dir))? {
+            log.push(line?);
+        }
+        log.truncate(trainer.steps());
+        Ok(Self { trainer, dir: dir.to_owned(), log, interval: interval.max(1) })
+    }
+
+    /// The model as it is now.
+    pub fn trainer(&self) -> &Trainer<B, K> {
+        &self.trainer
+    }
+
+    /// What every step so far did.
+    pub fn log(&self) -> &[StepReport] {
+        &self.log
+    }
+
+    /// Goes through all steps that are left; `observer` hears of each and may end the run after it, with a
+    /// checkpoint. Returns whether the run is over.
+    ///
+    /// # Errors
+    /// Whatever a step, its texts or a checkpoint says.
+    pub fn go_on(
+        &mut self,
+        lessons: &Lessons<'_>,
+        observer: &mut dyn FnMut(&StepReport) -> ControlFlow<()>,
+    ) -> Result<bool, TrainError> {
+        let steps = self.trainer.recipe().steps();
+        while self.trainer.steps() < steps {
+            let report = self.trainer.step(&lessons.batch(self.trainer.steps())?)?;
+            self.log.push(report);
+            let stopped = observer(&report).is_break();
+            let over = report.step == steps;
+            if over || stopped || report.step.is_multiple_of(self.interval) {
+                self.keep()?;
+            }
+            if stopped {
+                return Ok(over);
+            }
+        }
+        Ok(true)
+    }
+
+    fn keep(&self) -> Result<(), TrainError> {
+        let mut log = Writer::create(&log_in(&self.dir), Existing::Replace)?;
+        for report in &self.log {
+            log.write(report)?;
+        }
+        log.finish()?;
+        self.trainer.checkpoint(&checkpoint_in(&self.dir))
+    }
+}
+
+fn checkpoint_in(dir: &Path) -> PathBuf {
+    dir.join("checkpoint.safetensors")
+}
+
+fn log_in(dir: &Path) -> PathBuf {
+    dir.join("log.jsonl")
+}
