@@ -1,8 +1,8 @@
 //! A model behind an OpenAI-compatible endpoint that writes summaries; asks again where that may help.
 //!
 //! - After a busy or broken server (429, 408, 5xx, a cut or silent connection, an empty answer) it waits and asks
-//!   again: twice as long each time, at random within that, or as long as `Retry-After` says, and then all workers
-//!   wait.
+//!   again: twice as long each time, at random within that, and at least as long as `Retry-After` says, which all
+//!   workers keep to.
 //! - After a summary that is too long it asks once for a shorter one, and cuts that at the end of a sentence.
 //! - Anything else (a wrong key, an unknown model, an answer of another shape) is final, and said at once.
 
@@ -220,12 +220,9 @@ impl Teacher {
         }
         self.failures.fetch_add(1, Relaxed);
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
-        match after {
-            Some(wait) => {
-                self.pause.hold(wait);
-                Ok(Duration::ZERO)
-            }
-            None => Ok(back_off(self.back_off, retry)),
+        if let Some(wait) = after {
+            self.pause.hold(wait);
         }
+        Ok(back_off(self.back_off, retry))
     }
 }
