@@ -138,7 +138,7 @@ fn a_server_that_is_not_there_is_not_waited_for() {
 
 #[test]
 fn all_workers_wait_as_long_as_the_server_asks() {
-    const WAIT: Duration = Duration::from_millis(700);
+    const WAIT: Duration = Duration::from_millis(1500);
     let bench = Bench::new(&[9]);
     let times = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&times);
@@ -146,8 +146,8 @@ fn all_workers_wait_as_long_as_the_server_asks() {
         seen.lock().unwrap().push(Instant::now());
         match before {
             // Those that are under way when the first is refused.
-            0 => head("Retry-After: 0.7", Reply::status(429, "slow down")),
-            1 | 2 => Reply { delay: Duration::from_millis(100), ..good(request, 0) },
+            0 => head("Retry-After: 1.5", Reply::status(429, "slow down")),
+            1 | 2 => Reply { delay: Duration::from_millis(1000), ..good(request, 0) },
             _ => good(request, 0),
         }
     });
