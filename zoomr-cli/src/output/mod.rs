@@ -5,6 +5,7 @@
 //! | `screen` | the text, to standard output as it comes |
 //! | `wrap` | lines of a terminal, broken between words |
 //! | `status` | the line below the text, on a terminal's standard error |
+//! | `counter` | a bar of work that is counted, in the same place |
 //! | `account` | what a run took, gathered step by step |
 //! | `table` | the account for people, on standard error |
 //! | `trace` | the account of each step, in a file |
@@ -12,6 +13,7 @@
 //! | `whole` | files that appear whole or not at all |
 
 pub(crate) mod account;
+pub(crate) mod counter;
 pub(crate) mod logits;
 pub(crate) mod screen;
 pub(crate) mod status;

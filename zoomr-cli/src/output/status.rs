@@ -46,7 +46,8 @@ impl Status {
     }
 }
 
-fn bar(length: Option<u64>, template: &str) -> ProgressBar {
+/// A bar or line below the text, hidden unless standard error is a terminal.
+pub(super) fn bar(length: Option<u64>, template: &str) -> ProgressBar {
     let target =
         if Status::is_visible() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

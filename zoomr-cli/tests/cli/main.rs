@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
 
+mod annotate;
 mod bad_files;
 mod bad_flags;
 mod data;
@@ -18,5 +19,7 @@ mod server;
 mod shared;
 mod streams;
 mod support;
+#[path = "../../../zoomr-model/tests/annotate/server.rs"]
+mod teacher;
 mod train;
 mod verify;

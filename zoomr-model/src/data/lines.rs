@@ -64,6 +64,13 @@ impl<T: DeserializeOwned> Iterator for Records<T> {
     }
 }
 
+impl<T> Records<T> {
+    /// The number of the line that was read last, counted from 1; 0 before the first.
+    pub fn line(&self) -> usize {
+        self.line
+    }
+}
+
 impl<T: DeserializeOwned> Records<T> {
     fn parse(&self) -> Result<T, DataError> {
         serde_json::from_slice(&self.buffer).map_err(|error| {

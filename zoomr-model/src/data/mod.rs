@@ -5,10 +5,12 @@
 //! | [`example`] | the one format: a question, thoughts with their summaries, an answer |
 //! | [`lines`] | files of them, a line each: read as they come, written whole or not at all |
 //! | [`render`] | an example as the text that a model reads and writes |
+//! | [`annotate`] | reasoning that others wrote, split into thoughts, with a summary for each |
 //! | [`synth`] | problems made here, of any length, whose answers can be checked |
 //!
 //! Nothing here knows tensors; only [`synth::vocabulary`] knows tokens.
 
+pub mod annotate;
 mod error;
 pub mod example;
 pub mod lines;

@@ -1,14 +1,17 @@
 //! `zoomr data`: makes data to train and to evaluate on.
 
+mod annotate;
 mod statistics;
+mod summaries;
 mod synth;
+mod teacher;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use self::synth::SynthArgs;
+use self::{annotate::AnnotateArgs, synth::SynthArgs};
 
 /// Flags of `data`: a command of its own.
 #[derive(Debug, Args)]
@@ -20,6 +23,8 @@ pub(crate) struct DataArgs {
 /// How data are made.
 #[derive(Debug, Subcommand)]
 enum DataCommand {
+    /// Split reasoning into thoughts, and have a summary written for each.
+    Annotate(Box<AnnotateArgs>),
     /// Make problems of long reasoning whose every step and answer can be checked.
     Synth(SynthArgs),
 }
@@ -30,6 +35,7 @@ enum DataCommand {
 /// Whatever went wrong, ready to be shown.
 pub(crate) fn run(args: DataArgs) -> Result<ExitCode> {
     match args.command {
+        DataCommand::Annotate(args) => annotate::run(*args),
         DataCommand::Synth(args) => synth::run(&args),
     }
 }
