@@ -80,11 +80,11 @@ impl LoraOptions {
 #[derive(Clone, Debug)]
 pub(super) struct Adapter<B: Backend> {
     /// `A`, `[rank, in]`.
-    down: Tensor<B, 2>,
+    pub(super) down: Tensor<B, 2>,
     /// `B`, `[out, rank]`.
     pub(super) up: Tensor<B, 2>,
     /// `alpha / rank`.
-    scale: f64,
+    pub(super) scale: f64,
 }
 
 impl<B: Backend> Adapter<B> {
