@@ -82,13 +82,12 @@ pub(crate) fn run(args: TrainArgs) -> Result<ExitCode> {
     let recipe = recipe.read()?;
     let interrupt = Interrupt::listen(Vec::new())?;
     let status = Status::new();
-    fs::create_dir_all(&out).with_context(|| format!("--out {}", out.display()))?;
     let start = match (model, config) {
         (Some(model), _) => Start::Model(hub::resolve(&model, &mut status.download())?),
         (None, Some(config)) => Start::Config(config),
         (None, None) => bail!("nothing to train: give --model or --config"),
     };
-    start.companions(&out)?;
+    start.check(&out)?;
     let dtype = match dtype {
         Dtype::F32 => SavedDtype::F32,
         Dtype::Bf16 => SavedDtype::Bf16,
@@ -119,10 +118,33 @@ impl Start {
         }
     }
 
+    /// Makes sure that the trained model will not take the place of the one that it starts from.
+    fn check(&self, out: &Path) -> Result<()> {
+        let Self::Model(dir) = self else { return Ok(()) };
+        let place = |path: &Path| fs::canonicalize(path).ok();
+        match place(out).is_some_and(|out| place(dir) == Some(out)) {
+            true => bail!("--out {} is the model itself; give another directory", out.display()),
+            false => Ok(()),
+        }
+    }
+
+    fn tokenizer(&self) -> Result<Tokenizer> {
+        match self {
+            Self::Model(dir) => Ok(Tokenizer::from_dir(dir)?),
+            Self::Config(_) => {
+                let dir = tempfile::tempdir().context("cannot make a temporary directory")?;
+                vocabulary::write_tokenizer(dir.path(), Existing::Replace)?;
+                Ok(Tokenizer::from_dir(dir.path())?)
+            }
+        }
+    }
+
     /// Writes configuration and tokenizer to `out`.
     fn companions(&self, out: &Path) -> Result<()> {
+        // Read whole before anything is written: a run that goes on may have been given its own configuration.
         let copy = |from: &Path, name: &str| {
-            fs::copy(from, out.join(name)).with_context(|| format!("cannot copy {}", from.display()))
+            let copied = fs::read(from).and_then(|bytes| fs::write(out.join(name), bytes));
+            copied.with_context(|| format!("cannot copy {}", from.display()))
         };
         match self {
             Self::Config(path) => {
@@ -157,7 +179,7 @@ impl Job for Train {
 
     fn run<P: Provider>(self) -> Result<ExitCode> {
         let config = self.start.config()?;
-        let tokenizer = Tokenizer::from_dir(&self.out)?;
+        let tokenizer = self.start.tokenizer()?;
         tokenizer.check_vocabulary(config.vocab_size())?;
         let (kernels, device) = P::open()?;
         let parameters = match &self.start {
@@ -172,6 +194,8 @@ impl Job for Train {
         let steps = self.recipe.steps();
         let trainer = Trainer::new(config.clone(), parameters, self.recipe, kernels, &device)?;
         let mut run = Run::open(trainer, &self.out, self.checkpoint_every, self.resume)?;
+        // Not before: a directory that holds another run is left as it is.
+        self.start.companions(&self.out)?;
 
         self.interrupt.begin_steps();
         let mut pace = Pace::new(steps);

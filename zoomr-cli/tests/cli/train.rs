@@ -67,6 +67,27 @@ fn a_run_goes_on_from_its_checkpoint_to_the_same_model() {
 }
 
 #[test]
+fn no_other_model_is_written_over() {
+    let dir = place();
+    let train_it = || train(dir.path(), &format!("--config config.json --out model {SHORT}"));
+    train_it().succeeded();
+    let kept = ["config.json", "tokenizer.json", "model.safetensors"]
+        .map(|name| dir.path().join("model").join(name));
+    let read = || kept.each_ref().map(|path| fs::read(path).unwrap());
+    let before = read();
+    train(dir.path(), &format!("--model model --out ./model {SHORT}"))
+        .refused(&["--out", "the model itself"]);
+    // A directory that holds a run keeps its configuration, whatever it is refused for.
+    let config = fs::read_to_string(dir.path().join("config.json")).unwrap();
+    fs::write(dir.path().join("config.json"), config.replace("4096", "2048")).unwrap();
+    train_it().refused(&["holds a run already"]);
+    assert_eq!(read(), before);
+    // A run may be given its own configuration to go on with.
+    train(dir.path(), &format!("--config model/config.json --out model --resume {SHORT}")).succeeded();
+    assert_eq!(read(), before);
+}
+
+#[test]
 fn recipes_come_from_files_too() {
     let dir = place();
     let recipe = r#"{"seed": 5, "warm-up": 1, "phases": [
