@@ -32,6 +32,10 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "MIN..MAX", requires = "synth", default_value = "200..1000", value_parser = token_range)]
     tokens: RangeInclusive<usize>,
 
+    /// Use only the first N labels (t0, t1, ...) in such problems: fewer are learnt sooner.
+    #[arg(long, value_name = "N", requires = "synth")]
+    labels: Option<usize>,
+
     /// Steps of the optimiser.
     #[arg(long, value_name = "N", conflicts_with = "recipe")]
     steps: Option<usize>,
@@ -101,7 +105,9 @@ impl RecipeArgs {
         let data = match &self.data {
             Some(path) => Data::File(path.clone()),
             None if self.synth.is_empty() => bail!("nothing to learn from: give --data, --synth or --recipe"),
-            None => Data::Synth { kinds: self.synth.clone(), tokens: self.tokens.clone() },
+            None => {
+                Data::Synth { kinds: self.synth.clone(), tokens: self.tokens.clone(), labels: self.labels }
+            }
         };
         let steps = self.steps.context("--steps: say for how long")?;
         Ok(Phase { steps, step_tokens: self.step_tokens, data })

@@ -42,6 +42,9 @@ pub enum Data {
         kinds: Vec<Kind>,
         /// Tokens per problem; lengths are drawn so that each doubling is equally likely.
         tokens: RangeInclusive<usize>,
+        /// Uses only so many labels; all of them where none is given.
+        #[serde(default)]
+        labels: Option<usize>,
     },
     /// A file of examples, a line of JSON each.
     File(PathBuf),
@@ -89,13 +92,19 @@ impl<'a> Lessons<'a> {
         let mut supplies = Vec::with_capacity(recipe.phases.len());
         for phase in &recipe.phases {
             let supply = match &phase.data {
-                Data::Synth { kinds, tokens } if kinds.is_empty() || tokens.is_empty() => {
+                Data::Synth { kinds, tokens, .. } if kinds.is_empty() || tokens.is_empty() => {
                     return refuse("give at least one kind, and lengths from a smaller to a larger");
                 }
-                Data::Synth { kinds, tokens } => Supply::Made {
-                    generators: kinds.iter().map(|kind| kind.generator()).collect(),
-                    tokens: tokens.clone(),
-                },
+                Data::Synth { kinds, tokens, labels } => {
+                    let generator = |kind: &Kind| match labels {
+                        Some(labels) => kind.generator_within(*labels),
+                        None => Ok(kind.generator()),
+                    };
+                    Supply::Made {
+                        generators: kinds.iter().map(generator).collect::<Result<_, _>>()?,
+                        tokens: tokens.clone(),
+                    }
+                }
                 Data::File(path) => {
                     let examples = lines::read::<Example>(path)?.map(|example| reader.sequence(&example?));
                     let sequences = examples.collect::<Result<Vec<_>, _>>()?;

@@ -1,6 +1,10 @@
 //! One optimiser step after another.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use burn::tensor::{Device, backend::Backend};
 use serde::{Deserialize, Serialize};
@@ -172,15 +176,17 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
     /// Runs all micro-batches; the results are in their order.
     fn learn(&self, batches: &[&[Sequence]]) -> Result<Vec<Learnt<B>>, TrainError> {
         let workers = self.recipe.workers().get().min(batches.len().max(1));
-        let work = |worker: usize| -> Vec<(usize, Result<Learnt<B>, TrainError>)> {
-            let own = batches.iter().enumerate().skip(worker).step_by(workers);
-            own.map(|(number, batch)| (number, self.learn_one(number, batch))).collect()
+        // Batches differ in length: whoever is free takes the next.
+        let next = AtomicUsize::new(0);
+        let work = || -> Vec<(usize, Result<Learnt<B>, TrainError>)> {
+            let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&number| number < batches.len());
+            std::iter::from_fn(take).map(|number| (number, self.learn_one(number, batches[number]))).collect()
         };
         let mut learnt = if workers == 1 {
-            work(0)
+            work()
         } else {
             std::thread::scope(|scope| {
-                let threads: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();
+                let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
                 let join = |thread: std::thread::ScopedJoinHandle<'_, _>| match thread.join() {
                     Ok(learnt) => learnt,
                     // A bug of ours: let it be seen where it would have been without threads.

@@ -9,27 +9,28 @@ fn answer(question: &str) -> String {
     solve(question).unwrap_or_else(|error| panic!("{question}: {error}")).answer
 }
 
-const LEDGER: &str = "ledger : Ann d3 4 5 2 - 3 5 + 5 0 ; Bob d3 0 1 8 - 1 2 + 3 5 ; \
-    Cid d3 9 9 0 - 5 0 + 1 2 ; order Ann Bob Cid dawn Ann until d12";
-const PROGRAM: &str = "program : x i7 3 y i7 12 a i5 19 a i6 1 a i7 6 loop x i8 = x i7 + a i5 ; \
-    y i8 = y i7 - x i7 ; a i8 = x i7 + y i7 ; until i60";
+const LEDGER: &str = "ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; Bob t6 0 1 8 - 1 2 + 3 5 ; \
+    Cid t6 9 9 0 - 5 0 + 1 2 ; order Ann Bob Cid dawn Ann until t24";
+const PROGRAM: &str = "program : x t7 3 y t7 2 a t5 9 a t6 1 a t7 6 loop x t8 = x t7 + a t5 ; \
+    y t8 = y t7 - x t7 ; a t8 = x t7 + y t7 ; until t60";
 
 #[test]
 fn small_problems_by_hand() {
-    // 7, 3, 11; then 3 + 7 = 10, 11 + 3 = 14, 10 + 11 = 1.
-    let sums = "lagged sums mod 20 : a40 7 a41 3 a42 11 rule a43 = a41 + a40 find";
-    assert_eq!(answer(&format!("{sums} a43 ?")), "10");
-    assert_eq!(answer(&format!("{sums}\n  a45\t?\n")), "1");
-    assert_eq!(answer(&format!("{LEDGER} find Ann d4 ?")), "4 6 7");
-    assert_eq!(answer(&format!("{LEDGER} find Ann m4 ?")), "4 1 7");
-    assert_eq!(answer(&format!("{LEDGER} find Bob m4 ?")), "0 0 6");
+    // 7, 3, 5; then 3 + 7 = 0, 5 + 3 = 8, 0 + 5 = 5.
+    let sums = "lagged sums mod 10 : t40 7 t41 3 t42 5 rule t43 = t41 + t40 find";
+    assert_eq!(answer(&format!("{sums} t43 ?")), "0");
+    assert_eq!(answer(&format!("{sums}\n  t44\t?\n")), "8");
+    assert_eq!(answer(&format!("{sums} t45 ?")), "5");
+    assert_eq!(answer(&format!("{LEDGER} find Ann t8 ?")), "4 6 7");
+    assert_eq!(answer(&format!("{LEDGER} find Ann t7 ?")), "4 1 7");
+    assert_eq!(answer(&format!("{LEDGER} find Bob t7 ?")), "0 0 6");
     // 990 - 38 each day.
-    assert_eq!(answer(&format!("{LEDGER} find Cid d12 ?")), "6 4 8");
-    // x8 = 3 + 19 = 2, y8 = 12 - 3 = 9, a8 = 15; x9 = 2 + 1 = 3, y9 = 9 - 2 = 7, a9 = 11; x11 needs a8.
-    for (place, value) in [("x i8", "2"), ("a i8", "15"), ("y i9", "7"), ("a i9", "11"), ("x i10", "9")] {
+    assert_eq!(answer(&format!("{LEDGER} find Cid t24 ?")), "6 4 8");
+    // x8 = 3 + 9 = 2, y8 = 2 - 3 = 9, t8 = 5; x9 = 2 + 1 = 3, y9 = 9 - 2 = 7, t9 = 1; x11 needs t8.
+    for (place, value) in [("x t8", "2"), ("a t8", "5"), ("y t9", "7"), ("a t9", "1"), ("x t10", "9")] {
         assert_eq!(answer(&format!("{PROGRAM} find {place} ?")), value, "{place}");
     }
-    assert_eq!(answer(&format!("{PROGRAM} find x i11 ?")), "4");
+    assert_eq!(answer(&format!("{PROGRAM} find x t11 ?")), "4");
 }
 
 /// Questions, and what the refusal must say.
@@ -37,26 +38,27 @@ const BAD: &[(&str, &[&str])] = &[
     ("", &["the problem ends after 0 words", "`lagged`, `ledger` or `program`"]),
     ("what is 2 + 2 ?", &["word 1 is `what`", "`ledger`"]),
     ("lagged", &["ends after 1 words", "`sums`"]),
-    ("lagged sums mod 21 :", &["word 4 is `21`", "2 to 20"]),
-    ("lagged sums mod 20 : b1 3", &["word 6 is `b1`", "a0 to a599"]),
-    ("lagged sums mod 20 : a1 20", &["word 7 is `20`", "0 to 19"]),
-    ("lagged sums mod 20 : a1 07", &["word 7 is `07`"]),
-    ("lagged sums mod 20 : a1 +7", &["word 7 is `+7`"]),
-    ("lagged sums mod 20 : a1 7 a3 7", &["word 8 is `a3`", "a2, the name after a1, or `rule`"]),
-    ("lagged sums mod 20 : a599 7 rule a600", &["word 9 is `a600`", "none after a599"]),
-    ("lagged sums mod 20 : a1 7 a2 7 rule a3 = a0 + a1", &["word 13 is `a0`", "a1 to a2, a start value"]),
-    ("lagged sums mod 20 : a1 7 a2 7 rule a3 = a2 + a1 find a2 ?", &["word 17 is `a2`", "a3 to a599"]),
-    ("lagged sums mod 20 : a1 7 a2 7 rule a3 = a2 + a1 find a9 ? now", &["`now`", "nothing after the `?`"]),
-    ("ledger : Ann d3 4 5 2 - 3 5 + 5 0 ; order", &["`order`", "an account's name"]),
-    ("ledger : Ann d3 4 5 2 - 3 5 + 5 0 ; Ann", &["word 15 is `Ann`", "not used before"]),
-    ("ledger : Ann d3 4 5 2 - 3 5 + 5 0 ; Bob d4", &["word 16 is `d4`", "d3, the day"]),
-    ("ledger : Ann d3 452", &["word 5 is `452`", "0 to 9, a digit of the balance"]),
+    ("lagged sums mod 11 :", &["word 4 is `11`", "2 to 10"]),
+    ("lagged sums mod 10 : b1 3", &["word 6 is `b1`", "t0 to t599"]),
+    ("lagged sums mod 10 : t1 10", &["word 7 is `10`", "0 to 9"]),
+    ("lagged sums mod 10 : t1 07", &["word 7 is `07`"]),
+    ("lagged sums mod 10 : t1 +7", &["word 7 is `+7`"]),
+    ("lagged sums mod 10 : t1 7 t3 7", &["word 8 is `t3`", "t2, the name after t1, or `rule`"]),
+    ("lagged sums mod 10 : t599 7 rule t600", &["word 9 is `t600`", "none after t599"]),
+    ("lagged sums mod 10 : t1 7 t2 7 rule t3 = t0 + t1", &["word 13 is `t0`", "t1 to t2, a start value"]),
+    ("lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 find t2 ?", &["word 17 is `t2`", "t3 to t599"]),
+    ("lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 find t9 ? now", &["`now`", "nothing after the `?`"]),
+    ("ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; order", &["`order`", "an account's name"]),
+    ("ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; Ann", &["word 15 is `Ann`", "not used before"]),
+    ("ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; Bob t8", &["word 16 is `t8`", "t6, the even time"]),
+    ("ledger : Ann t6 452", &["word 5 is `452`", "0 to 9, a digit of the balance"]),
+    ("ledger : Ann t7", &["word 4 is `t7`", "even time"]),
     ("program : loop", &["`loop`", "a scalar"]),
-    ("program : x i3 1 a i1 2 loop", &["word 9 is `loop`", "up to a i3"]),
-    ("program : x i3 1 loop x i3", &["word 8 is `i3`", "i4, the label of the first pass"]),
-    ("program : x i3 1 y i3 2 loop x i4 = x i3 + y i3 ; until", &["assigns y"]),
-    ("program : x i3 1 loop x i4 = x i3 * x i3 ;", &["word 12 is `*`", "`+` or `-`"]),
-    ("program : x i3 1 loop x i4 = x i3 + x i3 ; until i3", &["word 17 is `i3`", "i4 to i199"]),
+    ("program : x t3 1 a t1 2 loop", &["word 9 is `loop`", "up to a t3"]),
+    ("program : x t3 1 loop x t3", &["word 8 is `t3`", "t4, the label of the first pass"]),
+    ("program : x t3 1 y t3 2 loop x t4 = x t3 + y t3 ; until", &["assigns y"]),
+    ("program : x t3 1 loop x t4 = x t3 * x t3 ;", &["word 12 is `*`", "`+` or `-`"]),
+    ("program : x t3 1 loop x t4 = x t3 + x t3 ; until t3", &["word 17 is `t3`", "t4 to t599"]),
 ];
 
 #[test]
@@ -71,11 +73,11 @@ fn errors_say_what_was_expected_where() {
         let message = solve(question).unwrap_err().to_string();
         assert!(message.contains(says), "{message}");
     };
-    wrong(&format!("{LEDGER} find Dan d5 ?"), "one of the accounts");
-    wrong(&format!("{LEDGER} find Ann d13 ?"), "d4 to d12");
-    wrong(&format!("{LEDGER} find Ann m3 ?"), "m4 to m12");
-    wrong(&format!("{PROGRAM} find z i9 ?"), "a name that the loop assigns");
-    wrong(&format!("{PROGRAM} find x i61 ?"), "i8 to i60");
+    wrong(&format!("{LEDGER} find Dan t10 ?"), "one of the accounts");
+    wrong(&format!("{LEDGER} find Ann t25 ?"), "t7 to t24");
+    wrong(&format!("{LEDGER} find Ann t6 ?"), "t7 to t24");
+    wrong(&format!("{PROGRAM} find z t9 ?"), "a name that the loop assigns");
+    wrong(&format!("{PROGRAM} find x t61 ?"), "t8 to t60");
     let long = solve(&"é".repeat(1 << 20)).unwrap_err().to_string();
     assert!(long.len() < 300, "{}", long.len());
 }
@@ -108,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_does_no_harm(text in "(lagged sums mod|ledger :|program :)?( (a|d|i)?[0-9]{1,20}| [xyzwa]| .)*") {
+    fn any_text_does_no_harm(text in "(lagged sums mod|ledger :|program :)?( t?[0-9]{1,20}| [xyzwa]| .)*") {
         let _ = solve(&text);
     }
 }

@@ -100,7 +100,7 @@ fn same_answers_are_the_same_either_way_round() {
 fn whole_texts_are_graded() {
     for (text, right) in [
         ("We get $\\boxed{\\dfrac{22}{7}}$.", "22/7"),
-        ("a75 3 + a40 7 = a88 10 ; </thought> answer 10 <eos>", "10"),
+        ("t75 3 + t40 7 = t88 0 ; </thought> answer 10 <eos>", "10"),
         ("... answer 4 1 7 <eos>", "4 1 7"),
         ("#### 72", "72"),
         ("so there are 18 in all", "18"),

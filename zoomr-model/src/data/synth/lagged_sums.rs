@@ -1,8 +1,8 @@
 //! Lagged sums: start values, then each term adds the terms `p` and `q` back, modulo `m`.
 //!
 //! ```text
-//! lagged sums mod 20 : a40 7 a41 3 ... a68 11 rule a69 = a56 + a40 find a320 ?
-//! <thought> a56 7 + a40 3 = a69 10 ; ... </thought> <summary> a69 a70 a71 </summary> ... answer 10
+//! lagged sums mod 10 : t40 7 t41 3 ... t68 1 rule t69 = t56 + t40 find t320 ?
+//! <thought> t56 5 + t40 7 = t69 2 ; ... </thought> <summary> t69 t70 t71 </summary> ... answer 4
 //! ```
 //!
 //! There are as many starts as the larger lag, with consecutive names from a random first. Each line has two values
@@ -15,24 +15,26 @@ use super::{
     Generator, Kind, SynthError, check, check_range,
     draw::Draw,
     fit::{self, Shape},
-    vocabulary::{self, NAMES, VALUES},
+    vocabulary::{self, LABELS, VALUES},
 };
 use crate::data::example::{Example, Thought};
 
 /// What lagged sums are like, as a person gives it; [`LaggedSums`] has checked it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaggedSumsOptions {
-    /// All values are below it: 2 to 20.
+    /// All values are below it: 2 to 10.
     pub modulus: usize,
-    /// The larger lag `q`, which is the number of starts, too: within 2 to 300. The smaller is drawn from those below it.
+    /// The larger lag `q`, which is the number of starts, too: at least 2. The smaller is drawn from those below it.
     pub lags: RangeInclusive<usize>,
     /// Terms that a thought works out: 1 to 64.
     pub terms_per_thought: usize,
+    /// Labels that names are taken from: 4 to 600. The larger lag is at most half of them.
+    pub labels: usize,
 }
 
 impl Default for LaggedSumsOptions {
     fn default() -> Self {
-        Self { modulus: VALUES, lags: 12..=40, terms_per_thought: 8 }
+        Self { modulus: VALUES, lags: 12..=40, terms_per_thought: 5, labels: LABELS }
     }
 }
 
@@ -47,7 +49,8 @@ impl TryFrom<LaggedSumsOptions> for LaggedSums {
 
     fn try_from(options: LaggedSumsOptions) -> Result<Self, SynthError> {
         check("modulus", options.modulus, 2..=VALUES)?;
-        check_range("lags", &options.lags, 2..=NAMES / 2)?;
+        check("labels", options.labels, 4..=LABELS)?;
+        check_range("lags", &options.lags, 2..=options.labels / 2)?;
         check("terms_per_thought", options.terms_per_thought, 1..=64)?;
         Ok(Self { options })
     }
@@ -59,12 +62,13 @@ impl Generator for LaggedSums {
     }
 
     fn example(&self, tokens: usize, draw: &mut Draw) -> Result<Example, SynthError> {
-        let LaggedSumsOptions { modulus, ref lags, terms_per_thought } = self.options;
+        let LaggedSumsOptions { modulus, ref lags, terms_per_thought, labels } = self.options;
         let shapes = lags.clone().map(|lag| {
             // Where thoughts end depends on the first name's remainder alone.
             Sums {
                 modulus,
                 terms_per_thought,
+                labels,
                 first: draw.below(terms_per_thought),
                 lag,
                 near: 1,
@@ -85,6 +89,7 @@ impl Generator for LaggedSums {
 struct Sums {
     modulus: usize,
     terms_per_thought: usize,
+    labels: usize,
     /// The number in the first start's name.
     first: usize,
     /// The larger lag, `q`.
@@ -97,7 +102,7 @@ struct Sums {
 
 impl Shape for Sums {
     fn most(&self) -> usize {
-        NAMES - self.lag - self.first
+        (self.labels - self.lag).saturating_sub(self.first)
     }
 
     fn tokens(&self, units: usize) -> usize {
@@ -127,7 +132,7 @@ impl Sums {
 
     /// The name of the value with index `k`.
     fn name(&self, k: usize) -> String {
-        format!("a{}", self.first + k)
+        format!("t{}", self.first + k)
     }
 
     fn question(&self, terms: usize) -> String {
@@ -141,7 +146,7 @@ impl Sums {
         )
     }
 
-    /// `a56 7 + a40 3 = a69 10 ;`
+    /// `t56 5 + t40 7 = t69 2 ;`
     fn line(&self, values: &[usize], k: usize) -> String {
         let term = |k: usize| format!("{} {}", self.name(k), values[k]);
         format!("{} + {} = {} ;", term(k - self.near), term(k - self.lag), term(k))

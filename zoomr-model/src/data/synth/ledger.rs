@@ -1,13 +1,13 @@
 //! Ledger: accounts that pay each other in a ring, day after day, worked out digit by digit.
 //!
 //! ```text
-//! ledger : Ann d3 4 5 2 - 3 5 + 5 0 ; Bob d3 3 1 8 - 1 2 + 3 5 ; Cid d3 ... ; order Ann Bob Cid dawn Ann
-//!     until d12 find Cid d5 ?
-//! <thought> Ann d3 4 5 2 - 3 5 : 7 b 1 n 4 n Ann m4 4 1 7 + 5 0 : 7 n 6 n 4 n Ann d4 4 6 7 ; </thought>
-//! <summary> Ann d4 4 6 7 </summary> ... answer 0 3 1
+//! ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; Bob t6 3 1 8 - 1 2 + 3 5 ; Cid t6 ... ; order Ann Bob Cid dawn Ann
+//!     until t24 find Cid t10 ?
+//! <thought> Ann t6 4 5 2 - 3 5 : 7 b 1 n 4 n Ann t7 4 1 7 + 5 0 : 7 n 6 n 4 n Ann t8 4 6 7 ; </thought>
+//! <summary> Ann t8 4 6 7 </summary> ... answer 0 3 1
 //! ```
 //!
-//! `d4` is the balance at the end of day 4, `m4` the low point on the way there: after paying, before being paid.
+//! Days end at even times; the odd time on the way to the next is the low point: after paying, before being paid.
 //! After a colon come the new digits, units first, each with `b` for a borrow, `c` for a carry, `n` for none;
 //! balances wrap modulo 1000. A thought is one account's day, its summary the closing balance; a new day's first
 //! thought opens with `dawn` and the label that is now the opening one. The question asks for a closing balance,
@@ -16,10 +16,10 @@
 use std::ops::RangeInclusive;
 
 use super::{
-    Generator, Kind, SynthError, check_range,
+    Generator, Kind, SynthError, check, check_range,
     draw::Draw,
     fit::{self, Shape},
-    vocabulary::{self, ACCOUNTS, DAYS},
+    vocabulary::{self, ACCOUNTS, LABELS},
 };
 use crate::data::example::{Example, Thought};
 
@@ -33,11 +33,13 @@ const AMOUNTS: usize = 100;
 pub struct LedgerOptions {
     /// Accounts of a ledger: within 2 to 26.
     pub accounts: RangeInclusive<usize>,
+    /// Labels that times are taken from, two a day: 6 to 600.
+    pub labels: usize,
 }
 
 impl Default for LedgerOptions {
     fn default() -> Self {
-        Self { accounts: 3..=6 }
+        Self { accounts: 2..=6, labels: LABELS }
     }
 }
 
@@ -52,6 +54,7 @@ impl TryFrom<LedgerOptions> for Ledger {
 
     fn try_from(options: LedgerOptions) -> Result<Self, SynthError> {
         check_range("accounts", &options.accounts, 2..=ACCOUNTS.len())?;
+        check("labels", options.labels, 6..=LABELS)?;
         Ok(Self { options })
     }
 }
@@ -62,14 +65,16 @@ impl Generator for Ledger {
     }
 
     fn example(&self, tokens: usize, draw: &mut Draw) -> Result<Example, SynthError> {
-        let shapes = self.options.accounts.clone().map(Book::blank).collect();
+        let days = self.options.labels.div_ceil(2);
+        let shapes = self.options.accounts.clone().map(|accounts| Book::blank(accounts, days)).collect();
         let (shape, days): (Book, usize) = fit::choose(self.kind(), shapes, tokens, draw)?;
         let count = shape.accounts.len();
         let mut some = |least, below| (0..count).map(|_| draw.within(least..=below - 1)).collect();
         let (balances, payments) = (some(0, WRAP), some(1, AMOUNTS));
         let book = Book {
             accounts: draw.some_of(&ACCOUNTS, count),
-            first: draw.within(0..=shape.most() - days),
+            most: shape.most,
+            first: draw.within(0..=shape.most - days),
             balances,
             payments,
             wanted: Wanted { account: draw.below(count), after: draw.within(1..=days), low: draw.coin() },
@@ -82,7 +87,9 @@ impl Generator for Ledger {
 #[derive(Debug)]
 struct Book {
     accounts: Vec<&'static str>,
-    /// The number in the first opening balances' label.
+    /// The most days that there are labels for.
+    most: usize,
+    /// The day of the first opening balances.
     first: usize,
     /// What each account opens with.
     balances: Vec<usize>,
@@ -111,7 +118,7 @@ struct Day {
 
 impl Shape for Book {
     fn most(&self) -> usize {
-        DAYS - 1
+        self.most
     }
 
     fn tokens(&self, units: usize) -> usize {
@@ -120,10 +127,11 @@ impl Shape for Book {
 }
 
 impl Book {
-    /// A ledger of so many accounts that is as long as any other.
-    fn blank(accounts: usize) -> Self {
+    /// A ledger of so many accounts that is as long as any other; `days` have labels.
+    fn blank(accounts: usize, days: usize) -> Self {
         Self {
             accounts: ACCOUNTS[..accounts].to_vec(),
+            most: days - 1,
             first: 0,
             balances: vec![0; accounts],
             payments: vec![0; accounts],
@@ -159,46 +167,50 @@ impl Book {
         let opening: String = (0..self.accounts.len())
             .map(|account| {
                 let (pays, receives) = (amount(self.payments[account]), amount(self.receives(account)));
-                format!("{} - {pays} + {receives} ; ", self.balance(account, 'd', 0, self.balances[account]))
+                format!(
+                    "{} - {pays} + {receives} ; ",
+                    self.balance(account, self.closes(0), self.balances[account])
+                )
             })
             .collect();
         let (order, first) = (self.accounts.join(" "), self.accounts[0]);
         let Wanted { account, after, low } = self.wanted;
-        let (wanted, label) = (self.accounts[account], self.label(if low { 'm' } else { 'd' }, after));
-        let until = self.label('d', days);
-        format!("ledger : {opening}order {order} dawn {first} until {until} find {wanted} {label} ?")
+        let time = self.closes(after) - usize::from(low);
+        let (wanted, until) = (self.accounts[account], self.closes(days));
+        format!("ledger : {opening}order {order} dawn {first} until t{until} find {wanted} t{time} ?")
     }
 
-    fn label(&self, letter: char, after: usize) -> String {
-        format!("{letter}{}", self.first + after)
+    /// When the day ends that is so many after the first balances.
+    fn closes(&self, after: usize) -> usize {
+        2 * (self.first + after)
     }
 
-    /// `Ann d4 4 6 7`
-    fn balance(&self, account: usize, letter: char, after: usize, value: usize) -> String {
-        format!("{} {} {}", self.accounts[account], self.label(letter, after), digits(value))
+    /// `Ann t8 4 6 7`
+    fn balance(&self, account: usize, time: usize, value: usize) -> String {
+        format!("{} t{time} {}", self.accounts[account], digits(value))
     }
 
     /// The thoughts of one day.
     fn thoughts(&self, after: usize) -> impl Iterator<Item = Thought> {
         (0..self.accounts.len()).map(move |account| {
             let dawn = match (account, after) {
-                (0, 2..) => format!("dawn {} ", self.label('d', after - 1)),
+                (0, 2..) => format!("dawn t{} ", self.closes(after - 1)),
                 _ => String::new(),
             };
             Thought { detail: dawn + &self.line(account, after), summary: self.closing(account, after) }
         })
     }
 
-    /// `Ann d3 4 5 2 - 3 5 : 7 b 1 n 4 n Ann m4 4 1 7 + 5 0 : 7 n 6 n 4 n Ann d4 4 6 7 ;`
+    /// `Ann t6 4 5 2 - 3 5 : 7 b 1 n 4 n Ann t7 4 1 7 + 5 0 : 7 n 6 n 4 n Ann t8 4 6 7 ;`
     fn line(&self, account: usize, after: usize) -> String {
         let Day { opening, low, .. } = self.day(account, after);
         let (pays, receives) = (self.payments[account], self.receives(account));
         format!(
             "{} - {} : {} {} + {} : {} {} ;",
-            self.balance(account, 'd', after - 1, opening),
+            self.balance(account, self.closes(after - 1), opening),
             amount(pays),
             subtraction(opening, pays),
-            self.balance(account, 'm', after, low),
+            self.balance(account, self.closes(after) - 1, low),
             amount(receives),
             addition(low, receives),
             self.closing(account, after),
@@ -206,7 +218,7 @@ impl Book {
     }
 
     fn closing(&self, account: usize, after: usize) -> String {
-        self.balance(account, 'd', after, self.day(account, after).closing)
+        self.balance(account, self.closes(after), self.day(account, after).closing)
     }
 }
 

@@ -26,7 +26,12 @@ use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use self::{draw::Draw, lagged_sums::LaggedSums, ledger::Ledger, program_trace::ProgramTrace};
+use self::{
+    draw::Draw,
+    lagged_sums::{LaggedSums, LaggedSumsOptions},
+    ledger::{Ledger, LedgerOptions},
+    program_trace::{ProgramTrace, ProgramTraceOptions},
+};
 use super::example::Example;
 
 /// A kind of problem.
@@ -54,13 +59,36 @@ impl Kind {
         }
     }
 
-    /// A generator of such problems with everything else at its default.
+    /// A generator of such problems with everything at its default.
     pub fn generator(self) -> Box<dyn Generator> {
         match self {
             Self::LaggedSums => Box::new(LaggedSums::default()),
             Self::Ledger => Box::new(Ledger::default()),
             Self::ProgramTrace => Box::new(ProgramTrace::default()),
         }
+    }
+
+    /// A generator of easier problems, to begin with: only the first `labels` labels, so that a model sees each of
+    /// them more often, and lags from 2 to a quarter of them. Everything else is at its default.
+    ///
+    /// # Errors
+    /// [`SynthError::Parameter`] unless `labels` is 24 to 600.
+    pub fn generator_within(self, labels: usize) -> Result<Box<dyn Generator>, SynthError> {
+        check("labels", labels, 24..=vocabulary::LABELS)?;
+        let shorter = |lags: RangeInclusive<usize>| 2..=(*lags.end()).min(labels / 4);
+        Ok(match self {
+            Self::LaggedSums => {
+                let default = LaggedSumsOptions::default();
+                let lags = shorter(default.lags.clone());
+                Box::new(LaggedSums::try_from(LaggedSumsOptions { labels, lags, ..default })?)
+            }
+            Self::Ledger => Box::new(Ledger::try_from(LedgerOptions { labels, ..Default::default() })?),
+            Self::ProgramTrace => {
+                let default = ProgramTraceOptions::default();
+                let lags = shorter(default.lags.clone());
+                Box::new(ProgramTrace::try_from(ProgramTraceOptions { labels, lags, ..default })?)
+            }
+        })
     }
 }
 

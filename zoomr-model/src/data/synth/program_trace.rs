@@ -1,28 +1,28 @@
-//! Program trace: a loop that assigns scalars and writes an array, step by step, modulo 20.
+//! Program trace: a loop that assigns scalars and writes an array, step by step, modulo 10.
 //!
 //! ```text
-//! program : x i7 3 y i7 12 a i3 4 a i4 0 a i5 19 a i6 1 a i7 6 loop x i8 = x i7 + a i3 ; y i8 = y i7 - x i7 ;
-//!     a i8 = x i7 + y i7 ; until i60 find y i23 ?
-//! <thought> x i7 3 + a i3 4 = x i8 7 ; ... </thought> <summary> x i9 15 y i9 8 a i8 a i9 </summary> ... answer 8
+//! program : x t7 3 y t7 2 a t3 4 a t4 0 a t5 9 a t6 1 a t7 6 loop x t8 = x t7 + a t3 ; y t8 = y t7 - x t7 ;
+//!     a t8 = x t7 + y t7 ; until t60 find y t23 ?
+//! <thought> x t7 3 + a t3 4 = x t8 7 ; ... </thought> <summary> x t8 7 y t8 9 a t8 </summary> ... answer 8
 //! ```
 //!
 //! The body is written for its first pass; all labels go up by one per pass. All assignments of a pass happen at
 //! once: operands are scalars of the pass before, and one cell of the array that is `lag` passes old. The newest
 //! scalars are in the newest summary, cells only in the detail of their thoughts. A thought holds as many whole
-//! passes as make at most six lines.
+//! passes as make at most four lines.
 
 use std::ops::RangeInclusive;
 
 use super::{
-    Generator, Kind, SynthError, check_range,
+    Generator, Kind, SynthError, check, check_range,
     draw::Draw,
     fit::{self, Shape},
-    vocabulary::{self, PASSES, SCALARS, VALUES},
+    vocabulary::{self, LABELS, SCALARS, VALUES},
 };
 use crate::data::example::{Example, Thought};
 
 /// The most lines of a thought.
-const LINES: usize = 6;
+const LINES: usize = 4;
 /// A program is drawn again unless each of its destinations takes at least `LIVELY` values within `WATCHED` passes.
 const LIVELY: usize = 5;
 const WATCHED: usize = 40;
@@ -32,13 +32,15 @@ const WATCHED: usize = 40;
 pub struct ProgramTraceOptions {
     /// Statements of the body, the array's included: within 2 to 4.
     pub statements: RangeInclusive<usize>,
-    /// How old the cell is that the body reads, in passes: within 2 to 100.
+    /// How old the cell is that the body reads, in passes: at least 2, and at most half of the labels.
     pub lags: RangeInclusive<usize>,
+    /// Labels that passes are given: 4 to 600.
+    pub labels: usize,
 }
 
 impl Default for ProgramTraceOptions {
     fn default() -> Self {
-        Self { statements: 2..=4, lags: 2..=12 }
+        Self { statements: 2..=4, lags: 2..=12, labels: LABELS }
     }
 }
 
@@ -53,7 +55,8 @@ impl TryFrom<ProgramTraceOptions> for ProgramTrace {
 
     fn try_from(options: ProgramTraceOptions) -> Result<Self, SynthError> {
         check_range("statements", &options.statements, 2..=SCALARS.len())?;
-        check_range("lags", &options.lags, 2..=PASSES / 2)?;
+        check("labels", options.labels, 4..=LABELS)?;
+        check_range("lags", &options.lags, 2..=options.labels / 2)?;
         Ok(Self { options })
     }
 }
@@ -64,10 +67,10 @@ impl Generator for ProgramTrace {
     }
 
     fn example(&self, tokens: usize, draw: &mut Draw) -> Result<Example, SynthError> {
-        let ProgramTraceOptions { statements, lags } = &self.options;
+        let ProgramTraceOptions { statements, lags, labels } = &self.options;
         let shapes = statements
             .clone()
-            .flat_map(|statements| lags.clone().map(move |lag| Program::blank(statements - 1, lag)));
+            .flat_map(|statements| lags.clone().map(move |lag| Program::blank(statements - 1, lag, *labels)));
         let (shape, passes) = fit::choose(self.kind(), shapes.collect(), tokens, draw)?;
         let mut program = shape;
         program.first += draw.within(0..=program.most() - passes);
@@ -123,6 +126,7 @@ fn body(scalars: usize, draw: &mut Draw) -> Vec<Statement> {
 /// One problem, but for the number of its passes.
 #[derive(Debug)]
 struct Program {
+    labels: usize,
     /// The number in the first pass's label.
     first: usize,
     lag: usize,
@@ -141,7 +145,7 @@ type History = Vec<usize>;
 
 impl Shape for Program {
     fn most(&self) -> usize {
-        PASSES - self.first
+        self.labels - self.first
     }
 
     fn tokens(&self, units: usize) -> usize {
@@ -151,9 +155,10 @@ impl Shape for Program {
 
 impl Program {
     /// A program of this shape that is as long as any other, with labels as low as they can be.
-    fn blank(scalars: usize, lag: usize) -> Self {
+    fn blank(scalars: usize, lag: usize, labels: usize) -> Self {
         let statement = Statement { left: Operand::Scalar(0), minus: false, right: Operand::Cell };
         Self {
+            labels,
             first: lag,
             lag,
             scalars: SCALARS[..scalars].to_vec(),
@@ -225,14 +230,14 @@ impl Program {
 
     /// The name of a destination in a pass; passes count from 1, what was before the first is pass 0.
     fn dest(&self, dest: usize, pass: usize) -> String {
-        format!("{} i{}", self.scalars.get(dest).unwrap_or(&"a"), self.first + pass - 1)
+        format!("{} t{}", self.scalars.get(dest).unwrap_or(&"a"), self.first + pass - 1)
     }
 
     /// The name of an operand in a pass.
     fn operand(&self, operand: Operand, pass: usize) -> String {
         match operand {
             Operand::Scalar(index) => self.dest(index, pass - 1),
-            Operand::Cell => format!("a i{}", self.first + pass - 1 - self.lag),
+            Operand::Cell => format!("a t{}", self.first + pass - 1 - self.lag),
         }
     }
 
@@ -240,11 +245,11 @@ impl Program {
         let (scalars, cells) = &self.initial;
         let scalars = scalars.iter().enumerate().map(|(i, value)| format!("{} {value} ", self.dest(i, 0)));
         let cells =
-            cells.iter().enumerate().map(|(i, value)| format!("a i{} {value} ", self.first - self.lag + i));
+            cells.iter().enumerate().map(|(i, value)| format!("a t{} {value} ", self.first - self.lag + i));
         let body = (0..self.body.len()).map(|dest| self.statement(dest));
         let (wanted, until) = (self.dest(self.wanted.0, self.wanted.1), self.first + passes - 1);
         format!(
-            "program : {}loop {}until i{until} find {wanted} ?",
+            "program : {}loop {}until t{until} find {wanted} ?",
             scalars.chain(cells).collect::<String>(),
             body.collect::<String>()
         )
@@ -257,7 +262,7 @@ impl Program {
         format!("{} = {left} {} {right} ; ", self.dest(dest, 1), sign(minus))
     }
 
-    /// `x i7 3 + a i3 4 = x i8 7 ;`
+    /// `x t7 3 + a t3 4 = x t8 7 ;`
     fn line(&self, histories: &[History], dest: usize, pass: usize) -> String {
         let Statement { left, minus, right } = self.body[dest];
         let [left, right] = [left, right].map(|operand| {

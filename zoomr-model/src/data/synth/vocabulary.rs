@@ -29,14 +29,11 @@ pub const ANSWER: &str = "answer";
 /// The tokens that are no text, in the order of their ids.
 pub const SPECIAL: [&str; 6] = [PAD, EOS, THOUGHT[0], THOUGHT[1], SUMMARY[0], SUMMARY[1]];
 
-/// Values are below this; it is a word itself, as the modulus of lagged sums.
-pub(super) const VALUES: usize = 20;
-/// Names `a0`, `a1` and so on.
-pub(super) const NAMES: usize = 600;
-/// Day labels, `d0` and so on; the low point on the way to a day is `m1` and so on.
-pub(super) const DAYS: usize = 200;
-/// Loop labels, `i0` and so on.
-pub(super) const PASSES: usize = 200;
+/// Values are below this, so that sums of all kinds are sums of digits; it is a word itself, as the modulus of lagged
+/// sums.
+pub(super) const VALUES: usize = 10;
+/// Labels `t0`, `t1` and so on: names of terms, times of balances, passes of loops.
+pub(super) const LABELS: usize = 600;
 /// Scalars of programs.
 pub(super) const SCALARS: [&str; 4] = ["x", "y", "z", "w"];
 /// Accounts.
@@ -61,10 +58,7 @@ pub fn words() -> Vec<String> {
         .chain(fixed(&OTHERS))
         .chain(fixed(&ACCOUNTS))
         .chain(numbered("", 0..VALUES + 1))
-        .chain(numbered("a", 0..NAMES))
-        .chain(numbered("d", 0..DAYS))
-        .chain(numbered("m", 1..DAYS))
-        .chain(numbered("i", 0..PASSES))
+        .chain(numbered("t", 0..LABELS))
         .collect()
 }
 

@@ -1,27 +1,27 @@
-//! `lagged sums mod M : aN V ... rule aK = aI + aJ find aF ?`
+//! `lagged sums mod M : tN V ... rule tK = tI + tJ find tF ?`
 //!
 //! Unlike the generator's, the lags may be any two, in either order.
 
 use super::words::{ParseError, Words};
-use crate::data::synth::vocabulary::{NAMES, VALUES};
+use crate::data::synth::vocabulary::{LABELS, VALUES};
 
 /// The answer.
 pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     words.literally("lagged sums mod")?;
     let modulus = words.number(2..=VALUES, "the modulus")?;
     words.literally(":")?;
-    let first = words.label("a", 0..=NAMES - 1, "the first start value's name")?;
+    let first = words.label(0..=LABELS - 1, "the first start value's name")?;
     let mut values = starts(words, first, modulus)?;
     let dest = first + values.len();
 
     words.literally("rule")?;
-    words.label("a", dest..=dest.min(NAMES - 1), "the first name after the start values")?;
+    words.label(dest..=dest.min(LABELS - 1), "the first name after the start values")?;
     words.literally("=")?;
-    let left = words.label("a", first..=dest - 1, "a start value")?;
+    let left = words.label(first..=dest - 1, "a start value")?;
     words.literally("+")?;
-    let right = words.label("a", first..=dest - 1, "a start value")?;
+    let right = words.label(first..=dest - 1, "a start value")?;
     words.literally("find")?;
-    let wanted = words.label("a", dest..=NAMES - 1, "a name after the start values")?;
+    let wanted = words.label(dest..=LABELS - 1, "a name after the start values")?;
     words.literally("?")?;
 
     let lags = [dest - left, dest - right];
@@ -37,8 +37,8 @@ fn starts(words: &mut Words<'_>, first: usize, modulus: usize) -> Result<Vec<usi
     let mut values = vec![words.number(0..=modulus - 1, "a value below the modulus")?];
     while words.peek() != Some("rule") {
         let next = first + values.len();
-        let what = format!("the name after a{}, or `rule`", next - 1);
-        words.label("a", next..=next.min(NAMES - 1), &what)?;
+        let what = format!("the name after t{}, or `rule`", next - 1);
+        words.label(next..=next.min(LABELS - 1), &what)?;
         values.push(words.number(0..=modulus - 1, "a value below the modulus")?);
     }
     Ok(values)

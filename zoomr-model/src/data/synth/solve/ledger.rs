@@ -1,10 +1,10 @@
-//! `ledger : Name dN D D D - D D + D D ; ... order Name ... dawn Name until dU find Name dF ?`
+//! `ledger : Name tN D D D - D D + D D ; ... order Name ... dawn Name until tU find Name tF ?`
 //!
-//! The generator has a closed form for each balance; here money moves day by day, all accounts at once.
+//! The generator has a closed form for each balance; here money moves from time to time, all accounts at once.
 //! What an account is paid stands in its own line, and need not be what another pays.
 
 use super::words::{ParseError, Words};
-use crate::data::synth::vocabulary::{ACCOUNTS, DAYS};
+use crate::data::synth::vocabulary::{ACCOUNTS, LABELS};
 
 /// Balances wrap at this.
 const WRAP: usize = 1000;
@@ -24,8 +24,8 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     let mut accounts: Vec<Account> = Vec::new();
     let mut first = None;
     while words.peek() != Some("order") || accounts.len() < 2 {
-        let (day, account) = opening(words, &accounts, first)?;
-        first = Some(day);
+        let (time, account) = opening(words, &accounts, first)?;
+        first = Some(time);
         accounts.push(account);
     }
     let first = first.unwrap_or_default();
@@ -36,23 +36,17 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     words.literally("dawn")?;
     words.literally(accounts[0].name)?;
     words.literally("until")?;
-    let until = words.label("d", first + 1..=DAYS - 1, "a day after the opening balances")?;
+    let until = words.even_label(first + 2..=LABELS - 1, "an even time after the opening balances")?;
     words.literally("find")?;
     let wanted = words.take(
         |word| accounts.iter().position(|account| account.name == word),
         || "one of the accounts".into(),
     )?;
-    let letter = if words.peek().is_some_and(|word| word.starts_with('m')) { "m" } else { "d" };
-    let day = words.label(letter, first + 1..=until, "a day's balance or (with m) low point")?;
+    let time = words.label(first + 1..=until, "the end of a day (even) or its low point (odd)")?;
     words.literally("?")?;
 
-    for _ in first + 1..day {
-        pay(&mut accounts);
-        be_paid(&mut accounts);
-    }
-    pay(&mut accounts);
-    if letter == "d" {
-        be_paid(&mut accounts);
+    for time in first + 1..=time {
+        if time.is_multiple_of(2) { be_paid(&mut accounts) } else { pay(&mut accounts) }
     }
     let balance = format!("{:03}", accounts[wanted].balance);
     Ok(balance.split("").filter(|digit| !digit.is_empty()).collect::<Vec<_>>().join(" "))
@@ -66,7 +60,7 @@ fn be_paid(accounts: &mut [Account]) {
     accounts.iter_mut().for_each(|account| account.balance = (account.balance + account.receives) % WRAP);
 }
 
-/// One account's opening line, and the number of its day.
+/// One account's opening line, and its time.
 fn opening(
     words: &mut Words<'_>,
     before: &[Account],
@@ -79,15 +73,15 @@ fn opening(
         _ => "an account's name (Ann, Bob, Cid, ...) not used before, or `order`".to_owned(),
     };
     let name = words.take(unused, expected)?;
-    let days = first.map_or(0..=DAYS - 2, |first| first..=first);
-    let day = words.label("d", days, "the day of the opening balances")?;
+    let times = first.map_or(0..=LABELS - 3, |first| first..=first);
+    let time = words.even_label(times, "the even time of all opening balances")?;
     let balance = words.digits(3, "a digit of the balance")?;
     words.literally("-")?;
     let pays = words.digits(2, "a digit of what the account pays")?;
     words.literally("+")?;
     let receives = words.digits(2, "a digit of what the account is paid")?;
     words.literally(";")?;
-    Ok((day, Account { name, balance, pays, receives }))
+    Ok((time, Account { name, balance, pays, receives }))
 }
 
 fn has(accounts: &[Account], name: &str) -> bool {

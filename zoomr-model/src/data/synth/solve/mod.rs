@@ -27,11 +27,11 @@ pub struct Solution {
 /// ```
 /// use zoomr_model::data::synth::solve::solve;
 ///
-/// let solution = solve("lagged sums mod 20 : a7 5 a8 16 rule a9 = a8 + a7 find a10 ?")?;
-/// assert_eq!(solution.answer, "17"); // a9 = 16 + 5 = 1, a10 = 1 + 16
+/// let solution = solve("lagged sums mod 10 : t7 5 t8 6 rule t9 = t8 + t7 find t10 ?")?;
+/// assert_eq!(solution.answer, "7"); // t9 = 6 + 5 = 1, t10 = 1 + 6
 ///
-/// let error = solve("lagged sums mod 20 : a7 5 a9 16 rule").unwrap_err();
-/// assert_eq!(error.to_string(), "word 8 is `a9`; expected a8, the name after a7, or `rule`");
+/// let error = solve("lagged sums mod 10 : t7 5 t9 6 rule").unwrap_err();
+/// assert_eq!(error.to_string(), "word 8 is `t9`; expected t8, the name after t7, or `rule`");
 /// # Ok::<(), zoomr_model::data::synth::solve::ParseError>(())
 /// ```
 ///

@@ -1,4 +1,4 @@
-//! `program : x iN V ... a iN V ... loop x iF = x iN + a iK ; ... until iU find x iW ?`
+//! `program : x tN V ... a tN V ... loop x tF = x tN + a tK ; ... until tU find x tW ?`
 //!
 //! Values are kept by name and label, as the text has them. Unlike the generator's, a body may read any number of
 //! cells, and the array's statement may stand anywhere.
@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::words::{ParseError, Words};
-use crate::data::synth::vocabulary::{PASSES, SCALARS, VALUES};
+use crate::data::synth::vocabulary::{LABELS, SCALARS, VALUES};
 
 /// The array's name.
 const ARRAY: &str = "a";
@@ -31,13 +31,13 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     words.literally("loop")?;
     let body = body(words, &values, before)?;
     words.literally("until")?;
-    let until = words.label("i", before + 1..=PASSES - 1, "the label of the last pass")?;
+    let until = words.label(before + 1..=LABELS - 1, "the label of the last pass")?;
     words.literally("find")?;
     let dest = words.take(
         |word| body.iter().map(|statement| statement.dest).find(|dest| *dest == word),
         || "a name that the loop assigns".into(),
     )?;
-    let pass = words.label("i", before + 1..=until, "the label of a pass")?;
+    let pass = words.label(before + 1..=until, "the label of a pass")?;
     words.literally("?")?;
 
     for step in 0..=pass - before - 1 {
@@ -63,18 +63,18 @@ fn initial<'a>(words: &mut Words<'a>, values: &mut BTreeMap<Place<'a>, usize>) -
             format!("a scalar (x, y, z or w) not used before, `a` for a cell of the array{or_loop}")
         })?;
         let labels = match (name == ARRAY, scalars, cell) {
-            (true, _, Some(before)) => before + 1..=(before + 1).min(PASSES - 2),
+            (true, _, Some(before)) => before + 1..=(before + 1).min(LABELS - 2),
             (false, Some(label), _) => label..=label,
-            _ => 0..=PASSES - 2,
+            _ => 0..=LABELS - 2,
         };
         let what = if name == ARRAY { "the label after the last cell's" } else { "the label of all scalars" };
-        let label = words.label("i", labels, what)?;
+        let label = words.label(labels, what)?;
         *if name == ARRAY { &mut cell } else { &mut scalars } = Some(label);
-        values.insert((name, label), words.number(0..=VALUES - 1, "a value below 20")?);
+        values.insert((name, label), words.number(0..=VALUES - 1, "a value below 10")?);
     }
     let newest = scalars.unwrap_or_default();
     if cell.is_some_and(|cell| cell != newest) {
-        return Err(words.expected(format!("cells of the array up to a i{newest}, as the scalars")));
+        return Err(words.expected(format!("cells of the array up to a t{newest}, as the scalars")));
     }
     Ok(newest)
 }
@@ -89,7 +89,7 @@ fn body<'a>(
     while words.peek() != Some("until") || body.is_empty() {
         let unused = |word: &'a str| known(word).filter(|name| body.iter().all(|other| other.dest != *name));
         let dest = words.take(unused, || "a name not assigned before, or `until`".into())?;
-        words.label("i", before + 1..=before + 1, "the label of the first pass")?;
+        words.label(before + 1..=before + 1, "the label of the first pass")?;
         words.literally("=")?;
         let left = operand(words, values, before)?;
         let minus = words.take(
@@ -122,7 +122,7 @@ fn operand<'a>(
         || "a name that has a value before the loop".into(),
     )?;
     let oldest = values.keys().filter(|place| place.0 == name).map(|place| place.1).min();
-    let label = words.label("i", oldest.unwrap_or(before)..=before, "a label that has a value")?;
+    let label = words.label(oldest.unwrap_or(before)..=before, "a label that has a value")?;
     Ok((name, label))
 }
 

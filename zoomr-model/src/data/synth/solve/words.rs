@@ -71,14 +71,30 @@ impl<'a> Words<'a> {
             .try_for_each(|wanted| self.take(|word| (word == wanted).then_some(()), || format!("`{wanted}`")))
     }
 
-    /// The number in a label that is `letter` and a number within `numbers`.
-    pub(super) fn label(
+    /// The number in a label `t0`, `t1` and so on, within `numbers`.
+    pub(super) fn label(&mut self, numbers: RangeInclusive<usize>, what: &str) -> Result<usize, ParseError> {
+        self.numbered("t", 1, numbers, what)
+    }
+
+    /// The number in a label, within `numbers` and even.
+    pub(super) fn even_label(
         &mut self,
-        letter: &str,
         numbers: RangeInclusive<usize>,
         what: &str,
     ) -> Result<usize, ParseError> {
-        let read = |word: &str| number(word.strip_prefix(letter)?).filter(|number| numbers.contains(number));
+        self.numbered("t", 2, numbers, what)
+    }
+
+    /// The number after `letter`: a multiple of `step`, within `numbers`.
+    fn numbered(
+        &mut self,
+        letter: &str,
+        step: usize,
+        numbers: RangeInclusive<usize>,
+        what: &str,
+    ) -> Result<usize, ParseError> {
+        let allowed = |number: &usize| numbers.contains(number) && number.is_multiple_of(step);
+        let read = |word: &str| number(word.strip_prefix(letter)?).filter(allowed);
         let expected = || match (numbers.start(), numbers.end()) {
             (first, last) if first > last => format!("{what}, but there is none after {letter}{last}"),
             (first, last) if first == last => format!("{letter}{first}, {what}"),
@@ -89,7 +105,7 @@ impl<'a> Words<'a> {
 
     /// A number within `numbers`.
     pub(super) fn number(&mut self, numbers: RangeInclusive<usize>, what: &str) -> Result<usize, ParseError> {
-        self.label("", numbers, what)
+        self.numbered("", 1, numbers, what)
     }
 
     /// Some digits, each a word, as one number.
