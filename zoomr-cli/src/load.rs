@@ -11,6 +11,7 @@ use zoomr_model::{
     Model,
     config::ModelConfig,
     engine::{Engine, EngineError, EngineOptions},
+    habits::Habits,
     hub,
     text::{
         chat::{ChatTemplate, Message},
@@ -34,6 +35,8 @@ pub(crate) struct ModelFiles {
     /// `None` where there is none and none is needed.
     pub(crate) tokenizer: Option<Tokenizer>,
     pub(crate) sampling: SamplingDefaults,
+    /// What the model was taught about thinking, if anything.
+    pub(crate) habits: Option<Habits>,
 }
 
 /// A model on its backend.
@@ -87,7 +90,8 @@ impl ModelFiles {
         }
         given.check(config.vocab_size())?;
         let sampling = SamplingDefaults::from_dir(&dir)?;
-        Ok(Self { dir, config, tokenizer, sampling })
+        let habits = Habits::from_dir(&dir)?;
+        Ok(Self { dir, config, tokenizer, sampling, habits })
     }
 
     /// The token ids of what was given.

@@ -4,6 +4,7 @@ pub mod config;
 pub mod data;
 pub mod engine;
 pub mod grade;
+pub mod habits;
 pub mod hub;
 pub mod text;
 pub mod train;

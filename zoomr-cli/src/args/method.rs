@@ -13,6 +13,7 @@ use zoomr_core::{
 };
 use zoomr_model::{
     engine::{EngineOptions, SummaryText},
+    habits::Habits,
     text::{stop::StopTokens, tokenizer::Tokenizer},
 };
 
@@ -30,21 +31,23 @@ const OPEN: &str = "\n\n[Summary: ";
 const CLOSE: &str = "]\n\n";
 
 /// What a decoding step attends to, and how a text falls into thoughts.
+///
+/// What is not given follows the model's habits, where it has been taught any, and else the defaults.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Method")]
 pub(crate) struct MethodArgs {
-    /// What a step attends to.
-    #[arg(long, default_value = "zoomr", value_parser = named(PolicyKind::ALL, PolicyKind::name))]
-    policy: PolicyKind,
+    /// What a step attends to [default: zoomr].
+    #[arg(long, value_parser = named(PolicyKind::ALL, PolicyKind::name))]
+    policy: Option<PolicyKind>,
 
     /// Whose votes count: those of all layers at the step before, of the layer itself, or of all layers at this
-    /// step (which runs it twice).
-    #[arg(long, default_value = "global", value_parser = named(Scope::ALL, Scope::name))]
-    scope: Scope,
+    /// step (which runs it twice) [default: global].
+    #[arg(long, value_parser = named(Scope::ALL, Scope::name))]
+    scope: Option<Scope>,
 
-    /// Thoughts that each query head votes for.
-    #[arg(long, value_name = "K", default_value_t = Options::default().votes)]
-    votes: usize,
+    /// Thoughts that each query head votes for [default: 4].
+    #[arg(long, value_name = "K")]
+    votes: Option<usize>,
 
     /// Thoughts that are zoomed into [default: 2; 1 where thoughts get summaries].
     #[arg(long, value_name = "C", group = "amount")]
@@ -58,45 +61,45 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "SHARE", group = "amount")]
     zoom_mass: Option<f64>,
 
-    /// The most recent tokens, always attended in full.
-    #[arg(long, value_name = "TOKENS", default_value_t = Options::default().window)]
-    window: usize,
+    /// The most recent tokens, always attended in full [default: 128].
+    #[arg(long, value_name = "TOKENS")]
+    window: Option<usize>,
 
     /// How many of the prompt's first tokens stay visible [default: all].
     #[arg(long, value_name = "TOKENS")]
     prompt: Option<usize>,
 
-    /// First tokens that policy `window` keeps.
-    #[arg(long, value_name = "TOKENS", default_value_t = Options::default().sinks)]
-    sinks: usize,
+    /// First tokens that policy `window` keeps [default: 4].
+    #[arg(long, value_name = "TOKENS")]
+    sinks: Option<usize>,
 
-    /// Tokens per layer and head that policies `h2o` and `rkv` keep, and that `quest` attends.
-    #[arg(long, value_name = "TOKENS", default_value_t = Options::default().budget)]
-    budget: usize,
+    /// Tokens per layer and head that policies `h2o` and `rkv` keep, and that `quest` attends [default: 512].
+    #[arg(long, value_name = "TOKENS")]
+    budget: Option<usize>,
 
-    /// Generated tokens from one compression of policy `rkv` to the next.
-    #[arg(long, value_name = "TOKENS", default_value_t = Options::default().buffer)]
-    buffer: usize,
+    /// Generated tokens from one compression of policy `rkv` to the next [default: 128].
+    #[arg(long, value_name = "TOKENS")]
+    buffer: Option<usize>,
 
-    /// Whose summaries are visible: those of thoughts that got a vote, or all.
-    #[arg(long, default_value = "all", value_parser = named(SummaryVisibility::ALL, SummaryVisibility::name))]
-    summaries: SummaryVisibility,
+    /// Whose summaries are visible: those of thoughts that got a vote, or all [default: all].
+    #[arg(long, value_parser = named(SummaryVisibility::ALL, SummaryVisibility::name))]
+    summaries: Option<SummaryVisibility>,
 
     /// Thoughts per layer whose detail may stay resident outside of the window [default: those zoomed into].
     #[arg(long, value_name = "N")]
     resident_thoughts: Option<usize>,
 
-    /// Tokens per page of KV memory.
-    #[arg(long, value_name = "TOKENS", default_value_t = Options::default().page_size)]
-    page_size: usize,
+    /// Tokens per page of KV memory [default: 8].
+    #[arg(long, value_name = "TOKENS")]
+    page_size: Option<usize>,
 
     /// The most resident KV memory, in bytes (suffixes k, M, G) [default: no limit].
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     cap: Option<u64>,
 
-    /// What cuts a text into thoughts.
-    #[arg(long, value_enum, default_value = "paragraphs")]
-    segmenter: SegmenterKind,
+    /// What cuts a text into thoughts [default: paragraphs].
+    #[arg(long, value_enum)]
+    segmenter: Option<SegmenterKind>,
 
     /// The length of thoughts, MIN..MAX; segmenter `budget` cuts at MAX [default: 16..96; 128..192 where thoughts
     /// get summaries].
@@ -108,9 +111,9 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "T,/T,S,/S", required_if_eq("segmenter", "markers"))]
     markers: Option<String>,
 
-    /// When a summary is due, and who writes it.
-    #[arg(long, value_enum, default_value = "pooled")]
-    trigger: TriggerKind,
+    /// When a summary is due, and who writes it [default: pooled].
+    #[arg(long, value_enum)]
+    trigger: Option<TriggerKind>,
 
     /// For trigger `pressure`: resident KV memory, in bytes (suffixes k, M, G), from which on thoughts close.
     #[arg(long, value_name = "BYTES", value_parser = bytes, required_if_eq("trigger", "pressure"))]
@@ -163,12 +166,13 @@ impl MethodArgs {
     /// # Errors
     /// Names the flag that is out of its range, or contradicts another.
     pub(crate) fn check(&self) -> Result<()> {
-        self.settings()?;
-        self.trigger()?;
-        self.segmenter(None).map(drop)
+        self.settings(None)?;
+        self.trigger(None)?;
+        self.segmenter(None, None).map(drop)
     }
 
-    /// The segmenter, and everything else that an engine goes by. `end` are the tokens that end a text.
+    /// The segmenter, and everything else that an engine goes by. `end` are the tokens that end a text, `habits`
+    /// what the model was taught.
     ///
     /// # Errors
     /// As [`check`](Self::check), and where the summaries' frame cannot be tokenized.
@@ -176,6 +180,7 @@ impl MethodArgs {
         &self,
         tokenizer: Option<&Tokenizer>,
         end: StopTokens,
+        habits: Option<&Habits>,
     ) -> Result<(Box<dyn Segmenter>, EngineOptions)> {
         let framed = |flag: &str, given: &Option<String>, default: &str| match (tokenizer, given) {
             (Some(tokenizer), given) => {
@@ -188,7 +193,7 @@ impl MethodArgs {
                 bail!("--{flag}: the model has no tokenizer to make tokens of it; leave it out")
             }
         };
-        let trigger = self.trigger()?;
+        let trigger = self.trigger(habits)?;
         // A tokenizer of few words has none for a frame that nobody will write.
         let (open, close) = if trigger.asks_the_engine() { (OPEN, CLOSE) } else { ("", "") };
         let summary = SummaryText {
@@ -197,40 +202,42 @@ impl MethodArgs {
             limit: self.summary_tokens,
             end,
         };
-        let options = EngineOptions { settings: self.settings()?, trigger, summary, chunk: self.chunk };
-        Ok((self.segmenter(tokenizer)?, options))
+        let options = EngineOptions { settings: self.settings(habits)?, trigger, summary, chunk: self.chunk };
+        Ok((self.segmenter(tokenizer, habits)?, options))
     }
 
-    fn settings(&self) -> Result<Settings> {
-        let default = Options::default();
+    fn settings(&self, habits: Option<&Habits>) -> Result<Settings> {
+        let base = habits.map_or_else(Options::default, |habits| habits.method.clone());
         let zoom = match (self.zoom, self.zoom_tokens, self.zoom_mass) {
             (Some(thoughts), ..) => Zoom::Thoughts(thoughts),
             (_, Some(tokens), _) => Zoom::Tokens(tokens),
             (.., Some(share)) => Zoom::Mass(share),
-            _ if self.trigger()?.asks_the_engine() => SUMMARISED_ZOOM,
-            _ => default.zoom,
+            _ if self.trigger(habits)?.asks_the_engine() => SUMMARISED_ZOOM,
+            _ => base.zoom,
         };
         let options = Options {
-            policy: self.policy,
-            scope: self.scope,
-            votes: self.votes,
+            policy: self.policy.unwrap_or(base.policy),
+            scope: self.scope.unwrap_or(base.scope),
+            votes: self.votes.unwrap_or(base.votes),
             zoom,
-            window: self.window,
-            prompt: self.prompt,
-            sinks: self.sinks,
-            budget: self.budget,
-            buffer: self.buffer,
-            summaries: self.summaries,
-            resident_thoughts: self.resident_thoughts,
-            page_size: self.page_size,
-            cap: self.cap,
-            ..default
+            window: self.window.unwrap_or(base.window),
+            prompt: self.prompt.or(base.prompt),
+            sinks: self.sinks.unwrap_or(base.sinks),
+            budget: self.budget.unwrap_or(base.budget),
+            buffer: self.buffer.unwrap_or(base.buffer),
+            summaries: self.summaries.unwrap_or(base.summaries),
+            resident_thoughts: self.resident_thoughts.or(base.resident_thoughts),
+            page_size: self.page_size.unwrap_or(base.page_size),
+            cap: self.cap.or(base.cap),
+            ..base
         };
         Settings::try_from(options).map_err(flagged)
     }
 
-    fn trigger(&self) -> Result<Trigger> {
-        let trigger = match (self.trigger, self.pressure_limit) {
+    fn trigger(&self, habits: Option<&Habits>) -> Result<Trigger> {
+        let taught = if habits.is_some() { TriggerKind::Model } else { TriggerKind::Pooled };
+        let kind = self.trigger.unwrap_or(taught);
+        let trigger = match (kind, self.pressure_limit) {
             (TriggerKind::Pooled, _) => Trigger::Pooled,
             (TriggerKind::Forced, _) => Trigger::Forced,
             (TriggerKind::Model, _) => Trigger::ModelEmitted,
@@ -238,7 +245,7 @@ impl MethodArgs {
                 Trigger::Pressure { limit: limit.context("--pressure-limit: trigger `pressure` needs it")? }
             }
         };
-        if self.pressure_limit.is_some() && self.trigger != TriggerKind::Pressure {
+        if self.pressure_limit.is_some() && kind != TriggerKind::Pressure {
             bail!(
                 "--pressure-limit: only trigger `pressure` has one; add --trigger pressure, or leave it out"
             );
@@ -247,8 +254,8 @@ impl MethodArgs {
     }
 
     /// How long a thought may be, in tokens.
-    fn thought_range(&self) -> Result<RangeInclusive<usize>> {
-        let default = if self.trigger()?.asks_the_engine() { SUMMARISED_TOKENS } else { POOLED_TOKENS };
+    fn thought_range(&self, habits: Option<&Habits>) -> Result<RangeInclusive<usize>> {
+        let default = if self.trigger(habits)?.asks_the_engine() { SUMMARISED_TOKENS } else { POOLED_TOKENS };
         Ok(self.thought_tokens.clone().unwrap_or(default))
     }
 
@@ -257,22 +264,29 @@ impl MethodArgs {
     ///
     /// # Errors
     /// As [`check`](Self::check).
-    pub(crate) fn expected_thought(&self) -> Result<usize> {
-        let range = self.thought_range()?;
+    pub(crate) fn expected_thought(&self, habits: Option<&Habits>) -> Result<usize> {
+        let range = self.thought_range(habits)?;
         Ok(match self.segmenter {
-            SegmenterKind::Budget => *range.end(),
-            SegmenterKind::Paragraphs | SegmenterKind::Markers => range.start().midpoint(*range.end()),
+            Some(SegmenterKind::Budget) => *range.end(),
+            _ => range.start().midpoint(*range.end()),
         })
     }
 
-    fn segmenter(&self, tokenizer: Option<&Tokenizer>) -> Result<Box<dyn Segmenter>> {
-        if self.markers.is_some() && self.segmenter != SegmenterKind::Markers {
+    fn segmenter(
+        &self,
+        tokenizer: Option<&Tokenizer>,
+        habits: Option<&Habits>,
+    ) -> Result<Box<dyn Segmenter>> {
+        if self.markers.is_some() && self.segmenter != Some(SegmenterKind::Markers) {
             bail!(
                 "--markers: only segmenter `markers` goes by them; add --segmenter markers, or leave them out"
             );
         }
-        let tokens = self.thought_range()?;
-        Ok(match self.segmenter {
+        let tokens = self.thought_range(habits)?;
+        if let (None, Some(habits), Some(tokenizer)) = (self.segmenter, habits, tokenizer) {
+            return Ok(Box::new(habits.segmenter(tokenizer).context("the model's zoomr.json")?));
+        }
+        Ok(match self.segmenter.unwrap_or(SegmenterKind::Paragraphs) {
             SegmenterKind::Paragraphs => Box::new(Paragraphs::new(tokens).map_err(flagged)?),
             SegmenterKind::Budget => {
                 let max = NonZeroUsize::new(*tokens.end());

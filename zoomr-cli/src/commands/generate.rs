@@ -115,7 +115,7 @@ impl Job for Generate {
         let prompt = files.encode(given, &form)?;
         files.check_length("prompt", prompt.len())?;
         let tokenizer = files.tokenizer.as_ref();
-        let (segmenter, options) = args.method.resolve(tokenizer, files.end())?;
+        let (segmenter, options) = args.method.resolve(tokenizer, files.end(), files.habits.as_ref())?;
         let mut sampler = args.sampling.sampler(files.sampling.options())?;
         let loaded = files.load::<P>(&status)?;
 

@@ -18,6 +18,7 @@ use zoomr_core::{
 use zoomr_model::{
     config::ModelConfig,
     engine::EngineOptions,
+    habits::Habits,
     hub,
     text::tokenizer::{Tokenizer, TokenizerError},
 };
@@ -133,13 +134,19 @@ impl Job for Plan {
             Err(TokenizerError::Missing { .. }) => None,
             tokenizer => Some(tokenizer?),
         };
-        let (_, options) =
-            args.method.resolve(tokenizer.as_ref(), config.eos_token_ids().iter().copied().collect())?;
+        let habits = Habits::from_dir(&dir)?;
+        let end = config.eos_token_ids().iter().copied().collect();
+        let (_, options) = args.method.resolve(tokenizer.as_ref(), end, habits.as_ref())?;
         if args.tokens > config.context_length() {
             let context = config.context_length();
             note(&format!("note: {} tokens are over the model's context of {context}", args.tokens));
         }
-        let report = report(&args, &config, &options, element_bytes::<P::Backend>())?;
+        let thought = match args.thought {
+            Some(thought) => thought,
+            None => NonZeroUsize::new(args.method.expected_thought(habits.as_ref())?)
+                .context("--thought-tokens: thoughts of 0 tokens cannot be planned for; give --thought")?,
+        };
+        let report = report(&args, &config, &options, thought, element_bytes::<P::Backend>())?;
         if args.json {
             print_json(&report)?;
         } else {
@@ -158,9 +165,10 @@ fn report(
     args: &PlanArgs,
     config: &ModelConfig,
     options: &EngineOptions,
+    thought: NonZeroUsize,
     element_bytes: usize,
 ) -> Result<Report> {
-    let run = assumption(args, options)?;
+    let run = assumption(args, options, thought)?;
     let full = Options { policy: PolicyKind::Full, ..(*options.settings).clone() };
     let of = |settings: &Settings| forecast(&config.layer_specs(), settings, element_bytes, run);
     let (planned, full) = (of(&options.settings), of(&Settings::try_from(full)?));
@@ -182,7 +190,7 @@ fn report(
     })
 }
 
-fn assumption(args: &PlanArgs, options: &EngineOptions) -> Result<Assumption> {
+fn assumption(args: &PlanArgs, options: &EngineOptions, thought: NonZeroUsize) -> Result<Assumption> {
     let summary = match (args.summary, options.trigger) {
         (_, Trigger::Pressure { .. }) => {
             bail!("--trigger: when `pressure` closes thoughts cannot be known beforehand; plan with `forced`")
@@ -196,11 +204,6 @@ fn assumption(args: &PlanArgs, options: &EngineOptions) -> Result<Assumption> {
             frame.open.len() + frame.limit.get() + frame.close.len()
         }
         (None, Trigger::ModelEmitted) => options.summary.limit.get(),
-    };
-    let thought = match args.thought {
-        Some(thought) => thought,
-        None => NonZeroUsize::new(args.method.expected_thought()?)
-            .context("--thought-tokens: thoughts of 0 tokens cannot be planned for; give --thought")?,
     };
     let prompt = args.prompt_tokens.unwrap_or(PROMPT_TOKENS.min(args.tokens));
     Ok(Assumption { prompt, tokens: args.tokens, thought, summary })

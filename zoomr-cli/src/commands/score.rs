@@ -123,7 +123,7 @@ impl Job for Score {
             bail!("--from: position {from} is past the text's {} tokens", text.len());
         }
         let tokenizer = files.tokenizer.as_ref();
-        let (segmenter, options) = args.method.resolve(tokenizer, files.end())?;
+        let (segmenter, options) = args.method.resolve(tokenizer, files.end(), files.habits.as_ref())?;
         let loaded = files.load::<P>(&status)?;
         if let Some(file) = &mut logits {
             file.begin(text.len(), files.config.vocab_size())?;

@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use zoomr_model::{
     config::ModelConfig,
     data::{lines::Existing, synth::vocabulary},
+    habits::Habits,
     hub,
     text::tokenizer::Tokenizer,
     train::{Lessons, Parameters, Recipe, Run, SavedDtype, StepReport, Trainer, plot, save},
@@ -139,6 +140,16 @@ impl Start {
         }
     }
 
+    /// What the model is taught about thinking: between which markers, and under which method.
+    fn habits(&self, recipe: &Recipe) -> Result<Habits> {
+        let known = match self {
+            Self::Model(dir) => Habits::from_dir(dir)?,
+            Self::Config(_) => None,
+        };
+        let markers = known.map_or_else(vocabulary::markers, |habits| habits.markers);
+        Ok(Habits { markers, method: recipe.method.clone() })
+    }
+
     /// Writes configuration and tokenizer to `out`.
     fn companions(&self, out: &Path) -> Result<()> {
         // Read whole before anything is written: a run that goes on may have been given its own configuration.
@@ -189,13 +200,15 @@ impl Job for Train {
                 Parameters::read(&config, &weights, &device)?
             }
         };
-        let markers = vocabulary::markers();
-        let lessons = Lessons::new(&self.recipe, &tokenizer, markers, config.context_length())?;
+        let habits = self.start.habits(&self.recipe)?;
+        let lessons =
+            Lessons::new(&self.recipe, &tokenizer, habits.markers.clone(), config.context_length())?;
         let steps = self.recipe.steps();
         let trainer = Trainer::new(config.clone(), parameters, self.recipe, kernels, &device)?;
         let mut run = Run::open(trainer, &self.out, self.checkpoint_every, self.resume)?;
         // Not before: a directory that holds another run is left as it is.
         self.start.companions(&self.out)?;
+        habits.write(&self.out).with_context(|| format!("cannot write {}/zoomr.json", self.out.display()))?;
 
         self.interrupt.begin_steps();
         let mut pace = Pace::new(steps);

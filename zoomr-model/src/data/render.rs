@@ -8,10 +8,13 @@
 //! model's own words only, and the bounds of thoughts and summaries are known. All pieces, one after another, are
 //! the text: white space is part of the markers.
 
+use serde::{Deserialize, Serialize};
+
 use super::example::Example;
 
 /// The strings around the parts of an example, white space included.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Markers {
     /// Before and after a thought's detail.
     pub thought: [String; 2],

@@ -23,3 +23,4 @@ mod strftime;
 pub mod tokenizer;
 
 pub use sidecar::FileError;
+pub(crate) use sidecar::read_optional;

@@ -96,7 +96,7 @@ impl EndIds {
 }
 
 /// Reads a JSON file; a file that is not there is `None`.
-pub(super) fn read_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FileError> {
+pub(crate) fn read_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FileError> {
     let Some(bytes) = read_if_there(path)? else {
         return Ok(None);
     };

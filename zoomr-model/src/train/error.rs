@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     data::{DataError, synth::SynthError},
+    habits::HabitsError,
     text::tokenizer::TokenizerError,
     weights::WeightsError,
 };
@@ -41,6 +42,9 @@ pub enum TrainError {
     /// A problem cannot be made.
     #[error(transparent)]
     Synth(#[from] SynthError),
+    /// A marker is of no use.
+    #[error(transparent)]
+    Markers(#[from] HabitsError),
     /// A text cannot be tokenized.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),

@@ -6,7 +6,7 @@
 use std::{ops::RangeInclusive, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
-use zoomr_core::segment::{Marker, MarkerPair, Markers as Segmenter};
+use zoomr_core::segment::Markers as Segmenter;
 
 use super::{TrainError, recipe::Recipe, sequence::Sequence};
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
         render::{Author, Markers, pieces},
         synth::{Generator, Kind, draw::Draw},
     },
+    habits,
     text::tokenizer::Tokenizer,
 };
 
@@ -78,7 +79,7 @@ impl<'a> Lessons<'a> {
     /// The texts of a recipe's phases; those longer than `longest` tokens are an error.
     ///
     /// # Errors
-    /// [`TrainError::Recipe`] where a phase has no texts or a marker is no token of its own, [`TrainError::File`]
+    /// [`TrainError::Recipe`] where a phase has no texts, [`TrainError::Markers`], [`TrainError::File`]
     /// where a file cannot be read, and whatever the tokenizer says.
     pub fn new(
         recipe: &Recipe,
@@ -86,7 +87,7 @@ impl<'a> Lessons<'a> {
         markers: Markers,
         longest: usize,
     ) -> Result<Self, TrainError> {
-        let segmenter = segmenter(tokenizer, &markers)?;
+        let segmenter = habits::segmenter(&markers, tokenizer)?;
         let reader = Reader { tokenizer, markers, segmenter, longest };
         let refuse = |reason: &str| Err(TrainError::Recipe { setting: "phases", reason: reason.into() });
         let mut supplies = Vec::with_capacity(recipe.phases.len());
@@ -174,19 +175,4 @@ impl Reader<'_> {
         }
         Sequence::new(&prompt, &written, Box::new(self.segmenter.clone()))
     }
-}
-
-/// The segmenter that goes by `markers` as tokens.
-fn segmenter(tokenizer: &Tokenizer, markers: &Markers) -> Result<Segmenter, TrainError> {
-    let marker = |text: &String| match tokenizer.id_of(text.trim()) {
-        Some(id) => Ok(Marker::Id(id)),
-        None => Err(TrainError::Recipe {
-            setting: "markers",
-            reason: format!("`{}` is no token of its own; add it to the tokenizer", text.trim()),
-        }),
-    };
-    let pair = |[begin, end]: &[String; 2]| {
-        Ok::<_, TrainError>(MarkerPair { begin: marker(begin)?, end: marker(end)? })
-    };
-    Ok(Segmenter::new(pair(&markers.thought)?, pair(&markers.summary)?)?)
 }

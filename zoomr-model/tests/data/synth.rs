@@ -30,9 +30,9 @@ pub(crate) fn kinds() -> impl Strategy<Value = Kind> {
 /// accounts, a pass of four statements with a thought of its own.
 fn step(kind: Kind) -> usize {
     match kind {
-        Kind::LaggedSums => 10 + 4 + 1,
+        Kind::LaggedSums => 11 + 4 + 1,
         Kind::Ledger => 6 * 45 + 2,
-        Kind::ProgramTrace => 4 * 12 + 15,
+        Kind::ProgramTrace => 4 * 13 + 15,
     }
 }
 

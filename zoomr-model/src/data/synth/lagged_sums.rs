@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! lagged sums mod 10 : t40 7 t41 3 ... t68 1 rule t69 = t56 + t40 find t320 ?
-//! <thought> t56 5 + t40 7 = t69 2 ; ... </thought> <summary> t69 t70 t71 </summary> ... answer 4
+//! <thought> t56 5 + t40 7 c = t69 2 ; ... </thought> <summary> t69 t70 t71 </summary> ... answer 4
 //! ```
+//!
+//! Before a sum stands `c` where it reached the modulus (a carry), `n` where not. Without it a model learns no sums:
+//! modulo anything, one summand alone says nothing about the sum, so there is no slope towards using both.
 //!
 //! There are as many starts as the larger lag, with consecutive names from a random first. Each line has two values
 //! that only older thoughts hold; a summary names what was worked out and gives no value. A thought ends after the
@@ -146,10 +149,11 @@ impl Sums {
         )
     }
 
-    /// `t56 5 + t40 7 = t69 2 ;`
+    /// `t56 5 + t40 7 c = t69 2 ;`
     fn line(&self, values: &[usize], k: usize) -> String {
         let term = |k: usize| format!("{} {}", self.name(k), values[k]);
-        format!("{} + {} = {} ;", term(k - self.near), term(k - self.lag), term(k))
+        let carry = if values[k - self.near] + values[k - self.lag] < self.modulus { 'n' } else { 'c' };
+        format!("{} + {} {carry} = {} ;", term(k - self.near), term(k - self.lag), term(k))
     }
 
     fn thoughts(&self, values: &[usize]) -> Vec<Thought> {

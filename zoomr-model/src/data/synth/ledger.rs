@@ -3,12 +3,12 @@
 //! ```text
 //! ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; Bob t6 3 1 8 - 1 2 + 3 5 ; Cid t6 ... ; order Ann Bob Cid dawn Ann
 //!     until t24 find Cid t10 ?
-//! <thought> Ann t6 4 5 2 - 3 5 : 7 b 1 n 4 n Ann t7 4 1 7 + 5 0 : 7 n 6 n 4 n Ann t8 4 6 7 ; </thought>
+//! <thought> Ann t6 4 5 2 - 3 5 : b 7 n 1 n 4 Ann t7 4 1 7 + 5 0 : n 7 n 6 n 4 Ann t8 4 6 7 ; </thought>
 //! <summary> Ann t8 4 6 7 </summary> ... answer 0 3 1
 //! ```
 //!
 //! Days end at even times; the odd time on the way to the next is the low point: after paying, before being paid.
-//! After a colon come the new digits, units first, each with `b` for a borrow, `c` for a carry, `n` for none;
+//! After a colon come the new digits, units first, each after `b` for a borrow, `c` for a carry, `n` for none;
 //! balances wrap modulo 1000. A thought is one account's day, its summary the closing balance; a new day's first
 //! thought opens with `dawn` and the label that is now the opening one. The question asks for a closing balance,
 //! which summaries give, or a low point, which only the thought's detail holds.
@@ -201,7 +201,7 @@ impl Book {
         })
     }
 
-    /// `Ann t6 4 5 2 - 3 5 : 7 b 1 n 4 n Ann t7 4 1 7 + 5 0 : 7 n 6 n 4 n Ann t8 4 6 7 ;`
+    /// `Ann t6 4 5 2 - 3 5 : b 7 n 1 n 4 Ann t7 4 1 7 + 5 0 : n 7 n 6 n 4 Ann t8 4 6 7 ;`
     fn line(&self, account: usize, after: usize) -> String {
         let Day { opening, low, .. } = self.day(account, after);
         let (pays, receives) = (self.payments[account], self.receives(account));
@@ -232,23 +232,23 @@ fn amount(amount: usize) -> String {
     format!("{} {}", amount / 10, amount % 10)
 }
 
-/// `7 b 1 n 4 n`: the digits of a difference, units first, each with whether it borrows from the next.
+/// `b 7 n 1 n 4`: the digits of a difference, units first, each after whether it borrows from the next.
 fn subtraction(from: usize, amount: usize) -> String {
     by_digit(from, |digit, place, borrow| {
         let less = amount / place % 10 + borrow;
         ((digit + 10 - less) % 10, digit < less)
     })
-    .map(|(digit, borrows)| format!("{digit} {}", if borrows { 'b' } else { 'n' }))
+    .map(|(digit, borrows)| format!("{} {digit}", if borrows { 'b' } else { 'n' }))
     .join(" ")
 }
 
-/// `7 n 6 n 4 n`: the digits of a sum, units first, each with whether it carries into the next.
+/// `n 7 n 6 n 4`: the digits of a sum, units first, each after whether it carries into the next.
 fn addition(to: usize, amount: usize) -> String {
     by_digit(to, |digit, place, carry| {
         let sum = digit + amount / place % 10 + carry;
         (sum % 10, sum > 9)
     })
-    .map(|(digit, carries)| format!("{digit} {}", if carries { 'c' } else { 'n' }))
+    .map(|(digit, carries)| format!("{} {digit}", if carries { 'c' } else { 'n' }))
     .join(" ")
 }
 
@@ -269,10 +269,10 @@ mod tests {
 
     #[test]
     fn digits_are_worked_out_units_first() {
-        assert_eq!(subtraction(452, 35), "7 b 1 n 4 n");
-        assert_eq!(addition(417, 50), "7 n 6 n 4 n");
-        assert_eq!(addition(985, 99), "4 c 8 c 0 c");
-        assert_eq!(subtraction(5, 6), "9 b 9 b 9 b");
+        assert_eq!(subtraction(452, 35), "b 7 n 1 n 4");
+        assert_eq!(addition(417, 50), "n 7 n 6 n 4");
+        assert_eq!(addition(985, 99), "c 4 c 8 c 0");
+        assert_eq!(subtraction(5, 6), "b 9 b 9 b 9");
         assert_eq!((digits(7), amount(7)), ("0 0 7".to_owned(), "0 7".to_owned()));
     }
 }

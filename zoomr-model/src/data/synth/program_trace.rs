@@ -3,8 +3,10 @@
 //! ```text
 //! program : x t7 3 y t7 2 a t3 4 a t4 0 a t5 9 a t6 1 a t7 6 loop x t8 = x t7 + a t3 ; y t8 = y t7 - x t7 ;
 //!     a t8 = x t7 + y t7 ; until t60 find y t23 ?
-//! <thought> x t7 3 + a t3 4 = x t8 7 ; ... </thought> <summary> x t8 7 y t8 9 a t8 </summary> ... answer 8
+//! <thought> x t7 3 + a t3 4 n = x t8 7 ; ... </thought> <summary> x t8 7 y t8 9 a t8 </summary> ... answer 8
 //! ```
+//!
+//! Before a result stands `c` for a carry, `b` for a borrow, `n` for none, as in lagged sums.
 //!
 //! The body is written for its first pass; all labels go up by one per pass. All assignments of a pass happen at
 //! once: operands are scalars of the pass before, and one cell of the array that is `lag` passes old. The newest
@@ -262,14 +264,22 @@ impl Program {
         format!("{} = {left} {} {right} ; ", self.dest(dest, 1), sign(minus))
     }
 
-    /// `x t7 3 + a t3 4 = x t8 7 ;`
+    /// `x t7 3 + a t3 4 n = x t8 7 ;`
     fn line(&self, histories: &[History], dest: usize, pass: usize) -> String {
         let Statement { left, minus, right } = self.body[dest];
-        let [left, right] = [left, right].map(|operand| {
-            format!("{} {}", self.operand(operand, pass), self.value(histories, operand, pass))
-        });
+        let [first, second] = [left, right].map(|operand| self.value(histories, operand, pass));
+        let over = match minus {
+            true if first < second => 'b',
+            false if first + second >= VALUES => 'c',
+            _ => 'n',
+        };
+        let [left, right] = [left, right].map(|operand| self.operand(operand, pass));
         let value = self.assigned(histories, dest, pass);
-        format!("{left} {} {right} = {} {value} ;", sign(minus), self.dest(dest, pass))
+        format!(
+            "{left} {first} {} {right} {second} {over} = {} {value} ;",
+            sign(minus),
+            self.dest(dest, pass)
+        )
     }
 
     /// The thought of some passes: the newest scalars stay in its summary, cells only by name.

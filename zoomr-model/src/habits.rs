@@ -1,0 +1,88 @@
+//! What a model was taught about thinking: `zoomr.json` of its directory.
+//!
+//! A model that [`train`](crate::train) has made writes its thoughts and summaries between markers, and is used to
+//! what the mask of its training showed it. Its directory remembers both, so that whoever runs it need not.
+
+use std::{fs, path::Path};
+
+use serde::{Deserialize, Serialize};
+use zoomr_core::{
+    config::Options,
+    segment::{Marker, MarkerPair, Markers as Segmenter},
+};
+
+use crate::{
+    data::render::Markers,
+    text::{FileError, read_optional, tokenizer::Tokenizer},
+};
+
+/// The file's name.
+const FILE: &str = "zoomr.json";
+
+/// A trained model's markers and method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Habits {
+    /// What it writes around thoughts, summaries and answers.
+    pub markers: Markers,
+    /// What it was shown in training, and does best with.
+    #[serde(default)]
+    pub method: Options,
+}
+
+/// Why a model cannot think as it was taught.
+#[derive(Debug, thiserror::Error)]
+pub enum HabitsError {
+    /// A marker is several tokens, or none.
+    #[error("the marker `{marker}` is no token of its own; add it to the tokenizer")]
+    Marker {
+        /// The marker.
+        marker: String,
+    },
+    /// Markers that cannot be told apart.
+    #[error(transparent)]
+    Core(#[from] zoomr_core::Error),
+}
+
+impl Habits {
+    /// Reads `zoomr.json` of a model directory; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`FileError`], naming the file, where it is of no use.
+    pub fn from_dir(dir: &Path) -> Result<Option<Self>, FileError> {
+        read_optional(&dir.join(FILE))
+    }
+
+    /// Writes `zoomr.json` into a model directory.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub fn write(&self, dir: &Path) -> std::io::Result<()> {
+        let text = serde_json::to_string_pretty(self)?;
+        fs::write(dir.join(FILE), text + "\n")
+    }
+
+    /// The segmenter that goes by the markers of thoughts and summaries, each a token of its own.
+    ///
+    /// # Errors
+    /// [`HabitsError`] where one is not, or two are the same.
+    pub fn segmenter(&self, tokenizer: &Tokenizer) -> Result<Segmenter, HabitsError> {
+        segmenter(&self.markers, tokenizer)
+    }
+}
+
+/// The segmenter that goes by `markers` as tokens.
+///
+/// # Errors
+/// As [`Habits::segmenter`].
+pub(crate) fn segmenter(markers: &Markers, tokenizer: &Tokenizer) -> Result<Segmenter, HabitsError> {
+    let marker = |text: &String| {
+        let marker = text.trim();
+        let id = tokenizer.id_of(marker).map(Marker::Id);
+        id.ok_or_else(|| HabitsError::Marker { marker: marker.to_owned() })
+    };
+    let pair = |[begin, end]: &[String; 2]| {
+        Ok::<_, HabitsError>(MarkerPair { begin: marker(begin)?, end: marker(end)? })
+    };
+    Ok(Segmenter::new(pair(&markers.thought)?, pair(&markers.summary)?)?)
+}
