@@ -2,8 +2,6 @@
 //!
 //! In two parts, so that whatever is wrong with the prompt is said before the weights are read.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use zoomr_core::segment::Segmenter;
@@ -12,7 +10,6 @@ use zoomr_model::{
     config::ModelConfig,
     engine::{Engine, EngineError, EngineOptions},
     habits::Habits,
-    hub,
     text::{
         chat::{ChatTemplate, Message},
         defaults::SamplingDefaults,
@@ -23,14 +20,17 @@ use zoomr_model::{
 };
 
 use crate::{
-    args::{model::ModelArgs, text::Given},
+    args::{
+        model::{ModelArgs, ModelDir},
+        text::Given,
+    },
     output::status::Status,
     provider::Provider,
 };
 
 /// A model's directory, with everything read but the weights.
 pub(crate) struct ModelFiles {
-    dir: PathBuf,
+    dir: ModelDir,
     pub(crate) config: ModelConfig,
     /// `None` where there is none and none is needed.
     pub(crate) tokenizer: Option<Tokenizer>,
@@ -79,7 +79,7 @@ impl ModelFiles {
     /// # Errors
     /// Where there is no such model, or a file of it is missing or of no use.
     pub(crate) fn open(args: &ModelArgs, given: &Given, status: &Status) -> Result<Self> {
-        let dir = hub::resolve(&args.model, &mut status.download())?;
+        let dir = args.locate(status)?;
         let config = ModelConfig::from_dir(&dir)?;
         let tokenizer = match (Tokenizer::from_dir(&dir), given) {
             (Err(TokenizerError::Missing { .. }), Given::Tokens(_)) => None,

@@ -7,11 +7,13 @@
 //! | `method` | policy, segmenter, trigger: the method's settings |
 //! | `sampling` | how the next token is chosen, and when to stop |
 //! | `training` | how a model is trained |
+//! | `problem` | what the built-in model is to solve |
 //! | `parse` | numbers with suffixes, ranges, names |
 
 pub(crate) mod method;
 pub(crate) mod model;
 pub(crate) mod parse;
+pub(crate) mod problem;
 pub(crate) mod sampling;
 pub(crate) mod text;
 pub(crate) mod training;

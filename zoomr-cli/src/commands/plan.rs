@@ -19,7 +19,6 @@ use zoomr_model::{
     config::ModelConfig,
     engine::EngineOptions,
     habits::Habits,
-    hub,
     text::tokenizer::{Tokenizer, TokenizerError},
 };
 
@@ -126,7 +125,7 @@ impl Job for Plan {
     fn run<P: Provider>(self) -> Result<ExitCode> {
         let Self(args) = self;
         let status = Status::new();
-        let dir = hub::resolve(&args.model.model, &mut status.download())?;
+        let dir = args.model.locate(&status)?;
         status.clear();
         let config = ModelConfig::from_dir(&dir)?;
         // A tokenizer only says how many tokens the frame of a summary has.
