@@ -2,11 +2,14 @@
 //!
 //! In two parts, so that whatever is wrong with the prompt is said before the weights are read.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use zoomr_core::segment::Segmenter;
 use zoomr_model::{
     Model,
+    adapter::Adapter,
     config::ModelConfig,
     engine::{Engine, EngineError, EngineOptions},
     habits::Habits,
@@ -31,6 +34,10 @@ use crate::{
 /// A model's directory, with everything read but the weights.
 pub(crate) struct ModelFiles {
     dir: ModelDir,
+    /// The architecture of its weights.
+    base: ModelConfig,
+    adapter: Option<Adapter>,
+    /// The architecture, an adapter's tokens included.
     pub(crate) config: ModelConfig,
     /// `None` where there is none and none is needed.
     pub(crate) tokenizer: Option<Tokenizer>,
@@ -80,8 +87,13 @@ impl ModelFiles {
     /// Where there is no such model, or a file of it is missing or of no use.
     pub(crate) fn open(args: &ModelArgs, given: &Given, status: &Status) -> Result<Self> {
         let dir = args.locate(status)?;
-        let config = ModelConfig::from_dir(&dir)?;
-        let tokenizer = match (Tokenizer::from_dir(&dir), given) {
+        let base = ModelConfig::from_dir(&dir)?;
+        let adapter = args.adapter.as_ref().map(|adapter| Adapter::open(adapter, &base)).transpose()?;
+        let config = adapter.as_ref().map_or(&base, Adapter::adapted).clone();
+        // What an adapter brings goes before what the model has.
+        let own = |file: &str| args.adapter.as_ref().filter(|adapter| adapter.join(file).exists());
+        let with = |file: &str| own(file).map_or(&*dir, PathBuf::as_path);
+        let tokenizer = match (Tokenizer::from_dir(with("tokenizer.json")), given) {
             (Err(TokenizerError::Missing { .. }), Given::Tokens(_)) => None,
             (tokenizer, _) => Some(tokenizer?),
         };
@@ -90,8 +102,8 @@ impl ModelFiles {
         }
         given.check(config.vocab_size())?;
         let sampling = SamplingDefaults::from_dir(&dir)?;
-        let habits = Habits::from_dir(&dir)?;
-        Ok(Self { dir, config, tokenizer, sampling, habits })
+        let habits = Habits::from_dir(with("zoomr.json"))?;
+        Ok(Self { dir, base, adapter, config, tokenizer, sampling, habits })
     }
 
     /// The token ids of what was given.
@@ -141,8 +153,14 @@ impl ModelFiles {
     pub(crate) fn load<P: Provider>(&self, status: &Status) -> Result<Loaded<P>> {
         status.say(&format!("loading {}", self.dir.display()));
         let (kernels, device) = P::open()?;
-        let weights = Weights::open(&self.dir, &self.config.tensors())?;
-        let model = Model::load(self.config.clone(), &weights, kernels.clone(), &device)?;
+        let weights = Weights::open(&self.dir, &self.base.tensors())?;
+        let model = Model::load_adapted(
+            self.config.clone(),
+            &weights,
+            self.adapter.as_ref(),
+            kernels.clone(),
+            &device,
+        )?;
         Ok(Loaded { model, kernels, device })
     }
 }

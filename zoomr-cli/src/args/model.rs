@@ -1,6 +1,9 @@
 //! Which model, on which backend.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::Deref,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use clap::Args;
@@ -12,6 +15,25 @@ use crate::{builtin, output::status::Status, provider::Choice};
 /// The model to run.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
+    #[command(flatten)]
+    base: BaseArgs,
+
+    /// An adapter for the model (LoRA, in PEFT's layout), as `zoomr train --keep-adapter` writes one.
+    #[arg(long, value_name = "DIR", requires = "model")]
+    pub(crate) adapter: Option<PathBuf>,
+}
+
+impl Deref for ModelArgs {
+    type Target = BaseArgs;
+
+    fn deref(&self) -> &BaseArgs {
+        &self.base
+    }
+}
+
+/// The model, as it is without an adapter.
+#[derive(Debug, Args)]
+pub(crate) struct BaseArgs {
     /// A Hugging Face model directory, or a hub id (`org/name`), fetched into the standard cache [default: the model
     /// inside of this program, which solves the problems of `zoomr data synth`].
     #[arg(long, short, value_name = "DIR|ID")]
@@ -21,7 +43,7 @@ pub(crate) struct ModelArgs {
     backend: BackendArgs,
 }
 
-impl ModelArgs {
+impl BaseArgs {
     /// The backend to compute on.
     pub(crate) fn backend(&self) -> Choice {
         self.backend.choice()
@@ -58,7 +80,7 @@ pub(crate) enum ModelDir {
     Unpacked(TempDir),
 }
 
-impl std::ops::Deref for ModelDir {
+impl Deref for ModelDir {
     type Target = Path;
 
     fn deref(&self) -> &Path {

@@ -16,7 +16,7 @@ use zoomr_model::{
 };
 
 use crate::{
-    args::model::ModelArgs,
+    args::model::BaseArgs,
     output::{bytes, complain, print, print_json, status::Status, table::aligned},
 };
 
@@ -28,7 +28,7 @@ const F16: usize = 2;
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     #[command(flatten)]
-    model: ModelArgs,
+    model: BaseArgs,
 
     /// Print one JSON object instead of a table.
     #[arg(long)]

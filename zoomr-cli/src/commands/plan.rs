@@ -23,7 +23,7 @@ use zoomr_model::{
 };
 
 use crate::{
-    args::{method::MethodArgs, model::ModelArgs, parse::token_count},
+    args::{method::MethodArgs, model::BaseArgs, parse::token_count},
     output::{
         account::ratio,
         bytes, note, print, print_json,
@@ -43,7 +43,7 @@ const PROMPT_TOKENS: usize = 128;
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
-    model: ModelArgs,
+    model: BaseArgs,
 
     /// All tokens of the run: prompt, thoughts and summaries (suffixes k, M).
     #[arg(long, value_name = "N", value_parser = token_count)]
