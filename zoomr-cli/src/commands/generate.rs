@@ -243,7 +243,7 @@ fn verdict(checked: &Checked<'_>, account: &Account) -> String {
         account.prompt_tokens + account.new_tokens,
         account.tokens_per_second,
     );
-    format!("\n{}{answer}\n{}{memory}\n", heading("answer"), heading("memory"))
+    format!("\n{}{answer}\n{}{memory}\n", heading("check"), heading("memory"))
 }
 
 fn report(

@@ -35,7 +35,7 @@ fn people_see_thoughts_what_they_reopened_and_the_memory() {
 
 #[test]
 fn it_takes_problems_and_says_what_is_wrong_with_others() {
-    let question = "lagged sums mod 10 : t7 5 t8 6 rule t9 = t8 + t7 find t14 ?";
+    let question = "lagged sums mod 10 : t7 5 t8 6 rule t9 = t8 + t7 until t14 ; find t14 ?";
     let given = zoomr(&["generate", "--json", question]).report();
     assert_eq!(
         (&given["problem"]["question"], &given["problem"]["answer"]),

@@ -9,14 +9,14 @@ fn answer(question: &str) -> String {
     solve(question).unwrap_or_else(|error| panic!("{question}: {error}")).answer
 }
 
-const LEDGER: &str = "ledger : t6 4 5 t8 1 8 t10 9 0 pays Ann 3 5 Bob 1 2 Cid 5 0 until t24";
+const LEDGER: &str = "ledger : t6 4 5 t8 1 8 t10 9 0 pays Ann 3 5 Bob 1 2 Cid 5 0 until t23 ;";
 const PROGRAM: &str = "program : x t36 3 y t37 2 a t29 9 a t32 1 a t35 4 a t38 6 loop x t39 = x t36 + a t29 ; \
-    y t40 = y t37 - x t36 ; a t41 = x t36 + y t37 ; until t80";
+    y t40 = y t37 - x t36 ; a t41 = x t36 + y t37 ; until t80 ;";
 
 #[test]
 fn small_problems_by_hand() {
     // 7, 3, 5; then 3 + 7 = 0, 5 + 3 = 8, 0 + 5 = 5.
-    let sums = "lagged sums mod 10 : t40 7 t41 3 t42 5 rule t43 = t41 + t40 until t45 find";
+    let sums = "lagged sums mod 10 : t40 7 t41 3 t42 5 rule t43 = t41 + t40 until t45 ; find";
     assert_eq!(answer(&format!("{sums} t43 ?")), "t43 0");
     assert_eq!(answer(&format!("{sums}\n  t44\t?\n")), "t44 8");
     assert_eq!(answer(&format!("{sums} t45 ?")), "t45 5");
@@ -71,9 +71,12 @@ const BAD: &[(&str, &[&str])] = &[
     ("lagged sums mod 10 : t1 7 t2 7 rule t3 = t0 + t1", &["word 13 is `t0`", "t1 to t2, a start value"]),
     ("lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 find", &["word 16 is `find`", "`until`"]),
     ("lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t2", &["word 17 is `t2`", "t3 to t599"]),
-    ("lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t9 find t10", &["word 19 is `t10`", "t3 to t9"]),
     (
-        "lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t9 find t9 ? now",
+        "lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t9 ; find t10",
+        &["word 20 is `t10`", "t3 to t9"],
+    ),
+    (
+        "lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t9 ; find t9 ? now",
         &["`now`", "nothing after the `?`"],
     ),
     ("ledger : t6 4 5 pays", &["`pays`", "t8, the next opening balance"]),
@@ -81,7 +84,7 @@ const BAD: &[(&str, &[&str])] = &[
     ("ledger : t7", &["word 3 is `t7`", "even label"]),
     ("ledger : t6 45", &["word 4 is `45`", "0 to 9, a digit of the balance"]),
     ("ledger : t6 4 5 t8 4 5 pays Ann 1 2 Ann", &["word 13 is `Ann`", "not used before", "2 balances"]),
-    ("ledger : t6 4 5 t8 4 5 pays Ann 1 2 Bob 1 2 until t8", &["word 17 is `t8`", "t10 to t599"]),
+    ("ledger : t6 4 5 t8 4 5 pays Ann 1 2 Bob 1 2 until t8", &["word 17 is `t8`", "odd label"]),
     ("program : loop", &["`loop`", "a scalar"]),
     ("program : x t3 1 a t3", &["word 7 is `t3`", "not used before"]),
     ("program : x t3 1 loop x t3", &["word 8 is `t3`", "t4, the label after the last"]),

@@ -30,7 +30,7 @@ pub(crate) fn kinds() -> impl Strategy<Value = Kind> {
 fn step(kind: Kind) -> usize {
     match kind {
         Kind::LaggedSums => 5 * 11 + 9,
-        Kind::Ledger => 36,
+        Kind::Ledger => 37,
         Kind::ProgramTrace => 3 * 13 + 12,
     }
 }
@@ -109,7 +109,7 @@ fn parameters_are_heeded() {
         let example = sums.example(200, &mut Draw::new(seed, 0)).unwrap();
         assert!(example.question.starts_with("lagged sums mod 7 : "), "{}", example.question);
         assert_eq!(example.question.split(" rule ").next().unwrap().split(' ').count(), 5 + 2 * 3);
-        assert!(example.thoughts.iter().all(|thought| thought.summary.split(' ').count() <= 2));
+        assert!(example.thoughts.iter().all(|thought| thought.summary.split(' ').count() <= 3));
         assert!(value(&example.answer).parse::<u32>().unwrap() < 7);
     }
     let ledger = Ledger::try_from(LedgerOptions { accounts: 2..=2, labels: 600 }).unwrap();

@@ -1,7 +1,7 @@
 //! Lagged sums: start values, then each term adds the terms `p` and `q` back, modulo `m`.
 //!
 //! ```text
-//! lagged sums mod 10 : t40 7 t41 3 ... t68 1 rule t69 = t56 + t40 until t319 find t319 ?
+//! lagged sums mod 10 : t40 7 t41 3 ... t68 1 rule t69 = t56 + t40 until t319 ; find t319 ?
 //! <thought> t56 5 + t40 7 c = t69 2 ; ... </thought> <summary> t69 t70 t71 </summary> ... answer t319 4
 //! ```
 //!
@@ -18,6 +18,7 @@ use std::ops::RangeInclusive;
 use super::{
     Generator, Kind, SynthError, check, check_range,
     draw::Draw,
+    ended,
     fit::{self, Shape},
     vocabulary::{self, LABELS, VALUES},
 };
@@ -121,7 +122,7 @@ impl Sums {
         Example {
             kind: Some(Kind::LaggedSums.to_string()),
             question: self.question(terms),
-            thoughts: self.thoughts(&values),
+            thoughts: ended(self.thoughts(&values)),
             answer: format!("{} {}", self.name(values.len() - 1), values[values.len() - 1]),
         }
     }
@@ -145,7 +146,7 @@ impl Sums {
         let (dest, near, far) = (self.name(self.lag), self.name(self.lag - self.near), self.name(0));
         let wanted = self.name(self.lag + terms - 1);
         format!(
-            "lagged sums mod {} : {}rule {dest} = {near} + {far} until {wanted} find {wanted} ?",
+            "lagged sums mod {} : {}rule {dest} = {near} + {far} until {wanted} ; find {wanted} ?",
             self.modulus,
             starts.collect::<String>()
         )

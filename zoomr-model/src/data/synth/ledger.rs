@@ -1,16 +1,16 @@
 //! Ledger: accounts that pay each other in a ring, day after day, worked out digit by digit.
 //!
 //! ```text
-//! ledger : t6 4 5 t8 1 8 t10 9 0 pays Ann 3 5 Bob 1 2 Cid 5 0 until t40 find t17 ?
+//! ledger : t6 4 5 t8 1 8 t10 9 0 pays Ann 3 5 Bob 1 2 Cid 5 0 until t39 ; find t17 ?
 //! <thought> t6 4 5 - Ann 3 5 : n 0 n 1 t11 1 0 + Cid 5 0 : n 0 n 6 t12 6 0 ; </thought>
-//! <summary> Ann t12 6 0 </summary> ... answer t17 3 1
+//! <summary> Ann t12 6 0 t11 </summary> ... answer t17 3 1
 //! ```
 //!
 //! First come the opening balances, in the order of the accounts, each of which pays the next one every day, and the
 //! last one the first. A thought is one account's day: what it pays, its low point, what it is paid, its closing
 //! balance. Balances have even labels, low points the odd one before; each is used once. After a colon come the new
 //! digits, units first, each after `b` for a borrow, `c` for a carry, `n` for none; balances wrap modulo 100. The
-//! summary gives the closing balance. The question asks for one of these, or for a low point, which only the thought's
+//! summary gives the closing balance, and names the low point. The question asks for one of these, or for a low point, which only the thought's
 //! detail holds.
 
 use std::ops::RangeInclusive;
@@ -18,6 +18,7 @@ use std::ops::RangeInclusive;
 use super::{
     Generator, Kind, SynthError, check, check_range,
     draw::Draw,
+    ended,
     fit::{self, Shape},
     vocabulary::{self, ACCOUNTS, LABELS},
 };
@@ -144,7 +145,7 @@ impl Book {
         Example {
             kind: Some(Kind::Ledger.to_string()),
             question: self.question(entries),
-            thoughts: (0..entries).map(|entry| self.thought(entry)).collect(),
+            thoughts: ended((0..entries).map(|entry| self.thought(entry)).collect()),
             answer: balance(self.closes(entry) - usize::from(low), value),
         }
     }
@@ -178,9 +179,9 @@ impl Book {
         let opening = (0..self.accounts.len()).map(|k| balance(self.opens(k), self.balances[k]) + " ");
         let pays = (0..self.accounts.len()).map(|k| self.amount(k) + " ");
         let Wanted { entry, low } = self.wanted;
-        let (until, wanted) = (self.closes(entries - 1), self.closes(entry) - usize::from(low));
+        let (until, wanted) = (self.closes(entries - 1) - 1, self.closes(entry) - usize::from(low));
         let (opening, pays) = (opening.collect::<String>(), pays.collect::<String>());
-        format!("ledger : {opening}pays {pays}until t{until} find t{wanted} ?")
+        format!("ledger : {opening}pays {pays}until t{until} ; find t{wanted} ?")
     }
 
     /// `Ann 3 5`: what an account pays.
@@ -191,7 +192,8 @@ impl Book {
     fn thought(&self, entry: usize) -> Thought {
         let closing = balance(self.closes(entry), self.entry(entry).closing);
         let [account, _] = self.parties(entry);
-        Thought { detail: self.line(entry), summary: format!("{} {closing}", self.accounts[account]) }
+        let low = self.closes(entry) - 1;
+        Thought { detail: self.line(entry), summary: format!("{} {closing} t{low}", self.accounts[account]) }
     }
 
     /// `t6 4 5 - Ann 3 5 : n 0 n 1 t11 1 0 + Cid 5 0 : n 0 n 6 t12 6 0 ;`

@@ -2,7 +2,8 @@
 //!
 //! Three kinds share one vocabulary of words ([`vocabulary`]); a text is words with single spaces between, and
 //! each word is one token. Every value stands right after a unique name, so that looking it up is one step: find
-//! the name, take what follows. So an answer repeats the name that is asked for.
+//! the name, take what follows. So an answer repeats the name that is asked for; and the last summary, whose last
+//! word is the label after `until`, ends as the question goes on there: with a semicolon.
 //!
 //! | module | what it makes |
 //! |---|---|
@@ -32,7 +33,7 @@ use self::{
     ledger::{Ledger, LedgerOptions},
     program_trace::{ProgramTrace, ProgramTraceOptions},
 };
-use super::example::Example;
+use super::example::{Example, Thought};
 
 /// A kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +119,14 @@ pub trait Generator: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`SynthError::Length`] where no such problem is that short, or the names do not suffice for one that long.
     fn example(&self, tokens: usize, draw: &mut Draw) -> Result<Example, SynthError>;
+}
+
+/// Thoughts with the sign of the end after the last one's summary.
+fn ended(mut thoughts: Vec<Thought>) -> Vec<Thought> {
+    if let Some(last) = thoughts.last_mut() {
+        last.summary += " ;";
+    }
+    thoughts
 }
 
 /// Why no problem can be made.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! program : x t36 3 y t37 2 a t29 4 a t32 0 a t35 9 a t38 6 loop x t39 = x t36 + a t29 ; y t40 = y t37 - x t36 ;
-//!     a t41 = x t36 + y t37 ; until t119 find t76 ?
+//!     a t41 = x t36 + y t37 ; until t119 ; find t76 ?
 //! <thought> x t36 3 + a t29 4 n = x t39 7 ; ... </thought> <summary> x t39 7 y t40 9 a t41 </summary> ...
 //! answer t76 8
 //! ```
@@ -20,6 +20,7 @@ use std::ops::RangeInclusive;
 use super::{
     Generator, Kind, SynthError, check, check_range,
     draw::Draw,
+    ended,
     fit::{self, Shape},
     vocabulary::{self, LABELS, SCALARS, VALUES},
 };
@@ -228,7 +229,7 @@ impl Program {
         Example {
             kind: Some(Kind::ProgramTrace.to_string()),
             question: self.question(passes),
-            thoughts: all.chunks(per_thought).map(|passes| self.thought(&histories, passes)).collect(),
+            thoughts: ended(all.chunks(per_thought).map(|passes| self.thought(&histories, passes)).collect()),
             answer: format!("t{} {}", self.label(dest, pass), self.assigned(&histories, dest, pass)),
         }
     }
@@ -265,7 +266,7 @@ impl Program {
         let wanted = self.label(self.wanted.0, self.wanted.1);
         let until = self.label(self.scalars.len(), passes);
         format!(
-            "program : {}loop {}until t{until} find t{wanted} ?",
+            "program : {}loop {}until t{until} ; find t{wanted} ?",
             scalars.chain(cells).collect::<String>(),
             body.collect::<String>()
         )

@@ -1,4 +1,4 @@
-//! `ledger : tN D D ... pays Name D D ... until tU find tF ?`
+//! `ledger : tN D D ... pays Name D D ... until tU ; find tF ?`
 //!
 //! The generator has a closed form for each balance; here money moves, one account after the other.
 
@@ -14,13 +14,13 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     let (mut balances, last) = openings(words)?;
     let amounts = amounts(words, balances.len())?;
     words.literally("until")?;
-    let until = words.even_label(last + 2..=LABELS - 1, "an even label after the opening balances")?;
-    words.literally("find")?;
-    let wanted = words.label(last + 1..=until, "a closing balance (even) or a low point (odd)")?;
+    let until = words.odd_label(last + 1..=LABELS - 1, "the last low point's odd label")?;
+    words.literally("; find")?;
+    let wanted = words.label(last + 1..=until + 1, "a closing balance (even) or a low point (odd)")?;
     words.literally("?")?;
 
     let mut account = 0_usize;
-    for closing in (last + 2..=until).step_by(2) {
+    for closing in (last + 2..=until + 1).step_by(2) {
         let payer = account.checked_sub(1).unwrap_or(balances.len() - 1);
         let balance = &mut balances[account];
         *balance = (*balance + WRAP - amounts[account]) % WRAP;

@@ -1,4 +1,4 @@
-//! `program : x tN V ... a tN V ... loop x tF = x tN + a tK ; ... until tU find tW ?`
+//! `program : x tN V ... a tN V ... loop x tF = x tN + a tK ; ... until tU ; find tW ?`
 //!
 //! Values are kept by label alone. Unlike the generator's, a body may read any values that there are, and the array's
 //! statement may stand anywhere.
@@ -32,7 +32,7 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     let first = body[0].dest;
     words.literally("until")?;
     let until = words.label(first..=LABELS - 1, "a label that the loop assigns")?;
-    words.literally("find")?;
+    words.literally("; find")?;
     let wanted = words.label(first..=until, "a label that the loop assigns")?;
     words.literally("?")?;
 

@@ -73,7 +73,7 @@ impl<'a> Words<'a> {
 
     /// The number in a label `t0`, `t1` and so on, within `numbers`.
     pub(super) fn label(&mut self, numbers: RangeInclusive<usize>, what: &str) -> Result<usize, ParseError> {
-        self.numbered("t", 1, numbers, what)
+        self.numbered("t", |_| true, numbers, what)
     }
 
     /// The number in a label, within `numbers` and even.
@@ -82,18 +82,27 @@ impl<'a> Words<'a> {
         numbers: RangeInclusive<usize>,
         what: &str,
     ) -> Result<usize, ParseError> {
-        self.numbered("t", 2, numbers, what)
+        self.numbered("t", |number| number.is_multiple_of(2), numbers, what)
     }
 
-    /// The number after `letter`: a multiple of `step`, within `numbers`.
-    fn numbered(
+    /// The number in a label, within `numbers` and odd.
+    pub(super) fn odd_label(
         &mut self,
-        letter: &str,
-        step: usize,
         numbers: RangeInclusive<usize>,
         what: &str,
     ) -> Result<usize, ParseError> {
-        let allowed = |number: &usize| numbers.contains(number) && number.is_multiple_of(step);
+        self.numbered("t", |number| !number.is_multiple_of(2), numbers, what)
+    }
+
+    /// The number after `letter`, within `numbers`, which `will_do`.
+    fn numbered(
+        &mut self,
+        letter: &str,
+        will_do: impl Fn(usize) -> bool,
+        numbers: RangeInclusive<usize>,
+        what: &str,
+    ) -> Result<usize, ParseError> {
+        let allowed = |number: &usize| numbers.contains(number) && will_do(*number);
         let read = |word: &str| number(word.strip_prefix(letter)?).filter(allowed);
         let expected = || match (numbers.start(), numbers.end()) {
             (first, last) if first > last => format!("{what}, but there is none after {letter}{last}"),
@@ -105,7 +114,7 @@ impl<'a> Words<'a> {
 
     /// A number within `numbers`.
     pub(super) fn number(&mut self, numbers: RangeInclusive<usize>, what: &str) -> Result<usize, ParseError> {
-        self.numbered("", 1, numbers, what)
+        self.numbered("", |_| true, numbers, what)
     }
 
     /// Some digits, each a word, as one number.
