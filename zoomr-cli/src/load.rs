@@ -44,6 +44,8 @@ pub(crate) struct Loaded<P: Provider> {
     pub(crate) model: Model<P::Backend, P::Kernels>,
     pub(crate) kernels: P::Kernels,
     pub(crate) device: Device<P::Backend>,
+    /// The weights as their files hold them.
+    pub(crate) weights: Weights,
 }
 
 impl<P: Provider> Loaded<P> {
@@ -143,6 +145,6 @@ impl ModelFiles {
         let (kernels, device) = P::open()?;
         let weights = Weights::open(&self.dir, &self.config.tensors())?;
         let model = Model::load(self.config.clone(), &weights, kernels.clone(), &device)?;
-        Ok(Loaded { model, kernels, device })
+        Ok(Loaded { model, kernels, device, weights })
     }
 }

@@ -7,6 +7,7 @@ mod bad_files;
 mod bad_flags;
 mod data;
 mod device;
+mod eval;
 mod help;
 mod hub;
 mod inspect;

@@ -13,7 +13,7 @@ use crate::{
     data::{
         example::Example,
         lines,
-        render::{Author, Markers, pieces},
+        render::{Markers, given_and_written},
         synth::{Generator, Kind, draw::Draw},
     },
     habits,
@@ -160,13 +160,7 @@ impl<'a> Lessons<'a> {
 
 impl Reader<'_> {
     fn sequence(&self, example: &Example) -> Result<Sequence, TrainError> {
-        let (mut prompt, mut written) = (String::new(), String::new());
-        for piece in pieces(example, &self.markers) {
-            match piece.author {
-                Author::Given => prompt.push_str(piece.text),
-                Author::Written => written.push_str(piece.text),
-            }
-        }
+        let [prompt, written] = given_and_written(example, &self.markers);
         let (prompt, written) =
             (self.tokenizer.encode_verbatim(&prompt)?, self.tokenizer.encode_verbatim(&written)?);
         let tokens = prompt.len() + written.len();
