@@ -20,7 +20,7 @@ const COUNT: u64 = 30;
 #[command(next_help_heading = "Problems")]
 pub(crate) struct ProblemArgs {
     /// Problems of a file: one JSON object per line, with question, thoughts and answer (see `zoomr data`).
-    #[arg(long, value_name = "FILE", required_unless_present = "synth", conflicts_with = "synth")]
+    #[arg(long, value_name = "FILE", conflicts_with = "synth")]
     problems: Option<PathBuf>,
 
     /// Problems of these kinds, made on the spot, one of each in turn; those that `zoomr data synth` makes.
@@ -35,6 +35,10 @@ pub(crate) struct ProblemArgs {
     #[arg(long, value_name = "MIN..MAX", requires = "synth", default_value = "500..2000", value_parser = token_range)]
     tokens: RangeInclusive<usize>,
 
+    /// Use only the first N labels (t0, t1, ...) in problems made on the spot, for a model that has not seen all.
+    #[arg(long, value_name = "N", requires = "synth")]
+    labels: Option<usize>,
+
     /// Where the random numbers for them start: the same seed makes the same problems.
     #[arg(long, value_name = "SEED", requires = "synth", default_value_t = 0)]
     seed: u64,
@@ -44,7 +48,7 @@ impl ProblemArgs {
     /// Reads or makes them.
     ///
     /// # Errors
-    /// Where the file cannot be read or has no problems, or no problem is as long as was asked for.
+    /// Where nothing says which, the file cannot be read or has no problems, or no problem is as long as was asked for.
     pub(crate) fn read(&self) -> Result<Vec<Example>> {
         if self.count == Some(0) {
             bail!("--count: 0 problems show nothing; give at least 1");
@@ -60,7 +64,11 @@ impl ProblemArgs {
     }
 
     fn make(&self) -> Result<Vec<Example>> {
-        let series = Series::new(&self.synth, self.tokens.clone(), self.seed).context("--tokens")?;
+        if self.synth.is_empty() {
+            bail!("nothing to solve: give --problems or --synth");
+        }
+        let series =
+            Series::new(&self.synth, self.labels, self.tokens.clone(), self.seed).context("--synth")?;
         Ok((0..self.count.unwrap_or(COUNT)).map(|index| series.example(index)).collect::<Result<_, _>>()?)
     }
 }

@@ -124,10 +124,10 @@ fn a_directory_belongs_to_one_evaluation() {
 fn what_makes_no_sense_is_refused() {
     let dir = place();
     let refused = |args: &str, says: &[&str]| eval(&dir, args).refused(says);
-    refused("--model model", &["--synth"]);
+    refused("--model model", &["nothing to solve", "--problems", "--synth"]);
     refused("--model model --problems missing.jsonl", &["--problems", "missing.jsonl"]);
     refused("--model model --synth sudoku", &["sudoku", "lagged-sums"]);
-    refused("--model model --synth ledger --tokens 5..6", &["--tokens", "no problem has 5 tokens"]);
+    refused("--model model --synth ledger --tokens 5..6", &["--synth", "no problem has 5 tokens"]);
     refused(&format!("{SHORT} --setting sparse"), &["--setting sparse", "not one of full, window"]);
     refused(&format!("{SHORT} --setting zoomr:size=3"), &["--setting zoomr:size=3", "unknown field `size`"]);
     refused(&format!("{SHORT} --setting zoomr:window=0"), &["--setting zoomr:window=0", "give at least 1"]);

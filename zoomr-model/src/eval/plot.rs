@@ -36,8 +36,7 @@ pub fn plot(rows: &[&Row]) -> Result<Option<String>, String> {
         return Ok(None);
     }
     let point = |row: &Row| ((row.resident_peak / KIB).max(1e-3), 100.0 * row.accuracy);
-    let memory = |pick: fn(f64, f64) -> f64, from| rows.iter().fold(from, |a, row| pick(a, point(row).0));
-    let (least, most) = (memory(f64::min, f64::INFINITY), memory(f64::max, 0.0));
+    let (least, most) = octaves(rows.iter().map(|row| point(row).0));
 
     let mut svg = String::new();
     let draw = |svg: &mut String| -> Result<(), Box<dyn std::error::Error>> {
@@ -47,13 +46,14 @@ pub fn plot(rows: &[&Row]) -> Result<Option<String>, String> {
             .margin(16)
             .x_label_area_size(44)
             .y_label_area_size(56)
-            .build_cartesian_2d((least / 1.3..most * 1.3).log_scale(), 0.0..102.0)?;
+            .build_cartesian_2d((least..most).log_scale().base(2.0), 0.0..102.0)?;
         chart
             .configure_mesh()
             .x_desc("resident KV memory at its peak, KiB (mean)")
             .y_desc("accuracy, %")
             .label_style(("sans-serif", 14, &BLACK))
             .x_label_formatter(&|kib| format!("{kib:.0}"))
+            .y_label_formatter(&|percent| format!("{percent:.0}"))
             .light_line_style(WHITE)
             .draw()?;
         for (policy, colour) in PolicyKind::ALL.iter().zip(COLOURS) {
@@ -81,4 +81,28 @@ pub fn plot(rows: &[&Row]) -> Result<Option<String>, String> {
     };
     draw(&mut svg).map_err(|error| error.to_string())?;
     Ok(Some(svg))
+}
+
+/// From a power of two to another that all of `values` lie between, at least two doublings apart, and a little more:
+/// marks stand at powers of two.
+fn octaves(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let least = values.clone().fold(f64::INFINITY, f64::min).log2().floor();
+    let most = values.fold(0.0, f64::max).log2().ceil().max(least + 2.0);
+    (0.97 * least.exp2(), 1.03 * most.exp2())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_reach_from_mark_to_mark() {
+        let near = |values: &[f64], least: f64, most: f64| {
+            let found = octaves(values.iter().copied());
+            assert!(found == (0.97 * least, 1.03 * most), "{values:?}: {found:?}");
+        };
+        near(&[300.0], 256.0, 1024.0);
+        near(&[100.0, 700.0, 130.0], 64.0, 1024.0);
+        near(&[0.001], 0.0009765625, 0.00390625);
+    }
 }

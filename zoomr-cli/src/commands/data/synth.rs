@@ -94,7 +94,7 @@ fn series(args: &SynthArgs) -> Result<(Vec<Kind>, Series)> {
     }
     let kinds = Kind::ALL.iter().copied().filter(|kind| [kind.name(), ALL].contains(&&*args.kind));
     let kinds: Vec<Kind> = kinds.collect();
-    let series = Series::new(&kinds, args.tokens.clone(), args.seed).context("--tokens")?;
+    let series = Series::new(&kinds, None, args.tokens.clone(), args.seed).context("--tokens")?;
     Ok((kinds, series))
 }
 

@@ -87,7 +87,7 @@ fn table(rows: &[Row]) -> String {
         "setting",
         "problems",
         "count",
-        "right",
+        "accuracy",
         "95% interval",
         "tokens",
         "KV peak, KiB",
@@ -97,7 +97,7 @@ fn table(rows: &[Row]) -> String {
         "offloaded",
         "tokens/s",
         "hits",
-        "missed",
+        "missed mass",
     ];
     let line = |row: &Row| {
         let (low, high) = row.accuracy_95;

@@ -14,13 +14,18 @@ pub struct Series {
 }
 
 impl Series {
-    /// Problems of `kinds`, one of each in turn, each length of `tokens` as likely as any other. The same seed makes
-    /// the same problems.
+    /// Problems of `kinds`, one of each in turn, each length of `tokens` as likely as any other; with the first so many
+    /// `labels` alone, where that is given ([`Kind::generator_within`]). The same seed makes the same problems.
     ///
     /// # Errors
     /// [`SynthError::Length`] where a kind has no problems of the shortest or the longest length,
-    /// [`SynthError::Parameter`] where there is no kind or no length.
-    pub fn new(kinds: &[Kind], tokens: RangeInclusive<usize>, seed: u64) -> Result<Self, SynthError> {
+    /// [`SynthError::Parameter`] where there is no kind or no length, or labels are too few or too many.
+    pub fn new(
+        kinds: &[Kind],
+        labels: Option<usize>,
+        tokens: RangeInclusive<usize>,
+        seed: u64,
+    ) -> Result<Self, SynthError> {
         let refuse =
             |name, given, range: &str| Err(SynthError::Parameter { name, given, range: range.into() });
         if kinds.is_empty() {
@@ -30,7 +35,11 @@ impl Series {
         if min > max {
             return refuse("tokens", format!("{min} to {max}"), "a range, the smaller number first");
         }
-        let generators: Vec<_> = kinds.iter().map(|kind| kind.generator()).collect();
+        let generator = |kind: &Kind| match labels {
+            Some(labels) => kind.generator_within(labels),
+            None => Ok(kind.generator()),
+        };
+        let generators: Vec<_> = kinds.iter().map(generator).collect::<Result<_, _>>()?;
         for generator in &generators {
             for tokens in [min, max] {
                 generator.example(tokens, &mut Draw::new(0, 0))?;
