@@ -4,7 +4,7 @@
 //! more; it knows nothing of the method. A map:
 //! [`check`] and [`test_all`] say what is run, [`runner`] runs it, [`libtest`] reads what tests print,
 //! [`features`] lists the feature sets, [`mod@bench`] measures, [`tidy`] holds our lints, [`device`] packs for a
-//! GPU machine, [`workspace`] asks cargo what the workspace holds.
+//! GPU machine, [`train_default`] trains the built-in model, [`workspace`] asks cargo what the workspace holds.
 
 mod bench;
 mod check;
@@ -14,6 +14,7 @@ mod libtest;
 mod runner;
 mod test_all;
 mod tidy;
+mod train_default;
 mod workspace;
 
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ usage: cargo xtask COMMAND
   features   compiles every supported set of Cargo features
   tidy       this repository's own lints (files, unsafe code, crate graph)
   device     packs release binaries that test and measure on a machine with an H100 into .device-carry/
+  train-default [--accept]
+             trains the built-in model anew (an hour), and compares it with the committed one
   bench NAME measures: `decode` is a real model's decoding speed against memory bandwidth (--model DIR)
   help       this text
 
@@ -58,6 +61,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         ["features"] => Ok(features::run()),
         ["tidy"] => Ok(tidy::run(&Workspace::load()?)),
         ["device"] => device::run(&Workspace::load()?),
+        ["train-default", args @ ..] => train_default::run(args),
         ["bench", args @ ..] => bench::run(args),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -9,10 +9,10 @@ use burn::tensor::Device;
 use zoomr_core::segment::Segmenter;
 use zoomr_model::{
     Model,
+    adapter::Adapter,
     config::ModelConfig,
     engine::{Engine, EngineError, EngineOptions},
     habits::Habits,
-    hub,
     text::{
         chat::{ChatTemplate, Message},
         defaults::SamplingDefaults,
@@ -23,14 +23,21 @@ use zoomr_model::{
 };
 
 use crate::{
-    args::{model::ModelArgs, text::Given},
+    args::{
+        model::{ModelArgs, ModelDir},
+        text::Given,
+    },
     output::status::Status,
     provider::Provider,
 };
 
 /// A model's directory, with everything read but the weights.
 pub(crate) struct ModelFiles {
-    dir: PathBuf,
+    dir: ModelDir,
+    /// The architecture of its weights.
+    base: ModelConfig,
+    adapter: Option<Adapter>,
+    /// The architecture, an adapter's tokens included.
     pub(crate) config: ModelConfig,
     /// `None` where there is none and none is needed.
     pub(crate) tokenizer: Option<Tokenizer>,
@@ -81,9 +88,14 @@ impl ModelFiles {
     /// # Errors
     /// Where there is no such model, or a file of it is missing or of no use.
     pub(crate) fn open(args: &ModelArgs, given: &Given, status: &Status) -> Result<Self> {
-        let dir = hub::resolve(&args.model, &mut status.download())?;
-        let config = ModelConfig::from_dir(&dir)?;
-        let tokenizer = match (Tokenizer::from_dir(&dir), given) {
+        let dir = args.locate(status)?;
+        let base = ModelConfig::from_dir(&dir)?;
+        let adapter = args.adapter.as_ref().map(|adapter| Adapter::open(adapter, &base)).transpose()?;
+        let config = adapter.as_ref().map_or(&base, Adapter::adapted).clone();
+        // What an adapter brings goes before what the model has.
+        let own = |file: &str| args.adapter.as_ref().filter(|adapter| adapter.join(file).exists());
+        let with = |file: &str| own(file).map_or(&*dir, PathBuf::as_path);
+        let tokenizer = match (Tokenizer::from_dir(with("tokenizer.json")), given) {
             (Err(TokenizerError::Missing { .. }), Given::Tokens(_)) => None,
             (tokenizer, _) => Some(tokenizer?),
         };
@@ -92,8 +104,8 @@ impl ModelFiles {
         }
         given.check(config.vocab_size())?;
         let sampling = SamplingDefaults::from_dir(&dir)?;
-        let habits = Habits::from_dir(&dir)?;
-        Ok(Self { dir, config, tokenizer, sampling, habits })
+        let habits = Habits::from_dir(with("zoomr.json"))?;
+        Ok(Self { dir, base, adapter, config, tokenizer, sampling, habits })
     }
 
     /// The token ids of what was given.
@@ -111,7 +123,7 @@ impl ModelFiles {
             Form::Chat { system } => {
                 let mut messages: Vec<Message> = system.iter().map(Message::system).collect();
                 messages.push(Message::user(text));
-                let rendered = ChatTemplate::from_dir(&self.dir)?.render(&messages, true)?;
+                let rendered = self.chat_template()?.render(&messages, true)?;
                 tokenizer.encode_verbatim(&rendered)?
             }
         };
@@ -119,6 +131,20 @@ impl ModelFiles {
             bail!("the text is empty; give at least one word");
         }
         Ok(ids)
+    }
+
+    /// The model's chat template.
+    ///
+    /// # Errors
+    /// Where it has none that can be used.
+    pub(crate) fn chat_template(&self) -> Result<ChatTemplate> {
+        Ok(ChatTemplate::from_dir(&self.dir)?)
+    }
+
+    /// A hash of the weights, the adapter's included.
+    pub(crate) fn digest<P: Provider>(&self, loaded: &Loaded<P>) -> String {
+        let adapter = self.adapter.iter().map(Adapter::digest);
+        std::iter::once(loaded.weights.digest()).chain(adapter).collect::<Vec<_>>().join(" ")
     }
 
     /// Makes sure that the model's context holds a prompt or text of so many tokens.
@@ -143,8 +169,14 @@ impl ModelFiles {
     pub(crate) fn load<P: Provider>(&self, status: &Status) -> Result<Loaded<P>> {
         status.say(&format!("loading {}", self.dir.display()));
         let (kernels, device) = P::open()?;
-        let weights = Weights::open(&self.dir, &self.config.tensors())?;
-        let model = Model::load(self.config.clone(), &weights, kernels.clone(), &device)?;
+        let weights = Weights::open(&self.dir, &self.base.tensors())?;
+        let model = Model::load_adapted(
+            self.config.clone(),
+            &weights,
+            self.adapter.as_ref(),
+            kernels.clone(),
+            &device,
+        )?;
         Ok(Loaded { model, kernels, device, weights })
     }
 }

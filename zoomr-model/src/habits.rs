@@ -76,13 +76,11 @@ impl Habits {
 /// # Errors
 /// As [`Habits::segmenter`].
 pub(crate) fn segmenter(markers: &Markers, tokenizer: &Tokenizer) -> Result<Segmenter, HabitsError> {
-    let marker = |text: &String| {
-        let marker = text.trim();
+    let marker = |marker: &str| {
         let id = tokenizer.id_of(marker).map(Marker::Id);
         id.ok_or_else(|| HabitsError::Marker { marker: marker.to_owned() })
     };
-    let pair = |[begin, end]: &[String; 2]| {
-        Ok::<_, HabitsError>(MarkerPair { begin: marker(begin)?, end: marker(end)? })
-    };
-    Ok(Segmenter::new(pair(&markers.thought)?, pair(&markers.summary)?)?)
+    let pair = |begin, end| Ok::<_, HabitsError>(MarkerPair { begin: marker(begin)?, end: marker(end)? });
+    let [begin_thought, end_thought, begin_summary, end_summary] = markers.tokens();
+    Ok(Segmenter::new(pair(begin_thought, end_thought)?, pair(begin_summary, end_summary)?)?)
 }

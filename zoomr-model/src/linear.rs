@@ -1,22 +1,43 @@
-//! A linear layer: a weight matrix in the provider's form, with or without a bias.
+//! A linear layer: a weight matrix in the provider's form, with or without a bias and a low-rank adapter.
 
 use burn::tensor::{Tensor, backend::Backend};
 use zoomr_core::kernels::LinearKernels;
 
-/// `x W^T + b`.
+/// `W x + b + scale * B A x`, the last two where there are such.
 pub(crate) struct Linear<B: Backend, L: LinearKernels<B>> {
-    /// `[out, in]`.
+    /// `W`, `[out, in]`.
     pub(crate) weight: L::Matrix,
-    /// `[out]`.
+    /// `b`, `[out]`.
     pub(crate) bias: Option<Tensor<B, 1>>,
+    /// `A` and `B`.
+    pub(crate) adapter: Option<LowRank<L::Matrix>>,
+}
+
+/// An adapter of low rank beside a matrix (LoRA, arXiv 2106.09685).
+#[derive(Clone, Debug)]
+pub(crate) struct LowRank<M> {
+    /// `A`, `[rank, in]`.
+    pub(crate) down: M,
+    /// `B`, `[out, rank]`.
+    pub(crate) up: M,
+    /// What the product is multiplied by.
+    pub(crate) scale: f64,
 }
 
 impl<B: Backend, L: LinearKernels<B>> Linear<B, L> {
     /// `[rows, in] -> [rows, out]`.
     pub(crate) fn forward(&self, kernels: &L, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let adapted = self.adapter.as_ref().map(|adapter| {
+            let low = kernels.linear(x.clone(), &adapter.down); // [rows, rank]
+            kernels.linear(low, &adapter.up) * adapter.scale
+        });
         let product = kernels.linear(x, &self.weight);
-        match &self.bias {
+        let product = match &self.bias {
             Some(bias) => product + bias.clone().unsqueeze(),
+            None => product,
+        };
+        match adapted {
+            Some(adapted) => product + adapted,
             None => product,
         }
     }

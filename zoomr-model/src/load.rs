@@ -6,13 +6,14 @@
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData, backend::Backend};
-use zoomr_core::kernels::LinearKernels;
+use zoomr_core::{kernels::LinearKernels, weight::StoredWeight};
 
 use crate::{
+    adapter::Adapter,
     attention::{Attention, HeadNorms},
     block::{Block, SubLayerNorms},
     config::{InputProjections, ModelConfig},
-    linear::Linear,
+    linear::{Linear, LowRank},
     mlp::Mlp,
     norm::RmsNorm,
     weights::{Weights, WeightsError},
@@ -25,20 +26,45 @@ pub(crate) trait Source<B: Backend, L: LinearKernels<B>> {
 
     /// The vector `name`.
     fn vector(&self, name: &str) -> Result<Tensor<B, 1>, WeightsError>;
+
+    /// What stands beside the matrix `name`, or beside some of its rows, if anything does.
+    fn low_rank(
+        &self,
+        name: &str,
+        rows: Option<Range<usize>>,
+    ) -> Result<Option<LowRank<L::Matrix>>, WeightsError>;
 }
 
-/// A checkpoint, whose matrices a provider takes in.
+/// A checkpoint, whose matrices a provider takes in, and an adapter beside it.
 pub(crate) struct Checkpoint<'a, B: Backend, L: LinearKernels<B>> {
     pub(crate) weights: &'a Weights,
+    pub(crate) adapter: Option<&'a Adapter>,
     pub(crate) kernels: &'a L,
     pub(crate) device: &'a Device<B>,
 }
 
+impl<B: Backend, L: LinearKernels<B>> Checkpoint<'_, B, L> {
+    fn take_in(&self, whole: &StoredWeight, rows: Option<Range<usize>>) -> L::Matrix {
+        let weight = rows.map_or(whole.clone(), |rows| whole.slice_rows(rows));
+        self.kernels.matrix(weight, self.device)
+    }
+}
+
 impl<B: Backend, L: LinearKernels<B>> Source<B, L> for Checkpoint<'_, B, L> {
     fn matrix(&self, name: &str, rows: Option<Range<usize>>) -> Result<L::Matrix, WeightsError> {
-        let whole = self.weights.get(name)?;
-        let weight = rows.map_or(whole.clone(), |rows| whole.slice_rows(rows));
-        Ok(self.kernels.matrix(weight, self.device))
+        let replaced = self.adapter.and_then(|adapter| adapter.replacement(name));
+        let whole = replaced.map_or_else(|| self.weights.get(name), Ok)?;
+        Ok(self.take_in(&whole, rows))
+    }
+
+    fn low_rank(
+        &self,
+        name: &str,
+        rows: Option<Range<usize>>,
+    ) -> Result<Option<LowRank<L::Matrix>>, WeightsError> {
+        let Some(found) = self.adapter.and_then(|adapter| adapter.low_rank(name)) else { return Ok(None) };
+        let (down, up) = (self.take_in(&found.down, None), self.take_in(&found.up, rows));
+        Ok(Some(LowRank { down, up, scale: found.scale }))
     }
 
     fn vector(&self, name: &str) -> Result<Tensor<B, 1>, WeightsError> {
@@ -130,12 +156,14 @@ impl<B: Backend, L: LinearKernels<B>> Loader<'_, B, L> {
 
     fn linear(&self, prefix: &str, bias: bool) -> Result<Linear<B, L>, WeightsError> {
         let bias = bias.then(|| self.source.vector(&format!("{prefix}.bias"))).transpose()?;
-        Ok(Linear { weight: self.matrix(prefix)?, bias })
+        let adapter = self.source.low_rank(&format!("{prefix}.weight"), None)?;
+        Ok(Linear { weight: self.matrix(prefix)?, bias, adapter })
     }
 
     /// Some of the outputs of a layer that the file holds fused with others.
     fn linear_rows(&self, prefix: &str, rows: Range<usize>) -> Result<Linear<B, L>, WeightsError> {
-        let weight = self.source.matrix(&format!("{prefix}.weight"), Some(rows))?;
-        Ok(Linear { weight, bias: None })
+        let name = format!("{prefix}.weight");
+        let adapter = self.source.low_rank(&name, Some(rows.clone()))?;
+        Ok(Linear { weight: self.source.matrix(&name, Some(rows))?, bias: None, adapter })
     }
 }

@@ -8,6 +8,7 @@ use zoomr_core::{hook::AttentionHook, kernels::LinearKernels};
 
 use crate::{
     Error,
+    adapter::Adapter,
     block::{Block, scaled},
     config::{ModelConfig, Rope},
     load::{Checkpoint, Loader, Source},
@@ -63,7 +64,22 @@ impl<B: Backend, L: LinearKernels<B>> Model<B, L> {
         kernels: L,
         device: &Device<B>,
     ) -> Result<Self, Error> {
-        let parts = Parts::collect(&config, &Checkpoint { weights, kernels: &kernels, device })?;
+        Self::load_adapted(config, weights, None, kernels, device)
+    }
+
+    /// As [`load`](Self::load), with an adapter beside the weights; `config` is what
+    /// [`Adapter::adapted`] made of the model's own.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_adapted(
+        config: ModelConfig,
+        weights: &Weights,
+        adapter: Option<&Adapter>,
+        kernels: L,
+        device: &Device<B>,
+    ) -> Result<Self, Error> {
+        let parts = Parts::collect(&config, &Checkpoint { weights, adapter, kernels: &kernels, device })?;
         Ok(Self { config, kernels, device: device.clone(), parts })
     }
 

@@ -1,24 +1,93 @@
 //! Which model, on which backend.
 
-use clap::Args;
+use std::{
+    ops::Deref,
+    path::{Path, PathBuf},
+};
 
-use crate::provider::Choice;
+use anyhow::Result;
+use clap::Args;
+use tempfile::TempDir;
+use zoomr_model::hub;
+
+use crate::{builtin, output::status::Status, provider::Choice};
 
 /// The model to run.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
-    /// A Hugging Face model directory, or a hub id (`org/name`), fetched into the standard cache.
+    #[command(flatten)]
+    base: BaseArgs,
+
+    /// An adapter for the model (LoRA, in PEFT's layout), as `zoomr train --keep-adapter` writes one.
+    #[arg(long, value_name = "DIR", requires = "model")]
+    pub(crate) adapter: Option<PathBuf>,
+}
+
+impl Deref for ModelArgs {
+    type Target = BaseArgs;
+
+    fn deref(&self) -> &BaseArgs {
+        &self.base
+    }
+}
+
+/// The model, as it is without an adapter.
+#[derive(Debug, Args)]
+pub(crate) struct BaseArgs {
+    /// A Hugging Face model directory, or a hub id (`org/name`), fetched into the standard cache [default: the model
+    /// inside of this program, which solves the problems of `zoomr data synth`].
     #[arg(long, short, value_name = "DIR|ID")]
-    pub(crate) model: String,
+    model: Option<String>,
 
     #[command(flatten)]
     backend: BackendArgs,
 }
 
-impl ModelArgs {
+impl BaseArgs {
     /// The backend to compute on.
     pub(crate) fn backend(&self) -> Choice {
         self.backend.choice()
+    }
+
+    /// Whether it is the model inside of the program.
+    pub(crate) fn is_builtin(&self) -> bool {
+        self.model.is_none()
+    }
+
+    /// What messages call it.
+    pub(crate) fn name(&self) -> &str {
+        self.model.as_deref().unwrap_or(builtin::NAME)
+    }
+
+    /// Finds, fetches or unpacks it.
+    ///
+    /// # Errors
+    /// Where there is no such model.
+    pub(crate) fn locate(&self, status: &Status) -> Result<ModelDir> {
+        match &self.model {
+            Some(model) => Ok(ModelDir::Found(hub::resolve(model, &mut status.download())?)),
+            None => builtin::unpack().map(ModelDir::Unpacked),
+        }
+    }
+}
+
+/// A model's directory.
+#[derive(Debug)]
+pub(crate) enum ModelDir {
+    /// It is there to stay.
+    Found(PathBuf),
+    /// It goes with this value.
+    Unpacked(TempDir),
+}
+
+impl Deref for ModelDir {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        match self {
+            Self::Found(path) => path,
+            Self::Unpacked(dir) => dir.path(),
+        }
     }
 }
 

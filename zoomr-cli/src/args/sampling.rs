@@ -56,6 +56,11 @@ impl SamplingArgs {
         })
     }
 
+    /// Where the random numbers start.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Refuses what no model could make good.
     ///
     /// # Errors

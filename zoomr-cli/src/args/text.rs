@@ -11,9 +11,9 @@ use clap::Args;
 
 use super::parse::token_ids;
 
-/// Where the text comes from: exactly one of these.
+/// Where the text comes from: one of these at most.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 pub(crate) struct TextArgs {
     /// The text; `-` reads it from standard input.
     #[arg(value_name = "TEXT")]
@@ -51,17 +51,19 @@ pub(crate) struct SampleArgs {
 }
 
 impl TextArgs {
-    /// Reads what was given.
+    /// Reads what was given, if anything was.
     ///
     /// # Errors
     /// Where a file cannot be read, is no text, or holds something else than token ids.
-    pub(crate) fn read(&self) -> Result<Given> {
-        match (&self.text, &self.file, &self.tokens) {
+    pub(crate) fn read(&self) -> Result<Option<Given>> {
+        let given = match (&self.text, &self.file, &self.tokens) {
             (_, _, Some(list)) => tokens(list).map(Given::Tokens),
             (_, Some(file), _) => text(file).map(Given::Text),
-            (Some(text), None, _) if text != "-" => Ok(Given::Text(text.clone())),
-            _ => text(Path::new("-")).map(Given::Text),
-        }
+            (Some(given), ..) if given == "-" => text(Path::new("-")).map(Given::Text),
+            (Some(text), ..) => Ok(Given::Text(text.clone())),
+            (None, None, None) => return Ok(None),
+        };
+        given.map(Some)
     }
 }
 

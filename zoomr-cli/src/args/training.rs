@@ -56,7 +56,7 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "SHARE")]
     zoomed: Option<f64>,
 
-    /// Train adapters of this rank beside the matrices, instead of all weights; the result has them added in.
+    /// Train adapters of this rank beside the matrices, instead of all weights.
     #[arg(long, value_name = "RANK", num_args = 0..=1, default_missing_value = "16")]
     lora: Option<usize>,
 

@@ -16,14 +16,24 @@ use crate::{
     args::{
         method::MethodArgs,
         model::ModelArgs,
+        problem::{Problem, ProblemArgs},
         sampling::SamplingArgs,
         text::{Given, TextArgs},
     },
     interrupt::Interrupt,
     load::{Form, ModelFiles},
-    output::{account::Account, note, print_json, screen::Screen, status::Status},
+    output::{
+        account::{Account, ratio},
+        bytes, note, print, print_json,
+        screen::Screen,
+        status::Status,
+        thoughts::{Thoughts, heading},
+    },
     provider::{self, Job, Provider},
 };
+
+/// New tokens, where nobody says how many.
+const MAX_TOKENS: usize = 512;
 
 /// Flags of `generate`.
 #[derive(Debug, Args)]
@@ -42,9 +52,10 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "TEXT", requires = "chat")]
     system: Option<String>,
 
-    /// The most new tokens, those of summaries included.
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 512)]
-    max_tokens: usize,
+    /// The most new tokens, those of summaries included [default: 512; as many as fit its context for the built-in
+    /// model].
+    #[arg(long, short = 'n', value_name = "N")]
+    max_tokens: Option<usize>,
 
     /// Go on where the model ends its text.
     #[arg(long)]
@@ -62,6 +73,9 @@ pub(crate) struct GenerateArgs {
     json: bool,
 
     #[command(flatten)]
+    problem: ProblemArgs,
+
+    #[command(flatten)]
     sampling: SamplingArgs,
 
     #[command(flatten)]
@@ -74,7 +88,19 @@ struct Report<'a> {
     tokens: &'a [u32],
     text: &'a str,
     stop: Stop,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Checked<'a>>,
     stats: &'a Account,
+}
+
+/// What became of a problem.
+#[derive(Serialize)]
+struct Checked<'a> {
+    question: &'a str,
+    /// The right answer.
+    answer: &'a str,
+    /// Whether the model gave it.
+    right: bool,
 }
 
 /// Runs the command.
@@ -82,7 +108,7 @@ struct Report<'a> {
 /// # Errors
 /// Whatever went wrong, ready to be shown.
 pub(crate) fn run(args: GenerateArgs) -> Result<ExitCode> {
-    if args.max_tokens == 0 {
+    if args.max_tokens == Some(0) {
         bail!("--max-tokens: 0 tokens are no text; give at least 1");
     }
     args.sampling.check()?;
@@ -90,7 +116,17 @@ pub(crate) fn run(args: GenerateArgs) -> Result<ExitCode> {
     let stops = StopStrings::new(args.stop.clone()).map_err(|error| anyhow!("--stop: {error}"))?;
     let watch = Watch::new(&args.watch, None)?;
     let given = args.text.read()?;
-    provider::on(args.model.backend(), Generate { args, stops, watch, given })
+    let (given, problem) = match given {
+        given if args.model.is_builtin() => {
+            let problem = args.problem.problem(given, args.sampling.seed())?;
+            (Given::Text(problem.question.clone()), Some(problem))
+        }
+        Some(given) => (given, None),
+        None => {
+            bail!("nothing to continue: give TEXT, --file or --tokens (only the built-in model needs none)")
+        }
+    };
+    provider::on(args.model.backend(), Generate { args, stops, watch, given, problem })
 }
 
 /// The command, ready to run on a backend.
@@ -99,13 +135,15 @@ struct Generate {
     stops: StopStrings,
     watch: Watch,
     given: Given,
+    /// The problem that the text is, for the built-in model.
+    problem: Option<Problem>,
 }
 
 impl Job for Generate {
     type Output = ExitCode;
 
     fn run<P: Provider>(self) -> Result<ExitCode> {
-        let Self { args, stops, mut watch, given } = self;
+        let Self { args, stops, mut watch, given, problem } = self;
         let status = Status::new();
         let files = ModelFiles::open(&args.model, &given, &status)?;
         if !args.stop.is_empty() && files.tokenizer.is_none() {
@@ -121,19 +159,25 @@ impl Job for Generate {
 
         let mut engine = loaded.engine(tokenizer, segmenter, options)?;
         let ends = if args.ignore_eos { StopTokens::default() } else { files.end() };
-        let limits = Limits { max_tokens: args.max_tokens, tokens: ends, strings: stops };
+        let most = if problem.is_some() { usize::MAX } else { MAX_TOKENS };
+        let limits = Limits { max_tokens: args.max_tokens.unwrap_or(most), tokens: ends, strings: stops };
         let mut screen = Screen::new(args.json, &status);
+        let mut thoughts = problem.as_ref().map(|_| Thoughts::default());
+        if let Some(problem) = &problem {
+            screen.text(Kind::Prompt, &format!("{}{}\n\n", heading("problem"), problem.question))?;
+        }
         watch.begin_steps();
         let generated = {
-            let mut observer = observer(&mut screen, &mut watch, tokenizer.is_none());
+            let mut observer = observer(&mut screen, &mut watch, &mut thoughts, tokenizer.is_none());
             engine.generate(&prompt, &mut sampler, limits, &mut observer)
         };
-        let ended = screen.finish();
+        let ended = thoughts.map_or(Ok(()), |mut view| screen.text(Kind::Summary, &view.finish()));
+        let ended = ended.and(screen.finish());
         let generated = generated?;
 
         let account = watch.finish(&engine, prompt.len(), &generated.timing)?;
         ended?;
-        report(&args, &generated, &account)
+        report(&args, &generated, problem.as_ref(), &account)
     }
 }
 
@@ -141,6 +185,7 @@ impl Job for Generate {
 fn observer<'a>(
     screen: &'a mut Screen<'_>,
     watch: &'a mut Watch,
+    thoughts: &'a mut Option<Thoughts>,
     ids: bool,
 ) -> impl FnMut(Event<'_>) -> ControlFlow<()> + 'a {
     let mut tokens = 0;
@@ -150,6 +195,9 @@ fn observer<'a>(
             if tokens > 0 {
                 screen.progress(progress(tokens, tokens as f64 / begun.elapsed().as_secs_f64(), stats));
             }
+            if let Some(view) = thoughts {
+                view.step(stats);
+            }
             watch.step(role, stats)
         }
         Event::Prompt { done, total } => {
@@ -157,9 +205,13 @@ fn observer<'a>(
             begun = Instant::now();
             watch.go_on(Ok(()))
         }
-        Event::Token { id, .. } => {
+        Event::Token { id, kind } => {
             tokens += 1;
-            let shown = if ids { show_id(screen, id, tokens == 1) } else { Ok(()) };
+            let shown = match thoughts {
+                Some(view) => head(screen, &view.before(kind)),
+                None if ids => show_id(screen, id, tokens == 1),
+                None => Ok(()),
+            };
             watch.go_on(shown)
         }
         Event::Text { kind, text } => watch.go_on(screen.text(kind, text)),
@@ -172,10 +224,46 @@ fn show_id(screen: &mut Screen<'_>, id: u32, first: bool) -> Result<()> {
     screen.text(Kind::Answer, &format!("{gap}{id}"))
 }
 
-fn report(args: &GenerateArgs, generated: &Generated, account: &Account) -> Result<ExitCode> {
-    if args.json {
-        let Generated { tokens, text, stop, .. } = generated;
-        print_json(&Report { tokens, text, stop: *stop, stats: account })?;
+/// Shows what stands before a segment, faintly.
+fn head(screen: &mut Screen<'_>, text: &str) -> Result<()> {
+    if text.is_empty() { Ok(()) } else { screen.text(Kind::Summary, text) }
+}
+
+/// Whether the answer is right, and what it took.
+fn verdict(checked: &Checked<'_>, account: &Account) -> String {
+    let answer = match checked.right {
+        true => "right: solving the problem without a model gives the same".to_owned(),
+        false => format!("wrong: it is {}", checked.answer),
+    };
+    let memory = format!(
+        "KV memory {} at most, a full cache {}: {:.1}x less ({} tokens, {:.0} per second)",
+        bytes(account.kv_bytes_resident_peak),
+        bytes(account.kv_bytes_full),
+        ratio(account.kv_bytes_full as f64, account.kv_bytes_resident_peak as f64),
+        account.prompt_tokens + account.new_tokens,
+        account.tokens_per_second,
+    );
+    format!("\n{}{answer}\n{}{memory}\n", heading("answer"), heading("memory"))
+}
+
+fn report(
+    args: &GenerateArgs,
+    generated: &Generated,
+    problem: Option<&Problem>,
+    account: &Account,
+) -> Result<ExitCode> {
+    let Generated { tokens, text, stop, .. } = generated;
+    let checked = problem.map(|problem| Checked {
+        question: &problem.question,
+        answer: &problem.solution.answer,
+        right: problem.is_solved_by(text),
+    });
+    match checked {
+        checked if args.json => {
+            print_json(&Report { tokens, text, stop: *stop, problem: checked, stats: account })?
+        }
+        Some(checked) => print(&verdict(&checked, account))?,
+        None => {}
     }
     args.watch.say(account);
     match generated.stop {

@@ -8,7 +8,6 @@ use serde::Serialize;
 use zoomr_model::{
     Error,
     config::{ConfigError, ModelConfig},
-    hub,
     text::{
         chat::{ChatError, ChatTemplate},
         tokenizer::{Tokenizer, TokenizerError},
@@ -17,7 +16,7 @@ use zoomr_model::{
 };
 
 use crate::{
-    args::model::ModelArgs,
+    args::model::BaseArgs,
     output::{bytes, complain, print, print_json, status::Status, table::aligned},
 };
 
@@ -29,7 +28,7 @@ const F16: usize = 2;
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     #[command(flatten)]
-    model: ModelArgs,
+    model: BaseArgs,
 
     /// Print one JSON object instead of a table.
     #[arg(long)]
@@ -39,7 +38,7 @@ pub(crate) struct InspectArgs {
 /// What is to be known of a model; what `--json` prints.
 #[derive(Debug, Default, Serialize)]
 struct Report {
-    /// The directory.
+    /// As it was asked for.
     model: String,
     /// `null` where the configuration is refused.
     architecture: Option<Architecture>,
@@ -98,9 +97,9 @@ struct Weights {
 /// Where there is no model, or a file of it is damaged. What zoomr merely cannot run is part of the report.
 pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     let status = Status::new();
-    let dir = hub::resolve(&args.model.model, &mut status.download())?;
+    let dir = args.model.locate(&status)?;
     status.clear();
-    let report = inspect(&dir)?;
+    let report = inspect(&dir, args.model.name())?;
     if args.json {
         print_json(&report)?;
     } else {
@@ -113,8 +112,8 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-fn inspect(dir: &Path) -> Result<Report> {
-    let mut report = Report { model: dir.display().to_string(), ..Report::default() };
+fn inspect(dir: &Path, name: &str) -> Result<Report> {
+    let mut report = Report { model: name.to_owned(), ..Report::default() };
     let config = match ModelConfig::from_dir(dir) {
         Err(Error::Config {
             problem: problem @ (ConfigError::UnknownModelType { .. } | ConfigError::Unsupported { .. }),

@@ -19,12 +19,11 @@ use zoomr_model::{
     config::ModelConfig,
     engine::EngineOptions,
     habits::Habits,
-    hub,
     text::tokenizer::{Tokenizer, TokenizerError},
 };
 
 use crate::{
-    args::{method::MethodArgs, model::ModelArgs, parse::token_count},
+    args::{method::MethodArgs, model::BaseArgs, parse::token_count},
     output::{
         account::ratio,
         bytes, note, print, print_json,
@@ -44,7 +43,7 @@ const PROMPT_TOKENS: usize = 128;
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
-    model: ModelArgs,
+    model: BaseArgs,
 
     /// All tokens of the run: prompt, thoughts and summaries (suffixes k, M).
     #[arg(long, value_name = "N", value_parser = token_count)]
@@ -126,7 +125,7 @@ impl Job for Plan {
     fn run<P: Provider>(self) -> Result<ExitCode> {
         let Self(args) = self;
         let status = Status::new();
-        let dir = hub::resolve(&args.model.model, &mut status.download())?;
+        let dir = args.model.locate(&status)?;
         status.clear();
         let config = ModelConfig::from_dir(&dir)?;
         // A tokenizer only says how many tokens the frame of a summary has.

@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, path::PathBuf, process::ExitCode, time::Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
 use zoomr_core::segment::Role;
@@ -94,7 +94,7 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
     args.method.check()?;
     let logits = args.logits.as_deref().map(LogitsFile::create).transpose()?;
     let watch = Watch::new(&args.watch, logits.as_ref().and_then(LogitsFile::unfinished))?;
-    let given = args.text.read()?;
+    let given = args.text.read()?.context("nothing to score: give TEXT, --file or --tokens")?;
     provider::on(args.model.backend(), Score { args, watch, logits, given })
 }
 

@@ -3,6 +3,7 @@
 //! | file | where it goes |
 //! |---|---|
 //! | `screen` | the text, to standard output as it comes |
+//! | `thoughts` | reasoning under headings, with what each thought reopened |
 //! | `wrap` | lines of a terminal, broken between words |
 //! | `status` | the line below the text, on a terminal's standard error |
 //! | `counter` | a bar of work that is counted, in the same place |
@@ -18,6 +19,7 @@ pub(crate) mod logits;
 pub(crate) mod screen;
 pub(crate) mod status;
 pub(crate) mod table;
+pub(crate) mod thoughts;
 pub(crate) mod trace;
 pub(crate) mod whole;
 mod wrap;

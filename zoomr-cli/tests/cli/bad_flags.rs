@@ -72,7 +72,7 @@ fn bad_token_ids_are_named() {
     refused("--tokens=,", &["--tokens", "at least one"]);
     refused("--tokens 4294967296", &["--tokens", "4294967296"]);
     refused("--tokens 5 hello", &["--tokens", "cannot be used"]);
-    refused("", &["required", "--file", "--tokens"]);
+    refused("", &["nothing to continue", "--file", "--tokens"]);
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
 
+mod adapter;
 mod annotate;
 mod bad_files;
 mod bad_flags;
+mod builtin;
 mod data;
 mod device;
 mod eval;

@@ -152,6 +152,11 @@ impl ModelConfig {
         self.vocab_size
     }
 
+    /// The same model with another number of tokens.
+    pub(crate) fn with_vocabulary(self, vocab_size: usize) -> Self {
+        Self { vocab_size, ..self }
+    }
+
     /// Width of the residual stream.
     pub fn hidden_size(&self) -> usize {
         self.hidden_size

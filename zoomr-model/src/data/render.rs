@@ -26,6 +26,25 @@ pub struct Markers {
     pub end: String,
 }
 
+impl Markers {
+    /// Markers on lines of their own, for models of running text; the text ends with `end`.
+    pub fn on_lines(end: &str) -> Self {
+        let around = |name: &str| [format!("<{name}>\n"), format!("\n</{name}>\n")];
+        Self {
+            thought: around("thought"),
+            summary: around("summary"),
+            answer: "\n".to_owned(),
+            end: end.to_owned(),
+        }
+    }
+
+    /// The markers of thoughts and summaries without white space: each is to be a token of its own.
+    pub fn tokens(&self) -> [&str; 4] {
+        let [[a, b], [c, d]] = [&self.thought, &self.summary];
+        [a, b, c, d].map(|marker| marker.trim())
+    }
+}
+
 /// Who writes a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Author {

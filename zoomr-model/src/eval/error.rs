@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::{data::DataError, engine::EngineError, text::tokenizer::TokenizerError};
+use super::ProblemError;
+use crate::{data::DataError, engine::EngineError};
 
 /// An error of evaluating a model.
 #[derive(Debug, thiserror::Error)]
@@ -18,13 +19,13 @@ pub enum EvalError {
         /// Why.
         source: Box<EngineError>,
     },
-    /// A problem's text has words that the model does not know.
+    /// A problem cannot be posed to the model.
     #[error("problem {problem}: {source}")]
     Text {
         /// The problem's number, counted from 0.
         problem: usize,
-        /// What the tokenizer says.
-        source: TokenizerError,
+        /// Why.
+        source: Box<ProblemError>,
     },
     /// A problem that does not fit the model.
     #[error(

@@ -34,7 +34,7 @@ pub use self::{
     outcome::Outcome,
     plan::{Ended, Observer, Plan, Progress},
     plot::plot,
-    problem::{Problem, answer},
+    problem::{Problem, ProblemError, answer},
     record::{Description, Record},
     setting::{Setting, SettingError},
     summary::{Row, rows},

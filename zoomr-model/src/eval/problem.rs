@@ -6,7 +6,10 @@ use crate::{
         render::{Markers, given_and_written},
     },
     grade,
-    text::tokenizer::{Tokenizer, TokenizerError},
+    text::{
+        chat::{ChatError, ChatTemplate, Message},
+        tokenizer::{Tokenizer, TokenizerError},
+    },
 };
 
 /// The kind of problems that do not say theirs.
@@ -25,29 +28,47 @@ pub struct Problem {
     pub solution: usize,
 }
 
+/// Why an example cannot be posed to a model.
+#[derive(Debug, thiserror::Error)]
+pub enum ProblemError {
+    /// It has words that the model does not know.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// It cannot be put as a user's turn.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+}
+
 impl Problem {
     /// The problem that an example poses. A model that was taught `markers` gets the question as in training, any
-    /// other one as the beginning of a text.
+    /// other one as the beginning of a text; with a `chat` template it is a user's turn.
     ///
     /// # Errors
-    /// Whatever the tokenizer says.
+    /// Whatever template and tokenizer say.
     pub fn new(
         example: &Example,
         tokenizer: &Tokenizer,
         markers: Option<&Markers>,
-    ) -> Result<Self, TokenizerError> {
-        let (prompt, solution) = match markers {
+        chat: Option<&ChatTemplate>,
+    ) -> Result<Self, ProblemError> {
+        let solution = match markers {
             Some(markers) => {
-                let [given, written] = given_and_written(example, markers);
-                (tokenizer.encode_verbatim(&given)?, tokenizer.encode_verbatim(&written)?.len())
+                let [_, written] = given_and_written(example, markers);
+                tokenizer.encode_verbatim(&written)?.len()
             }
             None => {
-                let mut solution = tokenizer.encode_verbatim(&example.answer)?.len();
-                for thought in &example.thoughts {
-                    solution += tokenizer.encode_verbatim(&thought.detail)?.len();
-                }
-                (tokenizer.encode(&example.question)?, solution)
+                let details = example.thoughts.iter().map(|thought| &thought.detail);
+                let lengths = details.chain([&example.answer]).map(|text| tokenizer.encode_verbatim(text));
+                lengths.map(|ids| Ok(ids?.len())).sum::<Result<usize, TokenizerError>>()?
             }
+        };
+        let question = &example.question;
+        let prompt = match (chat, markers) {
+            (Some(chat), _) => {
+                tokenizer.encode_verbatim(&chat.render(&[Message::user(question.clone())], true)?)?
+            }
+            (None, Some(_)) => tokenizer.encode_verbatim(question)?,
+            (None, None) => tokenizer.encode(question)?,
         };
         let kind = example.kind.clone().unwrap_or_else(|| UNNAMED.to_owned());
         Ok(Self { kind, prompt, answer: example.answer.clone(), solution })

@@ -3,6 +3,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`tokenizer`] | text to ids, ids to bytes; which ids begin and end a text |
+//! | [`grow`] | a tokenizer with more special tokens |
 //! | [`chat`] | the model's own chat template, rendered |
 //! | [`sample`] | logits to the next id: temperature, top-k, top-p, min-p, repetition penalty |
 //! | [`defaults`] | the sampling that a model's makers recommend |
@@ -13,6 +14,7 @@
 
 pub mod chat;
 pub mod defaults;
+pub mod grow;
 mod jinja;
 mod pieces;
 pub mod sample;

@@ -21,6 +21,14 @@ pub enum FileError {
         /// What the system says.
         source: io::Error,
     },
+    /// The file cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The file is not the JSON that it should be.
     #[error("{path} is not valid: {source}; the file is damaged or of another format: fetch the model again")]
     Json {

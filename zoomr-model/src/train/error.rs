@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{
     data::{DataError, synth::SynthError},
     habits::HabitsError,
-    text::tokenizer::TokenizerError,
+    text::{chat::ChatError, tokenizer::TokenizerError},
     weights::WeightsError,
 };
 
@@ -48,6 +48,9 @@ pub enum TrainError {
     /// A text cannot be tokenized.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// A question cannot be put as a user's turn.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
     /// A step was given nothing to learn from.
     #[error("a step without texts; is the data empty?")]
     NoSequences,

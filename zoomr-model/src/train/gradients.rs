@@ -6,16 +6,11 @@ use burn::tensor::{
     Device, ElementConversion, Int, Tensor, TensorData, activation::log_softmax, backend::Backend,
 };
 use burn_autodiff::Autodiff;
-use zoomr_core::{config::Settings, kernels::AttentionGradients, layer::LayerSpec};
+use zoomr_core::{config::Settings, kernels::AttentionGradients, layer::LayerSpec, portable::Portable};
 
 use super::{
-    TrainError,
-    hook::TrainingHook,
-    mask::Mask,
-    ops::cross_entropy,
-    parameters::Parameters,
-    sequence::Sequence,
-    source::{Tensors, TrainingKernels},
+    TrainError, hook::TrainingHook, mask::Mask, ops::cross_entropy, parameters::Parameters,
+    sequence::Sequence, source::Tensors,
 };
 use crate::{Model, config::ModelConfig, data::synth::draw::Draw};
 
@@ -95,7 +90,7 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'
         // 1. The model over these parameters.
         let frozen = self.frozen.constants();
         let source = Tensors { trained, frozen: &frozen, adapter_scale: self.adapter_scale };
-        let model = Model::assemble(self.config.clone(), &source, TrainingKernels, self.device)?;
+        let model = Model::assemble(self.config.clone(), &source, Portable, self.device)?;
 
         // 2. Forwards, all rows.
         let mut hook =

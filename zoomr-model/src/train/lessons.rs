@@ -17,7 +17,10 @@ use crate::{
         synth::{Generator, Kind, draw::Draw},
     },
     habits,
-    text::tokenizer::Tokenizer,
+    text::{
+        chat::{ChatTemplate, Message},
+        tokenizer::Tokenizer,
+    },
 };
 
 /// Steps that learn from the same kind of texts.
@@ -71,12 +74,15 @@ enum Supply {
 struct Reader<'a> {
     tokenizer: &'a Tokenizer,
     markers: Markers,
+    /// Puts a question as a user's turn.
+    chat: Option<&'a ChatTemplate>,
     segmenter: Segmenter,
     longest: usize,
 }
 
 impl<'a> Lessons<'a> {
-    /// The texts of a recipe's phases; those longer than `longest` tokens are an error.
+    /// The texts of a recipe's phases; those longer than `longest` tokens are an error. With a `chat` template,
+    /// questions are a user's turn.
     ///
     /// # Errors
     /// [`TrainError::Recipe`] where a phase has no texts, [`TrainError::Markers`], [`TrainError::File`]
@@ -85,10 +91,11 @@ impl<'a> Lessons<'a> {
         recipe: &Recipe,
         tokenizer: &'a Tokenizer,
         markers: Markers,
+        chat: Option<&'a ChatTemplate>,
         longest: usize,
     ) -> Result<Self, TrainError> {
         let segmenter = habits::segmenter(&markers, tokenizer)?;
-        let reader = Reader { tokenizer, markers, segmenter, longest };
+        let reader = Reader { tokenizer, markers, chat, segmenter, longest };
         let refuse = |reason: &str| Err(TrainError::Recipe { setting: "phases", reason: reason.into() });
         let mut supplies = Vec::with_capacity(recipe.phases.len());
         for phase in &recipe.phases {
@@ -160,7 +167,10 @@ impl<'a> Lessons<'a> {
 
 impl Reader<'_> {
     fn sequence(&self, example: &Example) -> Result<Sequence, TrainError> {
-        let [prompt, written] = given_and_written(example, &self.markers);
+        let [mut prompt, written] = given_and_written(example, &self.markers);
+        if let Some(chat) = self.chat {
+            prompt = chat.render(&[Message::user(prompt)], true)?;
+        }
         let (prompt, written) =
             (self.tokenizer.encode_verbatim(&prompt)?, self.tokenizer.encode_verbatim(&written)?);
         let tokens = prompt.len() + written.len();

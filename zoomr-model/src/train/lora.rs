@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData, backend::Backend};
 use serde::{Deserialize, Serialize};
 
 use super::{TrainError, parameters::Parameters, random::Normal};
-use crate::config::ModelConfig;
+use crate::{adapter::peft, config::ModelConfig, linear::LowRank};
 
 /// Which matrices get adapters, and how large these are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub struct LoraOptions {
     /// The last part of the matrices' names, `q_proj` say; names that the model does not have are passed over, as
     /// long as it has one.
     pub targets: Vec<String>,
+    /// The last part of the names of matrices that are trained whole: the embedding's, where it got new tokens.
+    pub whole: Vec<String>,
 }
 
 impl Default for LoraOptions {
@@ -32,7 +34,7 @@ impl Default for LoraOptions {
             "gate_up_proj",
             "down_proj",
         ];
-        Self { rank: 16, alpha: 32.0, targets: targets.map(ToOwned::to_owned).to_vec() }
+        Self { rank: 16, alpha: 32.0, targets: targets.map(ToOwned::to_owned).to_vec(), whole: Vec::new() }
     }
 }
 
@@ -40,6 +42,13 @@ impl LoraOptions {
     /// What the adapters' products are multiplied by.
     pub(super) fn scale(&self) -> f64 {
         self.alpha / self.rank as f64
+    }
+
+    /// Parts a model's parameters into those that are trained whole and the others.
+    pub(super) fn part<B: Backend>(&self, parameters: Parameters<B>) -> (Parameters<B>, Parameters<B>) {
+        let (whole, others): (Vec<_>, Vec<_>) =
+            parameters.into_iter().partition(|(name, _)| is_called(name, &self.whole));
+        (whole.into_iter().collect(), others.into_iter().collect())
     }
 
     /// Adapters that do nothing yet: `A` drawn at random, `B` zero.
@@ -55,16 +64,15 @@ impl LoraOptions {
         let mut normal = Normal::seeded(seed);
         let mut adapters = Vec::new();
         for spec in config.tensors() {
-            let module = spec.name.strip_suffix(".weight").and_then(|stem| stem.rsplit('.').next());
-            let (Some(module), &[rows, columns]) = (module, &spec.shape[..]) else { continue };
-            if !self.targets.iter().any(|target| target == module) {
+            let &[rows, columns] = &spec.shape[..] else { continue };
+            if !is_called(&spec.name, &self.targets) {
                 continue;
             }
             let deviation = (columns as f64).sqrt().recip();
             let mut draw = || (normal.sample() * deviation) as f32;
             let down: Vec<f32> = (0..self.rank * columns).map(|_| draw()).collect();
             let down = Tensor::from_data(TensorData::new(down, [self.rank, columns]), device);
-            let [down_name, up_name] = adapter_names(&spec.name);
+            let [down_name, up_name] = peft::names(&spec.name);
             adapters.push((down_name, down));
             adapters.push((up_name, Tensor::zeros([rows, self.rank], device)));
         }
@@ -76,50 +84,38 @@ impl LoraOptions {
     }
 }
 
-/// The adapter of one matrix.
-#[derive(Clone, Debug)]
-pub(super) struct Adapter<B: Backend> {
-    /// `A`, `[rank, in]`.
-    pub(super) down: Tensor<B, 2>,
-    /// `B`, `[out, rank]`.
-    pub(super) up: Tensor<B, 2>,
-    /// `alpha / rank`.
-    pub(super) scale: f64,
+/// Whether the module whose matrix is `name` (`....weight`) has one of these last parts.
+fn is_called(name: &str, modules: &[String]) -> bool {
+    let module = name.strip_suffix(".weight").and_then(|stem| stem.rsplit('.').next());
+    module.is_some_and(|module| modules.iter().any(|known| known == module))
 }
 
-impl<B: Backend> Adapter<B> {
-    /// The adapter of the matrix `name` (`....weight`), if it has one.
-    pub(super) fn of(parameters: &Parameters<B>, name: &str, scale: f64) -> Option<Self> {
-        let [down, up] = adapter_names(name);
-        Some(Self { down: parameters.get(&down)?.clone(), up: parameters.get(&up)?.clone(), scale })
-    }
-
-    /// `[rows, in] -> [rows, out]`.
-    pub(super) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let low = x.matmul(self.down.clone().transpose()); // [rows, rank]
-        low.matmul(self.up.clone().transpose()) * self.scale
-    }
-
-    /// What the adapter adds to its matrix, `[out, in]`.
-    fn product(&self) -> Tensor<B, 2> {
-        self.up.clone().matmul(self.down.clone()) * self.scale
-    }
+/// The adapter of the matrix `name` (`....weight`), if it has one; its product is multiplied by `scale`.
+pub(super) fn adapter<B: Backend>(
+    parameters: &Parameters<B>,
+    name: &str,
+    scale: f64,
+) -> Option<LowRank<Tensor<B, 2>>> {
+    let [down, up] = peft::names(name);
+    Some(LowRank { down: parameters.get(&down)?.clone(), up: parameters.get(&up)?.clone(), scale })
 }
 
-/// The matrices of `parameters` with their adapters added in.
+/// The tensors of a model with what was trained beside them added in, and what was trained whole in their place.
 pub(super) fn merged<B: Backend>(
     parameters: &Parameters<B>,
-    adapters: &Parameters<B>,
+    trained: &Parameters<B>,
     scale: f64,
 ) -> Parameters<B> {
-    parameters.clone().map(|name, tensor| match Adapter::of(adapters, name, scale) {
-        Some(adapter) => tensor + adapter.product(),
+    let beside = parameters.clone().map(|name, tensor| match adapter(trained, name, scale) {
+        Some(LowRank { down, up, scale }) => tensor + up.matmul(down) * scale,
         None => tensor,
-    })
+    });
+    let whole = trained.iter().filter(|(name, _)| !is_adapter(name));
+    let whole = whole.map(|(name, tensor)| (name.clone(), tensor.clone()));
+    beside.into_iter().chain(whole).collect()
 }
 
-/// What PEFT calls the two halves of the adapter of the matrix `name`.
-fn adapter_names(name: &str) -> [String; 2] {
-    let stem = name.strip_suffix(".weight").unwrap_or(name);
-    [format!("{stem}.lora_A.weight"), format!("{stem}.lora_B.weight")]
+/// Whether `name` is a half of an adapter's, and no tensor of the model.
+fn is_adapter(name: &str) -> bool {
+    name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight")
 }

@@ -16,7 +16,7 @@
 //! | `run` | all steps, with log and checkpoints |
 //! | `plot` | the loss as a picture |
 //! | `checkpoint` | a run that can be gone on with, in one file |
-//! | `save` | the trained model as safetensors |
+//! | `save` | the trained model, or its adapters, as safetensors |
 //! | `random` | what a model starts from, the same everywhere |
 //!
 //! Attention under the zoomed mask is the decoder's own under scope `layer`: same policy, same votes, same
@@ -49,6 +49,6 @@ pub use parameters::Parameters;
 pub use plot::plot;
 pub use recipe::{Recipe, RecipeOptions};
 pub use run::Run;
-pub use save::{SavedDtype, save};
+pub use save::{SavedDtype, save, save_adapter};
 pub use sequence::Sequence;
 pub use trainer::{StepReport, Trainer};

@@ -54,6 +54,22 @@ impl<B: Backend> Parameters<B> {
         config.tensors().into_iter().map(tensor).collect::<Result<_, _>>().map(Self)
     }
 
+    /// The same model with as many tokens as `config` says: new ones begin as the mean of all others, in the
+    /// embedding and in the head.
+    pub fn with_vocabulary(self, config: &ModelConfig) -> Self {
+        self.map(|name, tensor| {
+            let [rows, _] = tensor.dims();
+            let new = config.vocab_size().saturating_sub(rows);
+            match name {
+                "model.embed_tokens.weight" | "lm_head.weight" if new > 0 => {
+                    let mean = tensor.clone().mean_dim(0).repeat_dim(0, new);
+                    Tensor::cat(vec![tensor, mean], 0)
+                }
+                _ => tensor,
+            }
+        })
+    }
+
     /// The tensor `name`, if there is one.
     pub fn get(&self, name: &str) -> Option<&Tensor<B, 2>> {
         self.0.get(name)
@@ -88,6 +104,15 @@ impl<B: Backend> Parameters<B> {
             (name, tensor)
         });
         Self(changed.collect())
+    }
+}
+
+impl<B: Backend> IntoIterator for Parameters<B> {
+    type Item = (String, Tensor<B, 2>);
+    type IntoIter = std::collections::btree_map::IntoIter<String, Tensor<B, 2>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

@@ -1,14 +1,15 @@
-//! A trained model as a checkpoint that every loader of safetensors reads.
+//! A trained model, or adapters beside one, as files that every loader of safetensors reads.
 
 use std::path::Path;
 
-use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, backend::Backend};
 use safetensors::{Dtype, tensor::TensorView};
 
-use super::{TrainError, parameters::Parameters};
+use super::{TrainError, lora::LoraOptions, parameters::Parameters};
 use crate::{
+    adapter::peft::{self, LoraConfig},
     config::ModelConfig,
-    data::{lines::Existing, whole::WholeFile},
+    data::{DataError, lines::Existing, whole::WholeFile},
     weights::WeightsError,
 };
 
@@ -34,20 +35,60 @@ pub fn save<B: Backend>(
 ) -> Result<(), TrainError> {
     let tensor = |spec: crate::config::TensorSpec| {
         let found = parameters.get(&spec.name).ok_or_else(|| WeightsError::missing(path, [&spec.name]))?;
-        let data = found.to_data();
-        let values = data.iter::<f32>();
-        let bytes: Vec<u8> = match dtype {
-            SavedDtype::F32 => values.flat_map(f32::to_le_bytes).collect(),
-            SavedDtype::Bf16 => values.flat_map(|x| half::bf16::from_f32(x).to_le_bytes()).collect(),
-        };
-        Ok((spec.name, spec.shape, bytes))
+        Ok(Stored { bytes: encode(found, dtype), name: spec.name, shape: spec.shape })
     };
     let tensors = config.tensors().into_iter().map(tensor).collect::<Result<Vec<_>, WeightsError>>()?;
+    write(&tensors, dtype, path)
+}
+
+/// Writes adapters, and what was trained whole beside them, into the directory `dir`, in PEFT's layout; `base` is
+/// what the model is called that they are for.
+///
+/// # Errors
+/// [`TrainError::File`] where a file cannot be written.
+pub fn save_adapter<B: Backend>(
+    trained: &Parameters<B>,
+    lora: &LoraOptions,
+    base: &str,
+    dtype: SavedDtype,
+    dir: &Path,
+) -> Result<(), TrainError> {
+    let tensor = |(name, tensor): (&String, &Tensor<B, 2>)| Stored {
+        name: format!("{}{name}", peft::PREFIX),
+        shape: tensor.dims().to_vec(),
+        bytes: encode(tensor, dtype),
+    };
+    let tensors: Vec<Stored> = trained.iter().map(tensor).collect();
+    write(&tensors, dtype, &dir.join(peft::WEIGHTS))?;
+    let has = |target: &&String| trained.iter().any(|(name, _)| name.contains(&format!(".{target}.lora_A")));
+    let targets: Vec<String> = lora.targets.iter().filter(has).cloned().collect();
+    let config = LoraConfig::new(base, lora.rank, lora.alpha, &targets, &lora.whole);
+    let failed = |source| DataError::Write { path: dir.join(peft::CONFIG), source };
+    Ok(config.write(dir).map_err(failed)?)
+}
+
+/// A tensor as it is written.
+struct Stored {
+    name: String,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+fn encode<B: Backend>(tensor: &Tensor<B, 2>, dtype: SavedDtype) -> Vec<u8> {
+    let data = tensor.to_data();
+    let values = data.iter::<f32>();
+    match dtype {
+        SavedDtype::F32 => values.flat_map(f32::to_le_bytes).collect(),
+        SavedDtype::Bf16 => values.flat_map(|x| half::bf16::from_f32(x).to_le_bytes()).collect(),
+    }
+}
+
+fn write(tensors: &[Stored], dtype: SavedDtype, path: &Path) -> Result<(), TrainError> {
     let stored = match dtype {
         SavedDtype::F32 => Dtype::F32,
         SavedDtype::Bf16 => Dtype::BF16,
     };
-    let views = tensors.iter().map(|(name, shape, bytes)| {
+    let views = tensors.iter().map(|Stored { name, shape, bytes }| {
         TensorView::new(stored, shape.clone(), bytes).map(|view| (name.clone(), view))
     });
     let views = views.collect::<Result<Vec<_>, _>>()?;

@@ -2,44 +2,11 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, backend::Backend};
-use zoomr_core::{kernels::LinearKernels, portable::Portable, weight::StoredWeight};
+use burn::tensor::{Tensor, backend::Backend};
+use zoomr_core::portable::Portable;
 
-use super::{lora::Adapter, parameters::Parameters};
-use crate::{load::Source, weights::WeightsError};
-
-/// A weight matrix as training multiplies by it.
-#[derive(Clone, Debug)]
-pub(super) struct Matrix<B: Backend> {
-    /// `[out, in]`.
-    weight: Tensor<B, 2>,
-    /// What is learnt beside it.
-    adapter: Option<Adapter<B>>,
-}
-
-/// Plain products, which Burn differentiates.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TrainingKernels;
-
-impl<B: Backend> LinearKernels<B> for TrainingKernels {
-    type Matrix = Matrix<B>;
-
-    fn matrix(&self, weight: StoredWeight, device: &Device<B>) -> Matrix<B> {
-        Matrix { weight: Portable.matrix(weight, device), adapter: None }
-    }
-
-    fn linear(&self, x: Tensor<B, 2>, matrix: &Matrix<B>) -> Tensor<B, 2> {
-        let product = Portable.linear(x.clone(), &matrix.weight);
-        match &matrix.adapter {
-            Some(adapter) => product + adapter.forward(x),
-            None => product,
-        }
-    }
-
-    fn rows(&self, matrix: &Matrix<B>, ids: &[u32], device: &Device<B>) -> Tensor<B, 2> {
-        Portable.rows(&matrix.weight, ids, device)
-    }
-}
+use super::{lora, parameters::Parameters};
+use crate::{linear::LowRank, load::Source, weights::WeightsError};
 
 /// Where the model's tensors come from in training.
 pub(super) struct Tensors<'a, B: Backend> {
@@ -58,18 +25,30 @@ impl<B: Backend> Tensors<'_, B> {
     }
 }
 
-impl<B: Backend> Source<B, TrainingKernels> for Tensors<'_, B> {
-    fn matrix(&self, name: &str, rows: Option<Range<usize>>) -> Result<Matrix<B>, WeightsError> {
-        let some = |x: Tensor<B, 2>| match &rows {
-            Some(rows) => x.slice(rows.clone()),
-            None => x,
-        };
-        let adapter = Adapter::of(self.trained, name, self.adapter_scale);
-        let adapter = adapter.map(|adapter| Adapter { up: some(adapter.up), ..adapter });
-        Ok(Matrix { weight: some(self.tensor(name)?), adapter })
+/// Products are plain ones, which Burn differentiates.
+impl<B: Backend> Source<B, Portable> for Tensors<'_, B> {
+    fn matrix(&self, name: &str, rows: Option<Range<usize>>) -> Result<Tensor<B, 2>, WeightsError> {
+        Ok(some(self.tensor(name)?, rows))
     }
 
     fn vector(&self, name: &str) -> Result<Tensor<B, 1>, WeightsError> {
         Ok(self.tensor(name)?.squeeze_dim(0))
+    }
+
+    fn low_rank(
+        &self,
+        name: &str,
+        rows: Option<Range<usize>>,
+    ) -> Result<Option<LowRank<Tensor<B, 2>>>, WeightsError> {
+        let adapter = lora::adapter(self.trained, name, self.adapter_scale);
+        Ok(adapter.map(|adapter| LowRank { up: some(adapter.up, rows), ..adapter }))
+    }
+}
+
+/// Some rows, or all.
+fn some<B: Backend>(tensor: Tensor<B, 2>, rows: Option<Range<usize>>) -> Tensor<B, 2> {
+    match rows {
+        Some(rows) => tensor.slice(rows),
+        None => tensor,
     }
 }

@@ -66,7 +66,11 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
         device: &Device<B>,
     ) -> Result<Self, TrainError> {
         let (trained, frozen) = match &recipe.lora {
-            Some(lora) => (lora.adapters(&config, recipe.seed, device)?, parameters),
+            Some(lora) => {
+                let (whole, frozen) = lora.part(parameters);
+                let adapters = lora.adapters(&config, recipe.seed, device)?;
+                (adapters.into_iter().chain(whole).collect(), frozen)
+            }
             None => (parameters, std::iter::empty().collect()),
         };
         Ok(Self {
@@ -134,6 +138,11 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
             Some(_) => merged(&self.frozen, &self.trained, self.adapter_scale),
             None => self.trained.clone(),
         }
+    }
+
+    /// What is trained, as it is now: the model's parameters, or adapters and what is trained whole beside them.
+    pub fn trained(&self) -> &Parameters<B> {
+        &self.trained
     }
 
     /// Learns from `sequences`, once. What is drawn at random depends on the recipe's seed, the step's number

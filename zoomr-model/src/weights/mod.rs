@@ -54,6 +54,27 @@ impl Weights {
         Ok(Self { dir: dir.to_owned(), tensors })
     }
 
+    /// Maps the single file `path`, which must hold the tensors `needed` and no others.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn open_file(path: &Path, needed: &[TensorSpec]) -> Result<Self, WeightsError> {
+        let file = Arc::new(WeightFile::open(path.to_owned())?);
+        let found = file.names().map(|name| (name, Arc::clone(&file))).collect();
+        verify::names(path, &found, needed)?;
+        let tensors = needed.iter().map(|spec| Ok((spec.name.clone(), verify::tensor(&file, spec)?)));
+        Ok(Self { dir: path.to_owned(), tensors: tensors.collect::<Result<_, WeightsError>>()? })
+    }
+
+    /// The shape of the tensor `name` in the file `path`, if it has one.
+    ///
+    /// # Errors
+    /// [`WeightsError`] where the file is missing or damaged.
+    pub(crate) fn shape_in(path: &Path, name: &str) -> Result<Option<Vec<usize>>, WeightsError> {
+        let file = WeightFile::open(path.to_owned())?;
+        Ok(file.tensor(name).map(|(_, shape, _)| shape.to_vec()))
+    }
+
     /// The tensor `name`; a vector is a matrix of one row.
     ///
     /// # Errors

@@ -90,7 +90,8 @@ impl Place {
 
     pub(crate) fn problems(&self, count: u64) -> Vec<Problem> {
         let series = Series::new(&[Kind::LaggedSums, Kind::Ledger], None, 200..=250, 3).unwrap();
-        let pose = |index| Problem::new(&series.example(index).unwrap(), &self.tokenizer, None).unwrap();
+        let pose =
+            |index| Problem::new(&series.example(index).unwrap(), &self.tokenizer, None, None).unwrap();
         (0..count).map(pose).collect()
     }
 }

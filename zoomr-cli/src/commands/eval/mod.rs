@@ -33,6 +33,10 @@ pub(crate) struct EvalArgs {
     #[arg(long, short, value_name = "POLICY[:NAME=VALUE,..]")]
     setting: Vec<String>,
 
+    /// Give each question as a user's turn, through the model's chat template.
+    #[arg(long)]
+    chat: bool,
+
     /// The most that a model may write, in lengths of a problem's own solution.
     #[arg(long, value_name = "TIMES", default_value_t = 1.5)]
     patience: f64,
@@ -103,11 +107,13 @@ impl Job for Eval {
         let settings = settings(&args.setting, &options.settings)?;
         let markers = files.habits.as_ref().map(|habits| habits.markers.clone());
 
+        let chat = args.chat.then(|| files.chat_template()).transpose()?;
+
         status.say("reading problems");
         let problems = args.problems.read()?;
         let posed = (0..).zip(&problems).map(|(problem, example)| {
-            let posed = Problem::new(example, tokenizer, markers.as_ref());
-            posed.map_err(|source| EvalError::Text { problem, source })
+            let posed = Problem::new(example, tokenizer, markers.as_ref(), chat.as_ref());
+            posed.map_err(|source| EvalError::Text { problem, source: Box::new(source) })
         });
         let problems: Vec<Problem> = posed.collect::<Result<_, _>>()?;
 
@@ -129,7 +135,7 @@ impl Job for Eval {
         plan.check(&bench)?;
         let (record, known) = match &args.out {
             Some(dir) => {
-                let description = Description::new(loaded.weights.digest(), &bench, &plan);
+                let description = Description::new(files.digest(&loaded), &bench, &plan);
                 let (record, known) = Record::open(dir, &description).context("--out")?;
                 (Some(record), known)
             }

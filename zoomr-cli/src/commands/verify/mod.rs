@@ -113,7 +113,7 @@ fn cut(ids: Vec<u32>) -> Result<(Text, usize)> {
 
 fn report(args: &VerifyArgs, verdict: &Verdict) -> Result<ExitCode> {
     if args.json {
-        print_json(&Report { model: &args.model.model, verdict })?;
+        print_json(&Report { model: args.model.name(), verdict })?;
     } else {
         print(&table(verdict))?;
     }

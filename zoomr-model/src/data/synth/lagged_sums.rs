@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lagged sums mod 10 : t40 7 t41 3 ... t68 1 rule t69 = t56 + t40 find t320 ?
-//! <thought> t56 5 + t40 7 c = t69 2 ; ... </thought> <summary> t69 t70 t71 </summary> ... answer 4
+//! <thought> t56 5 + t40 7 c = t69 2 ; ... </thought> <summary> t69 t70 t71 </summary> ... answer t320 4
 //! ```
 //!
 //! Before a sum stands `c` where it reached the modulus (a carry), `n` where not. Without it a model learns no sums:
@@ -120,7 +120,7 @@ impl Sums {
             kind: Some(Kind::LaggedSums.to_string()),
             question: self.question(terms),
             thoughts: self.thoughts(&values),
-            answer: values[values.len() - 1].to_string(),
+            answer: format!("{} {}", self.name(values.len() - 1), values[values.len() - 1]),
         }
     }
 

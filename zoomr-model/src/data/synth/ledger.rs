@@ -4,7 +4,7 @@
 //! ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; Bob t6 3 1 8 - 1 2 + 3 5 ; Cid t6 ... ; order Ann Bob Cid dawn Ann
 //!     until t24 find Cid t10 ?
 //! <thought> Ann t6 4 5 2 - 3 5 : b 7 n 1 n 4 Ann t7 4 1 7 + 5 0 : n 7 n 6 n 4 Ann t8 4 6 7 ; </thought>
-//! <summary> Ann t8 4 6 7 </summary> ... answer 0 3 1
+//! <summary> Ann t8 4 6 7 </summary> ... answer Cid t10 0 3 1
 //! ```
 //!
 //! Days end at even times; the odd time on the way to the next is the low point: after paying, before being paid.
@@ -146,7 +146,10 @@ impl Book {
             kind: Some(Kind::Ledger.to_string()),
             question: self.question(days),
             thoughts: (1..=days).flat_map(|after| self.thoughts(after)).collect(),
-            answer: digits(if low { wanted.low } else { wanted.closing }),
+            answer: match low {
+                true => self.balance(account, self.closes(after) - 1, wanted.low),
+                false => self.closing(account, after),
+            },
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Three kinds share one vocabulary of words ([`vocabulary`]); a text is words with single spaces between, and
 //! each word is one token. Every value stands right after a unique name, so that looking it up is one step: find
-//! the name, take what follows.
+//! the name, take what follows. So an answer repeats the name that is asked for.
 //!
 //! | module | what it makes |
 //! |---|---|

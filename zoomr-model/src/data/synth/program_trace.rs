@@ -3,7 +3,7 @@
 //! ```text
 //! program : x t7 3 y t7 2 a t3 4 a t4 0 a t5 9 a t6 1 a t7 6 loop x t8 = x t7 + a t3 ; y t8 = y t7 - x t7 ;
 //!     a t8 = x t7 + y t7 ; until t60 find y t23 ?
-//! <thought> x t7 3 + a t3 4 n = x t8 7 ; ... </thought> <summary> x t8 7 y t8 9 a t8 </summary> ... answer 8
+//! <thought> x t7 3 + a t3 4 n = x t8 7 ; ... </thought> <summary> x t8 7 y t8 9 a t8 </summary> ... answer y t23 8
 //! ```
 //!
 //! Before a result stands `c` for a carry, `b` for a borrow, `n` for none, as in lagged sums.
@@ -226,7 +226,7 @@ impl Program {
             kind: Some(Kind::ProgramTrace.to_string()),
             question: self.question(passes),
             thoughts: all.chunks(per_thought).map(|passes| self.thought(&histories, passes)).collect(),
-            answer: self.assigned(&histories, dest, pass).to_string(),
+            answer: format!("{} {}", self.dest(dest, pass), self.assigned(&histories, dest, pass)),
         }
     }
 

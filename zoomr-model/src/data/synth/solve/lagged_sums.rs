@@ -29,7 +29,7 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
         let [a, b] = lags.map(|lag| values[values.len() - lag]);
         values.push((a + b) % modulus);
     }
-    Ok(values[wanted - first].to_string())
+    Ok(format!("t{wanted} {}", values[wanted - first]))
 }
 
 /// The start values, up to `rule`.

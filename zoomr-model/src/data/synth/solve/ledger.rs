@@ -49,7 +49,9 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
         if time.is_multiple_of(2) { be_paid(&mut accounts) } else { pay(&mut accounts) }
     }
     let balance = format!("{:03}", accounts[wanted].balance);
-    Ok(balance.split("").filter(|digit| !digit.is_empty()).collect::<Vec<_>>().join(" "))
+    let digits = balance.split("").filter(|digit| !digit.is_empty());
+    let name = [accounts[wanted].name, &format!("t{time}")];
+    Ok(name.into_iter().chain(digits).collect::<Vec<_>>().join(" "))
 }
 
 fn pay(accounts: &mut [Account]) {

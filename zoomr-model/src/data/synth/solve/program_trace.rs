@@ -49,7 +49,7 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
             values.insert((statement.dest, before + 1 + step), value % VALUES);
         }
     }
-    Ok(values[&(dest, pass)].to_string())
+    Ok(format!("{dest} t{pass} {}", values[&(dest, pass)]))
 }
 
 /// The values before the first pass, up to `loop`; returns the newest label, which all scalars have.

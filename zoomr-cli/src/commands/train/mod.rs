@@ -1,0 +1,192 @@
+//! `zoomr train`: trains a model, from scratch or further, and leaves a model directory.
+
+mod pace;
+mod start;
+
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use zoomr_model::{
+    hub,
+    train::{
+        Lessons, LoraOptions, Recipe, RecipeOptions, Run, SavedDtype, StepReport, Trainer, plot, save,
+        save_adapter,
+    },
+};
+
+use self::{
+    pace::Pace,
+    start::{Prepared, Start},
+};
+use crate::{
+    args::{model::BackendArgs, training::RecipeArgs},
+    interrupt::Interrupt,
+    output::{note, status::Status},
+    provider::{self, Job, Provider},
+};
+
+/// Flags of `train`.
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// Train this model further: a Hugging Face model directory, or a hub id.
+    #[arg(long, short, value_name = "DIR|ID", required_unless_present = "config", conflicts_with = "config")]
+    model: Option<String>,
+
+    /// Train a model of this configuration (`config.json`) from scratch, over the words of `zoomr data synth`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Where the model, its log and its checkpoint go.
+    #[arg(long, short, value_name = "DIR")]
+    out: PathBuf,
+
+    /// Go on from the last checkpoint in that directory, if there is one.
+    #[arg(long)]
+    resume: bool,
+
+    /// Steps between checkpoints: what a run that is killed loses at most.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    checkpoint_every: usize,
+
+    /// Put each question as a user's turn, through the model's chat template.
+    #[arg(long, requires = "model")]
+    chat: bool,
+
+    /// With --lora: write the adapters alone, in PEFT's layout, to be used with --adapter; else they are added to the
+    /// model's matrices, and the result is a model like any other.
+    #[arg(long, requires = "lora")]
+    keep_adapter: bool,
+
+    /// How the trained weights are written.
+    #[arg(long, value_enum, default_value = "bf16")]
+    dtype: Dtype,
+
+    #[command(flatten)]
+    recipe: RecipeArgs,
+
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+/// Element types of weights.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Dtype {
+    /// As trained.
+    F32,
+    /// Half the size.
+    Bf16,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever went wrong, ready to be shown.
+pub(crate) fn run(args: TrainArgs) -> Result<ExitCode> {
+    let recipe = args.recipe.read()?;
+    let interrupt = Interrupt::listen(Vec::new())?;
+    let status = Status::new();
+    let start = match (args.model, args.config) {
+        (Some(model), _) => Start::Model { dir: hub::resolve(&model, &mut status.download())?, name: model },
+        (None, Some(config)) => Start::Config(config),
+        (None, None) => bail!("nothing to train: give --model or --config"),
+    };
+    start.check(&args.out)?;
+    let prepared = start.prepare(&recipe.method, args.chat)?;
+    let recipe = whole_embeddings(recipe, &prepared)?;
+    let dtype = match args.dtype {
+        Dtype::F32 => SavedDtype::F32,
+        Dtype::Bf16 => SavedDtype::Bf16,
+    };
+    let save = Saving { out: args.out, every: args.checkpoint_every, keep_adapter: args.keep_adapter, dtype };
+    let resume = args.resume;
+    provider::on(args.backend.choice(), Train { prepared, save, resume, recipe, interrupt, status })
+}
+
+/// Tokens that are new must be learnt, also where else only adapters are: their matrices are trained whole.
+fn whole_embeddings(recipe: Recipe, prepared: &Prepared) -> Result<Recipe> {
+    let Some(lora) = recipe.lora.clone().filter(|_| prepared.has_new_tokens()) else { return Ok(recipe) };
+    let names = ["embed_tokens", "lm_head"].iter().take(if prepared.config().is_tied() { 1 } else { 2 });
+    let lora = LoraOptions { whole: names.map(ToString::to_string).collect(), ..lora };
+    Ok(Recipe::try_from(RecipeOptions { lora: Some(lora), ..(*recipe).clone() })?)
+}
+
+/// What is written, and when.
+struct Saving {
+    out: PathBuf,
+    /// Steps between checkpoints.
+    every: usize,
+    keep_adapter: bool,
+    dtype: SavedDtype,
+}
+
+/// The command, ready to run on a backend.
+struct Train {
+    prepared: Prepared,
+    save: Saving,
+    resume: bool,
+    recipe: Recipe,
+    interrupt: Interrupt,
+    status: Status,
+}
+
+impl Job for Train {
+    type Output = ExitCode;
+
+    fn run<P: Provider>(self) -> Result<ExitCode> {
+        let Self { prepared, save: saving, recipe, .. } = self;
+        let config = prepared.config();
+        let (kernels, device) = P::open()?;
+        let parameters = prepared.parameters::<P::Backend>(recipe.seed, &device)?;
+        let lessons = Lessons::new(
+            &recipe,
+            prepared.tokenizer(),
+            prepared.markers(),
+            prepared.chat(),
+            config.context_length(),
+        )?;
+        let steps = recipe.steps();
+        let lora = recipe.lora.clone();
+        let trainer = Trainer::new(config.clone(), parameters, recipe, kernels, &device)?;
+        let mut run = Run::open(trainer, &saving.out, saving.every, self.resume)?;
+        // Not before: a directory that holds another run is left as it is.
+        prepared.write(&saving.out, saving.keep_adapter)?;
+
+        self.interrupt.begin_steps();
+        let mut pace = Pace::new(steps);
+        let over = run.go_on(&lessons, &mut |report| {
+            pace.add(report);
+            self.status.say(&pace.line());
+            if self.interrupt.stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        self.status.clear();
+        let over = over?;
+        let trainer = run.trainer();
+        match lora.filter(|_| saving.keep_adapter) {
+            Some(lora) => {
+                save_adapter(trainer.trained(), &lora, prepared.name(), saving.dtype, &saving.out)?;
+            }
+            None => {
+                let path = saving.out.join("model.safetensors");
+                save(config, &trainer.parameters(), saving.dtype, &path)?;
+            }
+        }
+        draw(run.log(), &saving.out.join("loss.svg"))?;
+        note(&pace.line());
+        if over { Ok(ExitCode::SUCCESS) } else { Ok(Interrupt::code()) }
+    }
+}
+
+/// Draws the loss of a run.
+fn draw(log: &[StepReport], path: &Path) -> Result<()> {
+    let drawn = plot(log).map_err(anyhow::Error::msg).context("the loss cannot be drawn")?;
+    match drawn {
+        Some(svg) => fs::write(path, svg).with_context(|| format!("cannot write {}", path.display())),
+        None => Ok(()),
+    }
+}

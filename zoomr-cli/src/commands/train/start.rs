@@ -1,0 +1,193 @@
+//! What training starts from, and the directory that the trained model will have, but for its weights.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::{Device, backend::Backend};
+use serde_json::Value;
+use tempfile::TempDir;
+use zoomr_core::config::Options;
+use zoomr_model::{
+    config::ModelConfig,
+    data::{lines::Existing, render::Markers, synth::vocabulary},
+    habits::Habits,
+    text::{chat::ChatTemplate, grow, tokenizer::Tokenizer},
+    train::Parameters,
+    weights::Weights,
+};
+
+/// What of a model directory goes along into the trained one's, beside configuration and tokenizer.
+const COMPANIONS: [&str; 3] = ["tokenizer_config.json", "chat_template.jinja", "generation_config.json"];
+/// The file that says what a model's numbers mean; an adapter has none of its own.
+const CONFIG: &str = "config.json";
+
+/// What training starts from.
+pub(super) enum Start {
+    /// A model directory.
+    Model {
+        dir: PathBuf,
+        /// As it was asked for.
+        name: String,
+    },
+    /// A configuration.
+    Config(PathBuf),
+}
+
+impl Start {
+    /// Makes sure that the trained model will not take the place of the one that it starts from.
+    ///
+    /// # Errors
+    /// Where it would.
+    pub(super) fn check(&self, out: &Path) -> Result<()> {
+        let Self::Model { dir, .. } = self else { return Ok(()) };
+        let place = |path: &Path| fs::canonicalize(path).ok();
+        match place(out).is_some_and(|out| place(dir) == Some(out)) {
+            true => bail!("--out {} is the model itself; give another directory", out.display()),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes everything of the trained model's directory but its weights. It will think between its model's markers,
+    /// or between new ones; `method` is what it is trained under.
+    ///
+    /// # Errors
+    /// Where a file is missing or of no use.
+    pub(super) fn prepare(self, method: &Options, chat: bool) -> Result<Prepared> {
+        let stage = tempfile::tempdir().context("cannot make a temporary directory")?;
+        let (original, new_tokens, markers) = match &self {
+            Self::Config(path) => {
+                let text =
+                    fs::read_to_string(path).with_context(|| format!("--config {}", path.display()))?;
+                let config =
+                    ModelConfig::from_json(&text).with_context(|| format!("--config {}", path.display()))?;
+                fs::write(stage.path().join(CONFIG), text).context("cannot write a temporary file")?;
+                vocabulary::write_tokenizer(stage.path(), Existing::Replace)?;
+                (config, false, vocabulary::markers())
+            }
+            Self::Model { dir, .. } => {
+                let config = ModelConfig::from_dir(dir)?;
+                let files = COMPANIONS.into_iter().chain([CONFIG]).filter(|name| dir.join(name).exists());
+                files.into_iter().try_for_each(|name| copy(dir, stage.path(), name))?;
+                let (new_tokens, markers) = teach_markers(dir, stage.path())?;
+                (config, new_tokens, markers)
+            }
+        };
+        let tokenizer = Tokenizer::from_dir(stage.path())?;
+        if new_tokens && tokenizer.vocab_size() > original.vocab_size() {
+            resize(&stage.path().join(CONFIG), tokenizer.vocab_size())?;
+        }
+        let config = ModelConfig::from_dir(stage.path())?;
+        tokenizer.check_vocabulary(config.vocab_size())?;
+        let habits = Habits { markers, method: method.clone() };
+        habits.write(stage.path()).context("cannot write a temporary file")?;
+        let chat = chat.then(|| ChatTemplate::from_dir(stage.path())).transpose()?;
+        Ok(Prepared { start: self, stage, original, config, tokenizer, habits, chat, new_tokens })
+    }
+}
+
+/// The markers of the model in `dir`: its own, or new ones. Writes its tokenizer to `stage` with a token for each;
+/// returns whether any are new.
+fn teach_markers(dir: &Path, stage: &Path) -> Result<(bool, Markers)> {
+    let tokenizer = Tokenizer::from_dir(dir)?;
+    let markers = match Habits::from_dir(dir)? {
+        Some(habits) => habits.markers,
+        None => {
+            let end = tokenizer.eos().first().context("the model has no token that ends a text")?;
+            Markers::on_lines(&String::from_utf8_lossy(tokenizer.bytes_with_special(*end)))
+        }
+    };
+    let new_tokens = markers.tokens().iter().any(|marker| tokenizer.id_of(marker).is_none());
+    grow::add_special(dir, &markers.tokens(), stage)?;
+    Ok((new_tokens, markers))
+}
+
+/// Changes the number of tokens in a `config.json`.
+fn resize(path: &Path, tokens: usize) -> Result<()> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut config: Value = serde_json::from_str(&text).context("config.json")?;
+    config["vocab_size"] = tokens.into();
+    fs::write(path, format!("{config:#}\n")).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn copy(from: &Path, to: &Path, name: &str) -> Result<()> {
+    let path = from.join(name);
+    // Not by name: a run that goes on may have been given its own configuration.
+    let copied = fs::read(&path).and_then(|bytes| fs::write(to.join(name), bytes));
+    copied.with_context(|| format!("cannot copy {}", path.display()))
+}
+
+/// The trained model's directory, but for its weights, in a temporary place.
+pub(super) struct Prepared {
+    start: Start,
+    stage: TempDir,
+    /// The architecture of the weights that training starts from.
+    original: ModelConfig,
+    /// The trained model's: with more tokens, where markers are new.
+    config: ModelConfig,
+    tokenizer: Tokenizer,
+    habits: Habits,
+    chat: Option<ChatTemplate>,
+    new_tokens: bool,
+}
+
+impl Prepared {
+    /// The trained model's architecture.
+    pub(super) fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Its tokenizer.
+    pub(super) fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Its markers.
+    pub(super) fn markers(&self) -> Markers {
+        self.habits.markers.clone()
+    }
+
+    /// The template that questions go through, if they do.
+    pub(super) fn chat(&self) -> Option<&ChatTemplate> {
+        self.chat.as_ref()
+    }
+
+    /// Whether it has tokens that the model has not learnt.
+    pub(super) fn has_new_tokens(&self) -> bool {
+        self.new_tokens
+    }
+
+    /// What the model is called that training starts from.
+    pub(super) fn name(&self) -> &str {
+        match &self.start {
+            Start::Model { name, .. } => name,
+            Start::Config(_) => "",
+        }
+    }
+
+    /// The parameters that training starts from.
+    ///
+    /// # Errors
+    /// Where the model's weights are missing or damaged.
+    pub(super) fn parameters<B: Backend>(&self, seed: u64, device: &Device<B>) -> Result<Parameters<B>> {
+        let Start::Model { dir, .. } = &self.start else {
+            return Ok(Parameters::random(&self.config, seed, device));
+        };
+        let weights = Weights::open(dir, &self.original.tensors())?;
+        let parameters = Parameters::read(&self.original, &weights, device)?;
+        Ok(parameters.with_vocabulary(&self.config))
+    }
+
+    /// Writes the directory, but for the weights, to `out`; that of an `adapter` has no configuration of a model.
+    ///
+    /// # Errors
+    /// Where a file cannot be written.
+    pub(super) fn write(&self, out: &Path, adapter: bool) -> Result<()> {
+        let names = COMPANIONS.into_iter().chain(["tokenizer.json", "zoomr.json", CONFIG]);
+        names
+            .filter(|name| self.stage.path().join(name).exists() && !(adapter && *name == CONFIG))
+            .try_for_each(|name| copy(self.stage.path(), out, name))
+    }
+}

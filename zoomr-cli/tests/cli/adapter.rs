@@ -1,0 +1,131 @@
+//! Adapters: kept beside a model or added to it, the result is the same; new markers; and what is refused.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Ran, json, run};
+
+/// Steps that change a tiny model enough to be seen.
+const STEPS: &str = "--steps 3 --warm-up 1 --learning-rate 0.02 --dtype f32";
+const SYNTH: &str = "--synth ledger --tokens 200..300 --step-tokens 300";
+
+fn zoomr(dir: &Path, args: &str) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zoomr"));
+    command.args(args.split_whitespace()).current_dir(dir).stdin(Stdio::null());
+    command.output().unwrap().into()
+}
+
+/// A directory with a model that has learnt next to nothing, in f32.
+fn place() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    let words = zoomr_model::data::synth::vocabulary::words().len();
+    let config = serde_json::json!({
+        "model_type": "phi3", "vocab_size": words, "hidden_size": 16, "intermediate_size": 24,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
+        "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "tie_word_embeddings": false,
+        "hidden_act": "silu", "rope_theta": 10000.0, "eos_token_id": 1, "pad_token_id": 0,
+        "original_max_position_embeddings": 4096,
+    });
+    fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+    zoomr(dir.path(), &format!("train --config config.json --out base {SYNTH} {STEPS}")).succeeded();
+    dir
+}
+
+fn logprobs(ran: Ran) -> Vec<f64> {
+    let report = ran.report();
+    let logprobs = report["logprobs"].as_array().unwrap();
+    logprobs.iter().filter_map(Value::as_f64).collect()
+}
+
+fn furthest(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn kept_or_added_an_adapter_does_the_same() {
+    let dir = place();
+    let train =
+        |more: &str| zoomr(dir.path(), &format!("train --model base {SYNTH} {STEPS} --lora 2 {more}"));
+    train("--out merged").succeeded();
+    train("--out kept --keep-adapter").succeeded();
+    let kept = dir.path().join("kept");
+    assert!(!kept.join("config.json").exists() && !kept.join("model.safetensors").exists());
+    let config = json(&kept.join("adapter_config.json"));
+    assert_eq!((&config["peft_type"], &config["r"]), (&"LORA".into(), &2.into()));
+    assert_eq!(config["base_model_name_or_path"], "base");
+    let score =
+        |model: &str| logprobs(zoomr(dir.path(), &format!("score --model {model} --file text.txt --json")));
+    fs::write(dir.path().join("text.txt"), "ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; Bob t6 3 1 8").unwrap();
+    let (base, merged) = (score("base"), score("merged"));
+    let kept = score("base --adapter kept");
+    assert!(furthest(&base, &merged) > 1e-2, "the adapter has learnt something");
+    assert!(furthest(&merged, &kept) < 1e-4, "{}", furthest(&merged, &kept));
+}
+
+/// Renames the markers of thoughts and summaries in a tokenizer, so that it has none.
+fn without_markers(path: &Path) {
+    let text = fs::read_to_string(path).unwrap();
+    let text = ["thought", "summary"].iter().fold(text, |text, name| text.replace(name, &format!("{name}s")));
+    fs::write(path, text).unwrap();
+}
+
+#[test]
+fn new_markers_get_rows_of_their_own() {
+    let dir = place();
+    without_markers(&dir.path().join("base/tokenizer.json"));
+    fs::remove_file(dir.path().join("base/zoomr.json")).unwrap();
+    let line = r#"{"question": "ledger : find Ann", "thoughts": [{"detail": "Ann 3", "summary": "3"}], "answer": "3"}"#;
+    fs::write(dir.path().join("data.jsonl"), line).unwrap();
+    let train = |more: &str| {
+        zoomr(dir.path(), &format!("train --model base --data data.jsonl {STEPS} --step-tokens 40 {more}"))
+    };
+    train("--out all").succeeded();
+    train("--out merged --lora 2").succeeded();
+    train("--out kept --lora 2 --keep-adapter").succeeded();
+    let tokens =
+        |name: &str| json(&dir.path().join(name).join("config.json"))["vocab_size"].as_u64().unwrap();
+    assert_eq!([tokens("all"), tokens("merged")], [tokens("base") + 4; 2]);
+    let habits = json(&dir.path().join("kept/zoomr.json"));
+    assert_eq!(habits["markers"]["thought"][0], "<thought>\n");
+    assert_eq!(habits["markers"]["end"], "<eos>");
+    fs::write(dir.path().join("text.txt"), "ledger : find Ann <thought> Ann 3 </thought> <summary> 3")
+        .unwrap();
+    let score =
+        |model: &str| logprobs(zoomr(dir.path(), &format!("score --model {model} --file text.txt --json")));
+    let (merged, kept) = (score("merged"), score("base --adapter kept"));
+    assert!(furthest(&merged, &kept) < 1e-4, "{}", furthest(&merged, &kept));
+}
+
+#[test]
+fn adapters_of_no_use_are_refused() {
+    let dir = place();
+    let train = format!("train --model base {SYNTH} {STEPS} --lora 2 --keep-adapter --out kept");
+    zoomr(dir.path(), &train).succeeded();
+    let base = dir.path().join("base");
+    let refused = |says: &[&str]| {
+        let adapter = dir.path().join("kept").display().to_string();
+        run("generate", &base, &format!("ledger --adapter {adapter}")).refused(says);
+    };
+    let (config, weights) =
+        (dir.path().join("kept/adapter_config.json"), dir.path().join("kept/adapter_model.safetensors"));
+    let (good, bytes) = (fs::read_to_string(&config).unwrap(), fs::read(&weights).unwrap());
+    fs::write(&config, good.replace("\"use_dora\": false", "\"use_dora\": true")).unwrap();
+    refused(&["adapter_config.json", "use_dora"]);
+    fs::write(&config, good.replace("\"r\": 2", "\"r\": 3")).unwrap();
+    refused(&["adapter_model.safetensors", "lora_A", "[3, "]);
+    fs::write(&config, &good).unwrap();
+    fs::write(&weights, &bytes[..bytes.len() - 7]).unwrap();
+    refused(&["adapter_model.safetensors", "damaged"]);
+    fs::remove_file(&weights).unwrap();
+    refused(&["adapter_model.safetensors"]);
+    fs::remove_file(&config).unwrap();
+    refused(&["no adapter_config.json", "--keep-adapter"]);
+    zoomr(dir.path(), "generate --adapter kept").refused(&["--model"]);
+}

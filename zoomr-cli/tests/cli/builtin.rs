@@ -1,0 +1,54 @@
+//! The model inside of the binary: it poses a problem or is given one, and its answer is checked.
+
+use std::process::{Command, Stdio};
+
+use crate::support::Ran;
+
+fn zoomr(args: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zoomr"));
+    command.args(args).stdin(Stdio::null()).output().unwrap().into()
+}
+
+#[test]
+fn it_poses_problems_and_solves_them() {
+    for kind in ["lagged-sums", "ledger", "program-trace"] {
+        let posed = zoomr(&["generate", "--json", "--pose", kind, "--pose-tokens", "500"]).report();
+        let problem = &posed["problem"];
+        assert_eq!(problem["right"], true, "{kind}: {} instead of {}", posed["text"], problem["answer"]);
+        assert_eq!(posed["stop"], "end-of-text");
+        let stats = &posed["stats"];
+        assert!(stats["thoughts"].as_u64() > Some(3) && stats["hits"].as_u64() > Some(0), "{stats}");
+    }
+}
+
+#[test]
+fn people_see_thoughts_what_they_reopened_and_the_memory() {
+    let seen = zoomr(&["generate", "--pose-tokens", "400", "--seed", "3"]).succeeded();
+    for part in
+        ["problem      lagged sums mod 10", "\nthought 2    ", "\nin short ", "\nreopened ", "a full cache"]
+    {
+        assert!(seen.contains(part), "{seen}");
+    }
+    assert!(seen.contains("right: ") || seen.contains("wrong: "), "{seen}");
+    assert!(seen.lines().last().unwrap().starts_with("memory "), "{seen}");
+}
+
+#[test]
+fn it_takes_problems_and_says_what_is_wrong_with_others() {
+    let question = "lagged sums mod 10 : t7 5 t8 6 rule t9 = t8 + t7 find t14 ?";
+    let given = zoomr(&["generate", "--json", question]).report();
+    assert_eq!(
+        (&given["problem"]["question"], &given["problem"]["answer"]),
+        (&question.into(), &"t14 8".into())
+    );
+    zoomr(&["generate", "what is 2 + 2 ?"]).refused(&["`what`", "`ledger`", "--model"]);
+    zoomr(&["generate", "lagged sums mod 10 : t7 5 t9"]).refused(&["word 8 is `t9`", "t8"]);
+    zoomr(&["generate", "--pose", "ledger", "--pose-tokens", "20"]).refused(&[
+        "--pose-tokens",
+        "ledger",
+        "20",
+    ]);
+    zoomr(&["generate", "--tokens", "1,2"]).refused(&["--tokens", "as text"]);
+    zoomr(&["generate", "--pose", "ledger", "--model", "x"]).refused(&["--pose", "--model"]);
+    assert!(zoomr(&["inspect"]).succeeded().contains("smollm3"));
+}
