@@ -137,7 +137,7 @@ mod tests {
             match Setting::parse(line, &Options::default()) {
                 Ok(setting) => assert!(says.is_empty() && setting.settings().policy == PolicyKind::Full),
                 Err(error) => {
-                    assert!(!says.is_empty() && error.to_string().contains(says), "{line}: {error}")
+                    assert!(!says.is_empty() && error.to_string().contains(says), "{line}: {error}");
                 }
             }
         }
