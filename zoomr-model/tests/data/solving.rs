@@ -9,28 +9,51 @@ fn answer(question: &str) -> String {
     solve(question).unwrap_or_else(|error| panic!("{question}: {error}")).answer
 }
 
-const LEDGER: &str = "ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; Bob t6 0 1 8 - 1 2 + 3 5 ; \
-    Cid t6 9 9 0 - 5 0 + 1 2 ; order Ann Bob Cid dawn Ann until t24";
-const PROGRAM: &str = "program : x t7 3 y t7 2 a t5 9 a t6 1 a t7 6 loop x t8 = x t7 + a t5 ; \
-    y t8 = y t7 - x t7 ; a t8 = x t7 + y t7 ; until t60";
+const LEDGER: &str = "ledger : t6 4 5 t8 1 8 t10 9 0 pays Ann 3 5 Bob 1 2 Cid 5 0 until t24";
+const PROGRAM: &str = "program : x t36 3 y t37 2 a t29 9 a t32 1 a t35 4 a t38 6 loop x t39 = x t36 + a t29 ; \
+    y t40 = y t37 - x t36 ; a t41 = x t36 + y t37 ; until t80";
 
 #[test]
 fn small_problems_by_hand() {
     // 7, 3, 5; then 3 + 7 = 0, 5 + 3 = 8, 0 + 5 = 5.
-    let sums = "lagged sums mod 10 : t40 7 t41 3 t42 5 rule t43 = t41 + t40 find";
+    let sums = "lagged sums mod 10 : t40 7 t41 3 t42 5 rule t43 = t41 + t40 until t45 find";
     assert_eq!(answer(&format!("{sums} t43 ?")), "t43 0");
     assert_eq!(answer(&format!("{sums}\n  t44\t?\n")), "t44 8");
     assert_eq!(answer(&format!("{sums} t45 ?")), "t45 5");
-    assert_eq!(answer(&format!("{LEDGER} find Ann t8 ?")), "Ann t8 4 6 7");
-    assert_eq!(answer(&format!("{LEDGER} find Ann t7 ?")), "Ann t7 4 1 7");
-    assert_eq!(answer(&format!("{LEDGER} find Bob t7 ?")), "Bob t7 0 0 6");
-    // 990 - 38 each day.
-    assert_eq!(answer(&format!("{LEDGER} find Cid t24 ?")), "Cid t24 6 4 8");
-    // x8 = 3 + 9 = 2, y8 = 2 - 3 = 9, t8 = 5; x9 = 2 + 1 = 3, y9 = 9 - 2 = 7, t9 = 1; x11 needs t8.
-    for (place, value) in [("x t8", "2"), ("a t8", "5"), ("y t9", "7"), ("a t9", "1"), ("x t10", "9")] {
-        assert_eq!(answer(&format!("{PROGRAM} find {place} ?")), format!("{place} {value}"));
+    // Ann 45 - 35 + 50, Bob 18 - 12 + 35, Cid 90 - 50 + 12, Ann 60 - 35 + 50, ..., Cid 52 - 50 + 12.
+    let balances = [
+        ("t11", "1 0"),
+        ("t12", "6 0"),
+        ("t13", "0 6"),
+        ("t14", "4 1"),
+        ("t15", "4 0"),
+        ("t16", "5 2"),
+        ("t17", "2 5"),
+        ("t18", "7 5"),
+        ("t21", "0 2"),
+        ("t22", "1 4"),
+        ("t24", "9 0"),
+    ];
+    for (label, digits) in balances {
+        assert_eq!(answer(&format!("{LEDGER} find {label} ?")), format!("{label} {digits}"));
     }
-    assert_eq!(answer(&format!("{PROGRAM} find x t11 ?")), "x t11 4");
+    // x 3 + 9, y 2 - 3, a 3 + 2; then 2 + 1, 9 - 2, 2 + 9; then 3 + 4, 7 - 3, 3 + 7; then 7 + 6; then 3 + 5.
+    let values = [
+        ("t39", 2),
+        ("t40", 9),
+        ("t41", 5),
+        ("t42", 3),
+        ("t43", 7),
+        ("t44", 1),
+        ("t45", 7),
+        ("t46", 4),
+        ("t47", 0),
+        ("t48", 3),
+        ("t51", 8),
+    ];
+    for (label, value) in values {
+        assert_eq!(answer(&format!("{PROGRAM} find {label} ?")), format!("{label} {value}"));
+    }
 }
 
 /// Questions, and what the refusal must say.
@@ -46,17 +69,24 @@ const BAD: &[(&str, &[&str])] = &[
     ("lagged sums mod 10 : t1 7 t3 7", &["word 8 is `t3`", "t2, the name after t1, or `rule`"]),
     ("lagged sums mod 10 : t599 7 rule t600", &["word 9 is `t600`", "none after t599"]),
     ("lagged sums mod 10 : t1 7 t2 7 rule t3 = t0 + t1", &["word 13 is `t0`", "t1 to t2, a start value"]),
-    ("lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 find t2 ?", &["word 17 is `t2`", "t3 to t599"]),
-    ("lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 find t9 ? now", &["`now`", "nothing after the `?`"]),
-    ("ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; order", &["`order`", "an account's name"]),
-    ("ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; Ann", &["word 15 is `Ann`", "not used before"]),
-    ("ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; Bob t8", &["word 16 is `t8`", "t6, the even time"]),
-    ("ledger : Ann t6 452", &["word 5 is `452`", "0 to 9, a digit of the balance"]),
-    ("ledger : Ann t7", &["word 4 is `t7`", "even time"]),
+    ("lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 find", &["word 16 is `find`", "`until`"]),
+    ("lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t2", &["word 17 is `t2`", "t3 to t599"]),
+    ("lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t9 find t10", &["word 19 is `t10`", "t3 to t9"]),
+    (
+        "lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t9 find t9 ? now",
+        &["`now`", "nothing after the `?`"],
+    ),
+    ("ledger : t6 4 5 pays", &["`pays`", "t8, the next opening balance"]),
+    ("ledger : t6 4 5 t9", &["word 6 is `t9`", "t8, the next opening balance"]),
+    ("ledger : t7", &["word 3 is `t7`", "even label"]),
+    ("ledger : t6 45", &["word 4 is `45`", "0 to 9, a digit of the balance"]),
+    ("ledger : t6 4 5 t8 4 5 pays Ann 1 2 Ann", &["word 13 is `Ann`", "not used before", "2 balances"]),
+    ("ledger : t6 4 5 t8 4 5 pays Ann 1 2 Bob 1 2 until t8", &["word 17 is `t8`", "t10 to t599"]),
     ("program : loop", &["`loop`", "a scalar"]),
-    ("program : x t3 1 a t1 2 loop", &["word 9 is `loop`", "up to a t3"]),
-    ("program : x t3 1 loop x t3", &["word 8 is `t3`", "t4, the label of the first pass"]),
-    ("program : x t3 1 y t3 2 loop x t4 = x t3 + y t3 ; until", &["assigns y"]),
+    ("program : x t3 1 a t3", &["word 7 is `t3`", "not used before"]),
+    ("program : x t3 1 loop x t3", &["word 8 is `t3`", "t4, the label after the last"]),
+    ("program : x t3 1 y t4 2 loop x t5 = x t3 + y t4 ; until", &["x t3, 1 labels later", "is missing"]),
+    ("program : x t3 1 loop x t4 = x t9", &["word 11 is `t9`", "a value of x: t3"]),
     ("program : x t3 1 loop x t4 = x t3 * x t3 ;", &["word 12 is `*`", "`+` or `-`"]),
     ("program : x t3 1 loop x t4 = x t3 + x t3 ; until t3", &["word 17 is `t3`", "t4 to t599"]),
 ];
@@ -73,11 +103,10 @@ fn errors_say_what_was_expected_where() {
         let message = solve(question).unwrap_err().to_string();
         assert!(message.contains(says), "{message}");
     };
-    wrong(&format!("{LEDGER} find Dan t10 ?"), "one of the accounts");
-    wrong(&format!("{LEDGER} find Ann t25 ?"), "t7 to t24");
-    wrong(&format!("{LEDGER} find Ann t6 ?"), "t7 to t24");
-    wrong(&format!("{PROGRAM} find z t9 ?"), "a name that the loop assigns");
-    wrong(&format!("{PROGRAM} find x t61 ?"), "t8 to t60");
+    wrong(&format!("{LEDGER} find t25 ?"), "t11 to t24");
+    wrong(&format!("{LEDGER} find t10 ?"), "t11 to t24");
+    wrong(&format!("{PROGRAM} find t38 ?"), "t39 to t80");
+    wrong(&format!("{PROGRAM} find t81 ?"), "t39 to t80");
     let long = solve(&"é".repeat(1 << 20)).unwrap_err().to_string();
     assert!(long.len() < 300, "{}", long.len());
 }

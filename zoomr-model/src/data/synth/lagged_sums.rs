@@ -1,8 +1,8 @@
 //! Lagged sums: start values, then each term adds the terms `p` and `q` back, modulo `m`.
 //!
 //! ```text
-//! lagged sums mod 10 : t40 7 t41 3 ... t68 1 rule t69 = t56 + t40 find t320 ?
-//! <thought> t56 5 + t40 7 c = t69 2 ; ... </thought> <summary> t69 t70 t71 </summary> ... answer t320 4
+//! lagged sums mod 10 : t40 7 t41 3 ... t68 1 rule t69 = t56 + t40 until t319 find t319 ?
+//! <thought> t56 5 + t40 7 c = t69 2 ; ... </thought> <summary> t69 t70 t71 </summary> ... answer t319 4
 //! ```
 //!
 //! Before a sum stands `c` where it reached the modulus (a carry), `n` where not. Without it a model learns no sums:
@@ -10,7 +10,8 @@
 //!
 //! There are as many starts as the larger lag, with consecutive names from a random first. Each line has two values
 //! that only older thoughts hold; a summary names what was worked out and gives no value. A thought ends after the
-//! name whose number plus one is a multiple of its length, so that names decide the bounds, not counting.
+//! name whose number plus one is a multiple of its length, so that names decide the bounds, not counting;
+//! the last one is whole.
 
 use std::ops::RangeInclusive;
 
@@ -78,16 +79,16 @@ impl Generator for LaggedSums {
                 starts: vec![0; lag],
             }
         });
-        let (mut sums, terms) = fit::choose(self.kind(), shapes.collect(), tokens, draw)?;
-        let steps = (sums.most() - terms) / terms_per_thought;
+        let (mut sums, thoughts) = fit::choose(self.kind(), shapes.collect(), tokens, draw)?;
+        let steps = sums.most() - thoughts;
         sums.first += terms_per_thought * draw.below(steps + 1);
         sums.near = draw.within(1..=sums.lag - 1);
         sums.starts.iter_mut().for_each(|start| *start = draw.below(modulus));
-        Ok(sums.example(terms))
+        Ok(sums.example(thoughts))
     }
 }
 
-/// One problem, but for the number of its terms.
+/// One problem, but for the number of its thoughts.
 #[derive(Debug)]
 struct Sums {
     modulus: usize,
@@ -105,7 +106,7 @@ struct Sums {
 
 impl Shape for Sums {
     fn most(&self) -> usize {
-        (self.labels - self.lag).saturating_sub(self.first)
+        self.labels / self.terms_per_thought - self.thought_of(self.lag)
     }
 
     fn tokens(&self, units: usize) -> usize {
@@ -114,7 +115,8 @@ impl Shape for Sums {
 }
 
 impl Sums {
-    fn example(&self, terms: usize) -> Example {
+    fn example(&self, thoughts: usize) -> Example {
+        let terms = (self.thought_of(self.lag) + thoughts) * self.terms_per_thought - self.first - self.lag;
         let values = self.values(terms);
         Example {
             kind: Some(Kind::LaggedSums.to_string()),
@@ -143,7 +145,7 @@ impl Sums {
         let (dest, near, far) = (self.name(self.lag), self.name(self.lag - self.near), self.name(0));
         let wanted = self.name(self.lag + terms - 1);
         format!(
-            "lagged sums mod {} : {}rule {dest} = {near} + {far} find {wanted} ?",
+            "lagged sums mod {} : {}rule {dest} = {near} + {far} until {wanted} find {wanted} ?",
             self.modulus,
             starts.collect::<String>()
         )

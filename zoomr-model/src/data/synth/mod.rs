@@ -72,13 +72,13 @@ impl Kind {
     }
 
     /// A generator of easier problems, to begin with: only the first `labels` labels, so that a model sees each of
-    /// them more often, and lags from 2 to a quarter of them. Everything else is at its default.
+    /// them more often, and lags from 2 to an eighth of them. Everything else is at its default.
     ///
     /// # Errors
-    /// [`SynthError::Parameter`] unless `labels` is 24 to 600.
+    /// [`SynthError::Parameter`] unless `labels` is 32 to 600.
     pub fn generator_within(self, labels: usize) -> Result<Box<dyn Generator>, SynthError> {
-        check("labels", labels, 24..=vocabulary::LABELS)?;
-        let shorter = |lags: RangeInclusive<usize>| 2..=(*lags.end()).min(labels / 4);
+        check("labels", labels, 32..=vocabulary::LABELS)?;
+        let shorter = |lags: RangeInclusive<usize>| 2..=(*lags.end()).min(labels / 8);
         Ok(match self {
             Self::LaggedSums => {
                 let default = LaggedSumsOptions::default();

@@ -1,16 +1,18 @@
 //! Program trace: a loop that assigns scalars and writes an array, step by step, modulo 10.
 //!
 //! ```text
-//! program : x t7 3 y t7 2 a t3 4 a t4 0 a t5 9 a t6 1 a t7 6 loop x t8 = x t7 + a t3 ; y t8 = y t7 - x t7 ;
-//!     a t8 = x t7 + y t7 ; until t60 find y t23 ?
-//! <thought> x t7 3 + a t3 4 n = x t8 7 ; ... </thought> <summary> x t8 7 y t8 9 a t8 </summary> ... answer y t23 8
+//! program : x t36 3 y t37 2 a t29 4 a t32 0 a t35 9 a t38 6 loop x t39 = x t36 + a t29 ; y t40 = y t37 - x t36 ;
+//!     a t41 = x t36 + y t37 ; until t119 find t76 ?
+//! <thought> x t36 3 + a t29 4 n = x t39 7 ; ... </thought> <summary> x t39 7 y t40 9 a t41 </summary> ...
+//! answer t76 8
 //! ```
 //!
 //! Before a result stands `c` for a carry, `b` for a borrow, `n` for none, as in lagged sums.
 //!
-//! The body is written for its first pass; all labels go up by one per pass. All assignments of a pass happen at
-//! once: operands are scalars of the pass before, and one cell of the array that is `lag` passes old. The newest
-//! scalars are in the newest summary, cells only in the detail of their thoughts. A thought holds as many whole
+//! Each assignment has a label of its own, one after the other, so that a label says which value is meant. The body
+//! is written for its first pass; all labels go up by the number of statements per pass. All assignments of a pass
+//! happen at once: operands are scalars of the pass before, and one cell of the array that is `lag` passes old. The
+//! newest scalars are in the newest summary, cells only in the detail of their thoughts. A thought holds as many whole
 //! passes as make at most four lines.
 
 use std::ops::RangeInclusive;
@@ -34,15 +36,15 @@ const WATCHED: usize = 40;
 pub struct ProgramTraceOptions {
     /// Statements of the body, the array's included: within 2 to 4.
     pub statements: RangeInclusive<usize>,
-    /// How old the cell is that the body reads, in passes: at least 2, and at most half of the labels.
+    /// How old the cell is that the body reads, in passes: at least 2, and at most an eighth of the labels.
     pub lags: RangeInclusive<usize>,
-    /// Labels that passes are given: 4 to 600.
+    /// Labels that assignments are given: 16 to 600.
     pub labels: usize,
 }
 
 impl Default for ProgramTraceOptions {
     fn default() -> Self {
-        Self { statements: 2..=4, lags: 2..=12, labels: LABELS }
+        Self { statements: 3..=3, lags: 2..=12, labels: LABELS }
     }
 }
 
@@ -57,8 +59,8 @@ impl TryFrom<ProgramTraceOptions> for ProgramTrace {
 
     fn try_from(options: ProgramTraceOptions) -> Result<Self, SynthError> {
         check_range("statements", &options.statements, 2..=SCALARS.len())?;
-        check("labels", options.labels, 4..=LABELS)?;
-        check_range("lags", &options.lags, 2..=options.labels / 2)?;
+        check("labels", options.labels, 16..=LABELS)?;
+        check_range("lags", &options.lags, 2..=options.labels / 8)?;
         Ok(Self { options })
     }
 }
@@ -75,7 +77,8 @@ impl Generator for ProgramTrace {
             .flat_map(|statements| lags.clone().map(move |lag| Program::blank(statements - 1, lag, *labels)));
         let (shape, passes) = fit::choose(self.kind(), shapes.collect(), tokens, draw)?;
         let mut program = shape;
-        program.first += draw.within(0..=program.most() - passes);
+        let rest = (program.most() - passes) * program.body.len();
+        program.first += draw.within(0..=rest);
         program.wanted = (draw.below(program.body.len()), draw.within(1..=passes));
         program.scalars = draw.some_of(&SCALARS, program.scalars.len());
         program.body = body(program.scalars.len(), draw);
@@ -129,7 +132,7 @@ fn body(scalars: usize, draw: &mut Draw) -> Vec<Statement> {
 #[derive(Debug)]
 struct Program {
     labels: usize,
-    /// The number in the first pass's label.
+    /// The number in the label that the first scalar has before the first pass.
     first: usize,
     lag: usize,
     /// Names of the scalars, in the order of their statements.
@@ -147,7 +150,7 @@ type History = Vec<usize>;
 
 impl Shape for Program {
     fn most(&self) -> usize {
-        self.labels - self.first
+        (self.labels - self.first) / self.body.len() - 1
     }
 
     fn tokens(&self, units: usize) -> usize {
@@ -161,7 +164,7 @@ impl Program {
         let statement = Statement { left: Operand::Scalar(0), minus: false, right: Operand::Cell };
         Self {
             labels,
-            first: lag,
+            first: lag * (scalars + 1),
             lag,
             scalars: SCALARS[..scalars].to_vec(),
             initial: (vec![0; scalars], vec![0; lag]),
@@ -226,20 +229,30 @@ impl Program {
             kind: Some(Kind::ProgramTrace.to_string()),
             question: self.question(passes),
             thoughts: all.chunks(per_thought).map(|passes| self.thought(&histories, passes)).collect(),
-            answer: format!("{} {}", self.dest(dest, pass), self.assigned(&histories, dest, pass)),
+            answer: format!("t{} {}", self.label(dest, pass), self.assigned(&histories, dest, pass)),
         }
     }
 
-    /// The name of a destination in a pass; passes count from 1, what was before the first is pass 0.
+    /// The number in the label of what a pass assigns; passes count from 1, what was before the first is pass 0.
+    fn label(&self, dest: usize, pass: usize) -> usize {
+        self.first + self.body.len() * pass + dest
+    }
+
+    /// The name and label of a destination in a pass.
     fn dest(&self, dest: usize, pass: usize) -> String {
-        format!("{} t{}", self.scalars.get(dest).unwrap_or(&"a"), self.first + pass - 1)
+        format!("{} t{}", self.scalars.get(dest).unwrap_or(&"a"), self.label(dest, pass))
+    }
+
+    /// The array's cell of the pass that is so many passes before another.
+    fn cell(&self, pass: usize, before: usize) -> String {
+        format!("a t{}", self.label(self.scalars.len(), pass) - self.body.len() * before)
     }
 
     /// The name of an operand in a pass.
     fn operand(&self, operand: Operand, pass: usize) -> String {
         match operand {
             Operand::Scalar(index) => self.dest(index, pass - 1),
-            Operand::Cell => format!("a t{}", self.first + pass - 1 - self.lag),
+            Operand::Cell => self.cell(pass, self.lag),
         }
     }
 
@@ -247,24 +260,25 @@ impl Program {
         let (scalars, cells) = &self.initial;
         let scalars = scalars.iter().enumerate().map(|(i, value)| format!("{} {value} ", self.dest(i, 0)));
         let cells =
-            cells.iter().enumerate().map(|(i, value)| format!("a t{} {value} ", self.first - self.lag + i));
+            cells.iter().zip((0..self.lag).rev()).map(|(value, k)| format!("{} {value} ", self.cell(0, k)));
         let body = (0..self.body.len()).map(|dest| self.statement(dest));
-        let (wanted, until) = (self.dest(self.wanted.0, self.wanted.1), self.first + passes - 1);
+        let wanted = self.label(self.wanted.0, self.wanted.1);
+        let until = self.label(self.scalars.len(), passes);
         format!(
-            "program : {}loop {}until t{until} find {wanted} ?",
+            "program : {}loop {}until t{until} find t{wanted} ?",
             scalars.chain(cells).collect::<String>(),
             body.collect::<String>()
         )
     }
 
-    /// `x i8 = x i7 + a i3 ; `, as the question has it.
+    /// `x t39 = x t36 + a t29 ; `, as the question has it.
     fn statement(&self, dest: usize) -> String {
         let Statement { left, minus, right } = self.body[dest];
         let [left, right] = [left, right].map(|operand| self.operand(operand, 1));
         format!("{} = {left} {} {right} ; ", self.dest(dest, 1), sign(minus))
     }
 
-    /// `x t7 3 + a t3 4 n = x t8 7 ;`
+    /// `x t36 3 + a t29 4 n = x t39 7 ;`
     fn line(&self, histories: &[History], dest: usize, pass: usize) -> String {
         let Statement { left, minus, right } = self.body[dest];
         let [first, second] = [left, right].map(|operand| self.value(histories, operand, pass));

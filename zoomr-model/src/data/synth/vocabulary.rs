@@ -32,7 +32,7 @@ pub const SPECIAL: [&str; 6] = [PAD, EOS, THOUGHT[0], THOUGHT[1], SUMMARY[0], SU
 /// Values are below this, so that sums of all kinds are sums of digits; it is a word itself, as the modulus of lagged
 /// sums.
 pub(super) const VALUES: usize = 10;
-/// Labels `t0`, `t1` and so on: names of terms, times of balances, passes of loops.
+/// Labels `t0`, `t1` and so on: what values are called, each by one of its own.
 pub(super) const LABELS: usize = 600;
 /// Scalars of programs.
 pub(super) const SCALARS: [&str; 4] = ["x", "y", "z", "w"];
@@ -42,9 +42,9 @@ pub(super) const ACCOUNTS: [&str; 26] = [
     "Pam", "Quin", "Roy", "Sue", "Tom", "Uma", "Val", "Wes", "Xia", "Yan", "Zoe",
 ];
 /// Words of questions, signs, the array `a`, and the flags borrow, carry and none.
-const OTHERS: [&str; 25] = [
-    "lagged", "sums", "mod", "rule", "find", "ledger", "order", "dawn", "until", "program", "loop", ":", ";",
-    "?", "=", "+", "-", "a", "b", "c", "n", "x", "y", "z", "w",
+const OTHERS: [&str; 24] = [
+    "lagged", "sums", "mod", "rule", "find", "ledger", "pays", "until", "program", "loop", ":", ";", "?",
+    "=", "+", "-", "a", "b", "c", "n", "x", "y", "z", "w",
 ];
 
 /// All tokens; the place of each is its id.

@@ -1,4 +1,4 @@
-//! `lagged sums mod M : tN V ... rule tK = tI + tJ find tF ?`
+//! `lagged sums mod M : tN V ... rule tK = tI + tJ until tU find tF ?`
 //!
 //! Unlike the generator's, the lags may be any two, in either order.
 
@@ -20,8 +20,10 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     let left = words.label(first..=dest - 1, "a start value")?;
     words.literally("+")?;
     let right = words.label(first..=dest - 1, "a start value")?;
+    words.literally("until")?;
+    let until = words.label(dest..=LABELS - 1, "a name after the start values")?;
     words.literally("find")?;
-    let wanted = words.label(dest..=LABELS - 1, "a name after the start values")?;
+    let wanted = words.label(dest..=until, "a name after the start values")?;
     words.literally("?")?;
 
     let lags = [dest - left, dest - right];

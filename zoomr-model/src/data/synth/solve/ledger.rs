@@ -1,91 +1,72 @@
-//! `ledger : Name tN D D D - D D + D D ; ... order Name ... dawn Name until tU find Name tF ?`
+//! `ledger : tN D D ... pays Name D D ... until tU find tF ?`
 //!
-//! The generator has a closed form for each balance; here money moves from time to time, all accounts at once.
-//! What an account is paid stands in its own line, and need not be what another pays.
+//! The generator has a closed form for each balance; here money moves, one account after the other.
 
 use super::words::{ParseError, Words};
 use crate::data::synth::vocabulary::{ACCOUNTS, LABELS};
 
 /// Balances wrap at this.
-const WRAP: usize = 1000;
-
-/// An account and its standing orders.
-#[derive(Debug)]
-struct Account {
-    name: &'static str,
-    balance: usize,
-    pays: usize,
-    receives: usize,
-}
+const WRAP: usize = 100;
 
 /// The answer.
 pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     words.literally("ledger :")?;
-    let mut accounts: Vec<Account> = Vec::new();
-    let mut first = None;
-    while words.peek() != Some("order") || accounts.len() < 2 {
-        let (time, account) = opening(words, &accounts, first)?;
-        first = Some(time);
-        accounts.push(account);
-    }
-    let first = first.unwrap_or_default();
-    words.literally("order")?;
-    for account in &accounts {
-        words.literally(account.name)?;
-    }
-    words.literally("dawn")?;
-    words.literally(accounts[0].name)?;
+    let (mut balances, last) = openings(words)?;
+    let amounts = amounts(words, balances.len())?;
     words.literally("until")?;
-    let until = words.even_label(first + 2..=LABELS - 1, "an even time after the opening balances")?;
+    let until = words.even_label(last + 2..=LABELS - 1, "an even label after the opening balances")?;
     words.literally("find")?;
-    let wanted = words.take(
-        |word| accounts.iter().position(|account| account.name == word),
-        || "one of the accounts".into(),
-    )?;
-    let time = words.label(first + 1..=until, "the end of a day (even) or its low point (odd)")?;
+    let wanted = words.label(last + 1..=until, "a closing balance (even) or a low point (odd)")?;
     words.literally("?")?;
 
-    for time in first + 1..=time {
-        if time.is_multiple_of(2) { be_paid(&mut accounts) } else { pay(&mut accounts) }
+    let mut account = 0_usize;
+    for closing in (last + 2..=until).step_by(2) {
+        let payer = account.checked_sub(1).unwrap_or(balances.len() - 1);
+        let balance = &mut balances[account];
+        *balance = (*balance + WRAP - amounts[account]) % WRAP;
+        if wanted == closing - 1 {
+            return Ok(answer(wanted, *balance));
+        }
+        *balance = (*balance + amounts[payer]) % WRAP;
+        if wanted == closing {
+            return Ok(answer(wanted, *balance));
+        }
+        account = (account + 1) % balances.len();
     }
-    let balance = format!("{:03}", accounts[wanted].balance);
-    let digits = balance.split("").filter(|digit| !digit.is_empty());
-    let name = [accounts[wanted].name, &format!("t{time}")];
-    Ok(name.into_iter().chain(digits).collect::<Vec<_>>().join(" "))
+    Err(words.expected("a label of some balance"))
 }
 
-fn pay(accounts: &mut [Account]) {
-    accounts.iter_mut().for_each(|account| account.balance = (account.balance + WRAP - account.pays) % WRAP);
+fn answer(label: usize, balance: usize) -> String {
+    format!("t{label} {} {}", balance / 10, balance % 10)
 }
 
-fn be_paid(accounts: &mut [Account]) {
-    accounts.iter_mut().for_each(|account| account.balance = (account.balance + account.receives) % WRAP);
+/// The opening balances, up to `pays`, and the last one's label.
+fn openings(words: &mut Words<'_>) -> Result<(Vec<usize>, usize), ParseError> {
+    let mut label = words.even_label(0..=LABELS - 1, "the first opening balance's even label")?;
+    let mut balances = vec![words.digits(2, "a digit of the balance")?];
+    while words.peek() != Some("pays") || balances.len() < 2 {
+        let next = label + 2;
+        let what = match balances.len() {
+            1 => "the next opening balance",
+            _ => "the next opening balance, or `pays`",
+        };
+        label = words.even_label(next..=next.min(LABELS - 1), what)?;
+        balances.push(words.digits(2, "a digit of the balance")?);
+    }
+    Ok((balances, label))
 }
 
-/// One account's opening line, and its time.
-fn opening(
-    words: &mut Words<'_>,
-    before: &[Account],
-    first: Option<usize>,
-) -> Result<(usize, Account), ParseError> {
-    let unused =
-        |word: &str| ACCOUNTS.into_iter().find(|&name| name == word).filter(|name| !has(before, name));
-    let expected = || match before.len() {
-        0 | 1 => "an account's name (Ann, Bob, Cid, ...) not used before".to_owned(),
-        _ => "an account's name (Ann, Bob, Cid, ...) not used before, or `order`".to_owned(),
+/// What each account pays.
+fn amounts(words: &mut Words<'_>, accounts: usize) -> Result<Vec<usize>, ParseError> {
+    words.literally("pays")?;
+    let mut names: Vec<&str> = Vec::new();
+    let amount = |_| {
+        let unused = |word: &str| ACCOUNTS.into_iter().find(|name| *name == word && !names.contains(name));
+        let name = words.take(unused, || {
+            format!("an account's name (Ann, Bob, Cid, ...) not used before: there are {accounts} balances")
+        })?;
+        names.push(name);
+        words.digits(2, "a digit of what the account pays")
     };
-    let name = words.take(unused, expected)?;
-    let times = first.map_or(0..=LABELS - 3, |first| first..=first);
-    let time = words.even_label(times, "the even time of all opening balances")?;
-    let balance = words.digits(3, "a digit of the balance")?;
-    words.literally("-")?;
-    let pays = words.digits(2, "a digit of what the account pays")?;
-    words.literally("+")?;
-    let receives = words.digits(2, "a digit of what the account is paid")?;
-    words.literally(";")?;
-    Ok((time, Account { name, balance, pays, receives }))
-}
-
-fn has(accounts: &[Account], name: &str) -> bool {
-    accounts.iter().any(|account| account.name == name)
+    (0..accounts).map(amount).collect()
 }

@@ -27,7 +27,7 @@ pub struct Solution {
 /// ```
 /// use zoomr_model::data::synth::solve::solve;
 ///
-/// let solution = solve("lagged sums mod 10 : t7 5 t8 6 rule t9 = t8 + t7 find t10 ?")?;
+/// let solution = solve("lagged sums mod 10 : t7 5 t8 6 rule t9 = t8 + t7 until t12 find t10 ?")?;
 /// assert_eq!(solution.answer, "t10 7"); // t9 = 6 + 5 = 1, t10 = 1 + 6
 ///
 /// let error = solve("lagged sums mod 10 : t7 5 t9 6 rule").unwrap_err();
