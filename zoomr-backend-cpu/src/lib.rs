@@ -26,6 +26,7 @@
 //! # Ok::<(), zoomr_core::weight::WeightError>(())
 //! ```
 
+mod alone;
 mod bandwidth;
 mod fused;
 mod plain;
@@ -36,6 +37,7 @@ mod testing;
 mod view;
 mod votes;
 
+pub use alone::on_one_thread;
 pub use bandwidth::read_bandwidth;
 pub use provider::{CpuKernels, PlainKernels};
 

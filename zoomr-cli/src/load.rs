@@ -51,6 +51,8 @@ pub(crate) struct Loaded<P: Provider> {
     pub(crate) model: Model<P::Backend, P::Kernels>,
     pub(crate) kernels: P::Kernels,
     pub(crate) device: Device<P::Backend>,
+    /// The weights as their files hold them.
+    pub(crate) weights: Weights,
 }
 
 impl<P: Provider> Loaded<P> {
@@ -121,7 +123,7 @@ impl ModelFiles {
             Form::Chat { system } => {
                 let mut messages: Vec<Message> = system.iter().map(Message::system).collect();
                 messages.push(Message::user(text));
-                let rendered = ChatTemplate::from_dir(&self.dir)?.render(&messages, true)?;
+                let rendered = self.chat_template()?.render(&messages, true)?;
                 tokenizer.encode_verbatim(&rendered)?
             }
         };
@@ -129,6 +131,20 @@ impl ModelFiles {
             bail!("the text is empty; give at least one word");
         }
         Ok(ids)
+    }
+
+    /// The model's chat template.
+    ///
+    /// # Errors
+    /// Where it has none that can be used.
+    pub(crate) fn chat_template(&self) -> Result<ChatTemplate> {
+        Ok(ChatTemplate::from_dir(&self.dir)?)
+    }
+
+    /// A hash of the weights, the adapter's included.
+    pub(crate) fn digest<P: Provider>(&self, loaded: &Loaded<P>) -> String {
+        let adapter = self.adapter.iter().map(Adapter::digest);
+        std::iter::once(loaded.weights.digest()).chain(adapter).collect::<Vec<_>>().join(" ")
     }
 
     /// Makes sure that the model's context holds a prompt or text of so many tokens.
@@ -161,6 +177,6 @@ impl ModelFiles {
             kernels.clone(),
             &device,
         )?;
-        Ok(Loaded { model, kernels, device })
+        Ok(Loaded { model, kernels, device, weights })
     }
 }

@@ -23,6 +23,9 @@ pub(crate) trait Provider {
     /// # Errors
     /// Where it cannot, with what to do about it.
     fn open() -> Result<(Self::Kernels, Device<Self::Backend>)>;
+
+    /// Runs `work` so that its kernels take no other threads, which are at work on something else.
+    fn alone(work: &mut (dyn FnMut() + Send));
 }
 
 /// Something to do on whichever backend was chosen.
@@ -80,6 +83,10 @@ impl Provider for zoomr_backend_cpu::CpuKernels {
     fn open() -> Result<(Self, Device<Self::Backend>)> {
         Ok((Self::new(), zoomr_backend_cpu::DEVICE))
     }
+
+    fn alone(work: &mut (dyn FnMut() + Send)) {
+        zoomr_backend_cpu::on_one_thread(work);
+    }
 }
 
 /// burn-cuda and its kernels.
@@ -92,5 +99,10 @@ impl Provider for zoomr_backend_cuda::CudaKernels {
         // Asked first, because CubeCL panics where there is no driver.
         anyhow::Context::context(zoomr_backend_cuda::probe(), "backend cuda")?;
         Ok((Self, Device::<Self::Backend>::default()))
+    }
+
+    fn alone(work: &mut (dyn FnMut() + Send)) {
+        // The device is shared by all threads in any case.
+        work();
     }
 }

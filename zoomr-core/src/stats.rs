@@ -1,11 +1,11 @@
 //! What is counted: per step and per run (METHOD.md, "What is counted").
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cache::Moved;
 
 /// KV bytes by tier. What is resident is counted in whole pages, as allocated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TierBytes {
     /// Resident: pages of prompts.
     pub prompt: u64,
@@ -74,7 +74,7 @@ pub struct StepStats {
 }
 
 /// What a run adds up to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunStats {
     /// Steps taken.
     pub steps: u64,

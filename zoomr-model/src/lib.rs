@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod config;
 pub mod data;
 pub mod engine;
+pub mod eval;
 pub mod grade;
 pub mod habits;
 pub mod hub;
@@ -13,12 +14,14 @@ pub mod weights;
 
 mod attention;
 mod block;
+mod digest;
 mod error;
 mod linear;
 mod load;
 mod mlp;
 mod model;
 mod norm;
+mod pool;
 mod rope;
 
 pub use self::{error::Error, model::Model};

@@ -5,6 +5,7 @@
 //! | `model` | which model, on which backend |
 //! | `text` | the prompt or text, as words or as token ids |
 //! | `method` | policy, segmenter, trigger: the method's settings |
+//! | `problems` | what an evaluation asks |
 //! | `sampling` | how the next token is chosen, and when to stop |
 //! | `training` | how a model is trained |
 //! | `problem` | what the built-in model is to solve |
@@ -14,6 +15,7 @@ pub(crate) mod method;
 pub(crate) mod model;
 pub(crate) mod parse;
 pub(crate) mod problem;
+pub(crate) mod problems;
 pub(crate) mod sampling;
 pub(crate) mod text;
 pub(crate) mod training;
@@ -21,8 +23,8 @@ pub(crate) mod training;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    data::DataArgs, generate::GenerateArgs, inspect::InspectArgs, plan::PlanArgs, score::ScoreArgs,
-    train::TrainArgs, verify::VerifyArgs,
+    data::DataArgs, eval::EvalArgs, generate::GenerateArgs, inspect::InspectArgs, plan::PlanArgs,
+    score::ScoreArgs, train::TrainArgs, verify::VerifyArgs,
 };
 
 /// Long reasoning in a fraction of the key-value memory: generates text with ZoomR and accounts for every byte.
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Train a model, from scratch or further.
     Train(Box<TrainArgs>),
+    /// Solve problems under several settings, and compare accuracy and memory.
+    Eval(Box<EvalArgs>),
     /// Make data to train and to evaluate on.
     Data(DataArgs),
 }

@@ -1,6 +1,7 @@
 //! The commands, one file or folder each; what they share is here.
 
 pub(crate) mod data;
+pub(crate) mod eval;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod plan;
@@ -27,6 +28,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Plan(args) => plan::run(*args),
         Command::Verify(args) => verify::run(args),
         Command::Train(args) => train::run(*args),
+        Command::Eval(args) => eval::run(*args),
         Command::Data(args) => data::run(args),
     }
 }

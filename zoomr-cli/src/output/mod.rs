@@ -21,7 +21,7 @@ pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod thoughts;
 pub(crate) mod trace;
-mod whole;
+pub(crate) mod whole;
 mod wrap;
 
 use std::io::{ErrorKind, Write, stderr, stdout};

@@ -9,6 +9,7 @@ mod bad_flags;
 mod builtin;
 mod data;
 mod device;
+mod eval;
 mod help;
 mod hub;
 mod inspect;

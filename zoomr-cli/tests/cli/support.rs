@@ -8,6 +8,7 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
+use zoomr_model::data::synth::vocabulary;
 
 /// Token ids that every golden model knows.
 pub(crate) const PROMPT: &str = "46,210,305,283,259,57,191,289,249,34,50,83";
@@ -39,6 +40,16 @@ pub(crate) fn with_config(name: &str, field: &str, value: Value) -> TempDir {
     config[field] = value;
     fs::write(&path, config.to_string()).unwrap();
     dir
+}
+
+/// The configuration of a tiny model over the words of synthetic problems.
+pub(crate) fn synth_config() -> Value {
+    serde_json::json!({
+        "model_type": "smollm3", "vocab_size": vocabulary::words().len(), "hidden_size": 16,
+        "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
+        "head_dim": 8, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "tie_word_embeddings": false,
+        "hidden_act": "silu", "rope_theta": 10000.0, "no_rope_layers": [1, 0], "eos_token_id": 1,
+    })
 }
 
 /// The binary, ready to be given arguments; standard input is empty.

@@ -7,9 +7,8 @@ use std::{
 };
 
 use tempfile::TempDir;
-use zoomr_model::data::synth::vocabulary;
 
-use crate::support::{Ran, run, trace};
+use crate::support::{Ran, run, synth_config, trace};
 
 /// Four steps on short problems, of a model that is too small to learn them.
 const SHORT: &str = "--synth ledger,lagged-sums --tokens 200..300 --steps 4 --step-tokens 500 --warm-up 2";
@@ -17,13 +16,7 @@ const SHORT: &str = "--synth ledger,lagged-sums --tokens 200..300 --steps 4 --st
 /// A directory with the configuration of a tiny model over the words of synthetic problems.
 fn place() -> TempDir {
     let dir = TempDir::new().unwrap();
-    let config = serde_json::json!({
-        "model_type": "smollm3", "vocab_size": vocabulary::words().len(), "hidden_size": 16,
-        "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
-        "head_dim": 8, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "tie_word_embeddings": false,
-        "hidden_act": "silu", "rope_theta": 10000.0, "no_rope_layers": [1, 0], "eos_token_id": 1,
-    });
-    fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+    fs::write(dir.path().join("config.json"), synth_config().to_string()).unwrap();
     dir
 }
 

@@ -24,7 +24,7 @@ enum Place {
 }
 
 /// Bytes that went from tier to tier.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Moved {
     /// From a colder tier to the device.
     pub fetched: u64,

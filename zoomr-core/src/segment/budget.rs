@@ -30,4 +30,10 @@ impl Segmenter for Budget {
     fn reset(&mut self) {
         self.length.reset();
     }
+
+    fn fresh(&self) -> Box<dyn Segmenter> {
+        let mut fresh = self.clone();
+        fresh.reset();
+        Box::new(fresh)
+    }
 }

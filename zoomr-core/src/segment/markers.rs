@@ -94,6 +94,12 @@ impl Segmenter for Markers {
     fn reset(&mut self) {
         self.tail.clear();
     }
+
+    fn fresh(&self) -> Box<dyn Segmenter> {
+        let mut fresh = self.clone();
+        fresh.reset();
+        Box::new(fresh)
+    }
 }
 
 #[cfg(test)]

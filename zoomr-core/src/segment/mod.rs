@@ -57,4 +57,7 @@ pub trait Segmenter: Send + Sync + std::fmt::Debug {
 
     /// Back to the state before the first token.
     fn reset(&mut self);
+
+    /// Another one of its kind, in the state before the first token.
+    fn fresh(&self) -> Box<dyn Segmenter>;
 }

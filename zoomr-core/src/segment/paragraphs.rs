@@ -67,6 +67,12 @@ impl Segmenter for Paragraphs {
         self.length.reset();
         self.line = Line::Text;
     }
+
+    fn fresh(&self) -> Box<dyn Segmenter> {
+        let mut fresh = self.clone();
+        fresh.reset();
+        Box::new(fresh)
+    }
 }
 
 #[cfg(test)]

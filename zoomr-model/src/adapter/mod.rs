@@ -17,6 +17,7 @@ pub use self::error::AdapterError;
 use self::peft::{LoraConfig, PREFIX};
 use crate::{
     config::{ModelConfig, TensorSpec},
+    digest::Digest,
     linear::LowRank,
     weights::Weights,
 };
@@ -49,6 +50,11 @@ enum Place {
 }
 
 impl Adapter {
+    /// A hash of it, as [`Weights::digest`] is one of a model.
+    pub fn digest(&self) -> String {
+        Digest::of([format!("{:?} {}", self.places, self.scale), self.weights.digest()]).to_string()
+    }
+
     /// Reads the adapter in `dir` for a model of architecture `config`.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ pub mod annotate;
 mod error;
 pub mod example;
 pub mod lines;
+pub(crate) mod log;
 pub mod render;
 pub mod synth;
 pub(crate) mod whole;

@@ -93,7 +93,19 @@ pub fn pieces<'a>(example: &'a Example, markers: &'a Markers) -> Vec<Piece<'a>> 
     pieces
 }
 
+/// What the model is given of an example's text, and what it should write: one after the other, they are the text.
+pub fn given_and_written(example: &Example, markers: &Markers) -> [String; 2] {
+    let (mut given, mut written) = (String::new(), String::new());
+    for piece in pieces(example, markers) {
+        match piece.author {
+            Author::Given => given.push_str(piece.text),
+            Author::Written => written.push_str(piece.text),
+        }
+    }
+    [given, written]
+}
+
 /// The whole text of an example.
 pub fn text(example: &Example, markers: &Markers) -> String {
-    pieces(example, markers).iter().map(|piece| piece.text).collect()
+    given_and_written(example, markers).concat()
 }

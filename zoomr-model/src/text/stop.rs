@@ -27,7 +27,7 @@ pub enum StopError {
 /// assert_eq!(stops.push("two\n\nthree"), Streamed { text: "\ntwo".into(), stopped: true });
 /// # Ok::<(), zoomr_model::text::stop::StopError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct StopStrings {
     stops: Vec<String>,
     /// A suffix of the text that is a proper prefix of a stop string.

@@ -13,7 +13,7 @@ use crate::{
     data::{
         example::Example,
         lines,
-        render::{Author, Markers, pieces},
+        render::{Markers, given_and_written},
         synth::{Generator, Kind, draw::Draw},
     },
     habits,
@@ -167,13 +167,7 @@ impl<'a> Lessons<'a> {
 
 impl Reader<'_> {
     fn sequence(&self, example: &Example) -> Result<Sequence, TrainError> {
-        let (mut prompt, mut written) = (String::new(), String::new());
-        for piece in pieces(example, &self.markers) {
-            match piece.author {
-                Author::Given => prompt.push_str(piece.text),
-                Author::Written => written.push_str(piece.text),
-            }
-        }
+        let [mut prompt, written] = given_and_written(example, &self.markers);
         if let Some(chat) = self.chat {
             prompt = chat.render(&[Message::user(prompt)], true)?;
         }

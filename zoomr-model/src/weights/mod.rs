@@ -26,7 +26,7 @@ use zoomr_core::weight::StoredWeight;
 
 use self::file::WeightFile;
 pub use self::{error::WeightsError, inventory::Inventory};
-use crate::config::TensorSpec;
+use crate::{config::TensorSpec, digest::Digest};
 
 /// A checkpoint's weights: exactly the tensors asked for, each of the right shape and finite.
 #[derive(Clone, Debug)]
@@ -82,6 +82,16 @@ impl Weights {
     pub fn get(&self, name: &str) -> Result<StoredWeight, WeightsError> {
         let weight = self.tensors.get(name);
         weight.cloned().ok_or_else(|| WeightsError::missing(&self.dir, [name]))
+    }
+
+    /// A hash of all weights with their names and shapes, in hexadecimal digits: models with the same one are the same.
+    /// Reads every byte.
+    pub fn digest(&self) -> String {
+        let parts = self.tensors.iter().map(|(name, weight)| {
+            let shape = format!("{name} {:?} {} {}", weight.dtype(), weight.rows(), weight.columns());
+            [Digest::of([&shape]), Digest::of([weight.bytes()])].map(|digest| digest.to_string()).concat()
+        });
+        Digest::of(parts).to_string()
     }
 
     /// Bytes of all weights, as stored.

@@ -71,11 +71,11 @@ fn a_tokenizer_counts_its_own_tokens() {
     let dir = TempDir::new().unwrap();
     vocabulary::write_tokenizer(dir.path(), Existing::Refuse).unwrap();
     let measure = Measure::Tokens(Box::new(Tokenizer::from_dir(dir.path()).unwrap()));
-    let trace = "a1 2 + a2 3 = a3 5 ;\n\na2 3 + a3 5 = a4 8 ;";
+    let trace = "t1 2 + t2 3 = t3 5 ;\n\nt2 3 + t3 5 = t4 8 ;";
     let splitter = Splitter::new(&measure, 4..=9).unwrap();
     assert_eq!(splitter.split(trace).unwrap().len(), 2);
     assert_eq!(Splitter::new(&measure, 18..=20).unwrap().split(trace).unwrap()[0], 0..trace.len());
-    let message = splitter.split("a1 2 unheard").unwrap_err().to_string();
+    let message = splitter.split("t1 2 unheard").unwrap_err().to_string();
     assert!(message.contains("`unheard`"), "{message}");
 }
 

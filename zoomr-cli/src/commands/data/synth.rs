@@ -11,7 +11,7 @@ use clap::{Args, builder::PossibleValuesParser};
 use zoomr_model::data::{
     example::Example,
     lines::{Existing, Writer},
-    synth::{Generator, Kind, draw::Draw, vocabulary},
+    synth::{Kind, Series, vocabulary},
 };
 
 use super::statistics::{Statistics, table};
@@ -67,7 +67,7 @@ fn kinds() -> PossibleValuesParser {
 /// # Errors
 /// Whatever went wrong, ready to be shown.
 pub(crate) fn run(args: &SynthArgs) -> Result<ExitCode> {
-    let generators = generators(args)?;
+    let (kinds, series) = series(args)?;
     let existing = if args.overwrite { Existing::Replace } else { Existing::Refuse };
     if let Some(dir) = &args.tokenizer {
         write_tokenizer(dir, existing).context("--tokenizer")?;
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &SynthArgs) -> Result<ExitCode> {
     let writer = Writer::create(&args.out, existing).context("--out")?;
     let interrupt = Interrupt::listen(vec![writer.unfinished().to_owned()])?;
     interrupt.begin_steps();
-    match write(args, &generators, writer, &interrupt)? {
+    match write(args, &kinds, &series, writer, &interrupt)? {
         Some(statistics) => {
             print(&table(&statistics))?;
             Ok(ExitCode::SUCCESS)
@@ -87,23 +87,15 @@ pub(crate) fn run(args: &SynthArgs) -> Result<ExitCode> {
     }
 }
 
-/// A generator of each kind asked for; makes sure that each can do the shortest and the longest.
-fn generators(args: &SynthArgs) -> Result<Vec<Box<dyn Generator>>> {
+/// The kinds asked for, and their problems.
+fn series(args: &SynthArgs) -> Result<(Vec<Kind>, Series)> {
     if args.count == 0 {
         bail!("--count: 0 problems are no data; give at least 1");
     }
-    let (min, max) = (*args.tokens.start(), *args.tokens.end());
-    if min > max {
-        bail!("--tokens: {min} to {max} is no range; give the smaller number first");
-    }
-    let wanted = Kind::ALL.iter().filter(|kind| [kind.name(), ALL].contains(&&*args.kind));
-    let generators: Vec<Box<dyn Generator>> = wanted.map(|kind| kind.generator()).collect();
-    for generator in &generators {
-        for tokens in [min, max] {
-            generator.example(tokens, &mut Draw::new(0, 0)).context("--tokens")?;
-        }
-    }
-    Ok(generators)
+    let kinds = Kind::ALL.iter().copied().filter(|kind| [kind.name(), ALL].contains(&&*args.kind));
+    let kinds: Vec<Kind> = kinds.collect();
+    let series = Series::new(&kinds, None, args.tokens.clone(), args.seed).context("--tokens")?;
+    Ok((kinds, series))
 }
 
 fn write_tokenizer(dir: &Path, existing: Existing) -> Result<()> {
@@ -114,12 +106,12 @@ fn write_tokenizer(dir: &Path, existing: Existing) -> Result<()> {
 /// Writes the problems; `None` where Ctrl-C came before they were finished.
 fn write(
     args: &SynthArgs,
-    generators: &[Box<dyn Generator>],
+    kinds: &[Kind],
+    series: &Series,
     mut writer: Writer,
     interrupt: &Interrupt,
 ) -> Result<Option<Vec<Statistics>>> {
-    let mut statistics: Vec<_> =
-        generators.iter().map(|generator| Statistics::new(generator.kind().name())).collect();
+    let mut statistics: Vec<_> = kinds.iter().map(|kind| Statistics::new(kind.name())).collect();
     let status = Status::new();
     for index in 0..args.count {
         if interrupt.stopping() {
@@ -128,10 +120,8 @@ fn write(
         if index % SHOWN == 0 {
             status.say(&format!("{index} of {} problems", args.count));
         }
-        let mut draw = Draw::new(args.seed, index);
-        let turn = (index % generators.len() as u64) as usize;
-        let example = generators[turn].example(draw.within(args.tokens.clone()), &mut draw)?;
-        add(&mut statistics[turn], &example);
+        let example = series.example(index)?;
+        add(&mut statistics[(index % kinds.len() as u64) as usize], &example);
         writer.write(&example)?;
     }
     status.clear();

@@ -46,6 +46,10 @@ impl Segmenter for Cadence {
     fn reset(&mut self) {
         self.seen = 0;
     }
+
+    fn fresh(&self) -> Box<dyn Segmenter> {
+        Box::new(Self { seen: 0, ..*self })
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@
 //! | `retry` | how long to wait before the next |
 //! | `teacher` | a summary from an endpoint, whatever it takes |
 //! | `journal` | what was paid for already |
-//! | `pool` | several requests at a time |
 //! | `statistics` | checks, lengths and ratio of what is written |
 //! | `run` | all of it together |
 //!
@@ -26,7 +25,6 @@ mod error;
 mod extract;
 mod journal;
 mod measure;
-mod pool;
 mod prompt;
 mod retry;
 mod run;

@@ -12,13 +12,17 @@ use std::{
 use super::{
     AnnotateError, Measure, Splitter, Statistics, Summary, Tally, Teacher,
     extract::Extractor,
-    journal::{self, Journal, Key},
-    pool, statistics,
+    journal::{self, Journal},
+    statistics,
     summary::Limit,
 };
-use crate::data::{
-    example::{Example, Thought, Trace},
-    lines::{self, Existing, Writer},
+use crate::{
+    data::{
+        example::{Example, Thought, Trace},
+        lines::{self, Existing, Writer},
+    },
+    digest::Digest,
+    pool,
 };
 
 /// Who writes the summaries.
@@ -192,13 +196,13 @@ impl Plan<'_> {
         teacher: &Teacher,
         traces: &[Split],
         journal: &mut Journal,
-        mut known: HashMap<Key, Summary>,
+        mut known: HashMap<Digest, Summary>,
         observer: &mut Observer<'_>,
     ) -> Result<Got, AnnotateError> {
         let key = |split: &Split, detail: &str| teacher.key(&split.trace.question, detail, self.limit());
-        let keys: Vec<Vec<Key>> =
+        let keys: Vec<Vec<Digest>> =
             traces.iter().map(|split| split.details().map(|detail| key(split, detail)).collect()).collect();
-        let mut seen: HashSet<Key> = known.keys().copied().collect();
+        let mut seen: HashSet<Digest> = known.keys().copied().collect();
         let thoughts = traces.iter().zip(&keys).flat_map(|(split, keys)| {
             (1..)
                 .zip(split.details())
@@ -206,9 +210,10 @@ impl Plan<'_> {
                 .map(move |((number, detail), key)| (split, number, detail, *key))
         });
         // The same thought may come several times, and is paid for once.
-        let open: Vec<(&Split, usize, &str, Key)> = thoughts.filter(|(.., key)| seen.insert(*key)).collect();
+        let open: Vec<(&Split, usize, &str, Digest)> =
+            thoughts.filter(|(.., key)| seen.insert(*key)).collect();
         let total = keys.iter().map(Vec::len).sum();
-        let done = |known: &HashMap<Key, Summary>| {
+        let done = |known: &HashMap<Digest, Summary>| {
             keys.iter().flatten().filter(|key| known.contains_key(key)).count()
         };
 

@@ -21,11 +21,11 @@ use super::{
     AnnotateError, TeacherError,
     cut::shorten,
     endpoint::{Answer, Endpoint, Failure},
-    journal::Key,
     prompt::{Prompt, shorter, tidy},
     retry::{Pause, back_off},
     summary::{Limit, Summary},
 };
+use crate::digest::Digest;
 
 /// The longest `Retry-After` that is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -136,11 +136,11 @@ impl Teacher {
     }
 
     /// What a thought's summary depends on; not on the address, as the same model may move.
-    pub(super) fn key(&self, question: &str, thought: &str, limit: Limit<'_>) -> Key {
+    pub(super) fn key(&self, question: &str, thought: &str, limit: Limit<'_>) -> Digest {
         let prompt = self.render(question, thought, limit);
         let request = Value::Object(self.request.clone()).to_string();
         let most = limit.most.to_string();
-        Key::of(&[&self.model, &request, limit.measure.unit(), &most, &prompt])
+        Digest::of([self.model.as_str(), &request, limit.measure.unit(), &most, &prompt])
     }
 
     /// The summary of a thought; `None` where `stop` came first. Takes as long as it takes.

@@ -11,6 +11,7 @@
 //! | [`ledger`] | accounts and standing orders, digit by digit: summaries mostly suffice |
 //! | [`program_trace`] | a loop over scalars and an array: both in one |
 //! | [`solve`] | answers again, from a question's text alone, in other ways than the generators |
+//! | [`Series`] | as many of them as are wanted, of several kinds in turn |
 //! | [`draw`] | random numbers: the same seed gives the same problems on every machine |
 //!
 //! Formats are the text of [`Example`]s; the markers around thoughts are added by [`render`](super::render).
@@ -20,6 +21,7 @@ mod fit;
 pub mod lagged_sums;
 pub mod ledger;
 pub mod program_trace;
+mod series;
 pub mod solve;
 pub mod vocabulary;
 
@@ -27,6 +29,7 @@ use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::series::Series;
 use self::{
     draw::Draw,
     lagged_sums::{LaggedSums, LaggedSumsOptions},

@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// The first that `work` or `take` return; what is under way by then is still finished and taken.
-pub(super) fn work<T: Sync, R: Send, E: Send>(
+pub(crate) fn work<T: Sync, R: Send, E: Send>(
     workers: NonZeroUsize,
     tasks: &[T],
     work: impl Fn(&T, &AtomicBool) -> Result<Option<R>, E> + Sync,

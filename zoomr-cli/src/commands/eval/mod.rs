@@ -1,0 +1,165 @@
+//! `zoomr eval`: problems solved under several settings on one model; accuracy beside memory.
+
+mod report;
+mod shown;
+
+use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode, thread::available_parallelism};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use zoomr_core::config::Options;
+use zoomr_model::eval::{Bench, Description, Ended, EvalError, Plan, Problem, Record, Setting, rows};
+
+use self::{report::ReportArgs, shown::Shown};
+use crate::{
+    args::{method::MethodArgs, model::ModelArgs, problems::ProblemArgs, text::Given},
+    interrupt::Interrupt,
+    load::ModelFiles,
+    output::{note, status::Status},
+    provider::{self, Job, Provider},
+};
+
+/// What is compared where nothing else is said.
+const SETTINGS: [&str; 2] = ["full", "zoomr"];
+
+/// Flags of `eval`.
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+
+    /// A policy and its numbers, as in `zoomr:zoom=2,window=64`; may be given several times. Names are those of the
+    /// method's flags; what is not named is as those flags say, or as the model was taught [default: full, zoomr].
+    #[arg(long, short, value_name = "POLICY[:NAME=VALUE,..]")]
+    setting: Vec<String>,
+
+    /// Give each question as a user's turn, through the model's chat template.
+    #[arg(long)]
+    chat: bool,
+
+    /// The most that a model may write, in lengths of a problem's own solution.
+    #[arg(long, value_name = "TIMES", default_value_t = 1.5)]
+    patience: f64,
+
+    /// Measure, on the first N problems, the share of attention that goes to tokens which a policy does not show.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    mass: usize,
+
+    /// Keep what comes of each run in this directory, from where the same command goes on.
+    #[arg(long, short, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Runs side by side; what comes of them does not depend on it [default: one for each processor].
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    report: ReportArgs,
+
+    #[command(flatten)]
+    problems: ProblemArgs,
+
+    #[command(flatten)]
+    method: MethodArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever went wrong, ready to be shown.
+pub(crate) fn run(args: EvalArgs) -> Result<ExitCode> {
+    if !(args.patience > 0.0 && args.patience.is_finite()) {
+        bail!("--patience: {} lengths of a solution are none; give a positive number", args.patience);
+    }
+    args.method.check()?;
+    // What no model could make good should be said before one is loaded.
+    settings(&args.setting, &Options::default())?;
+    provider::on(args.model.backend(), Eval { args })
+}
+
+/// The settings, each over `base`.
+fn settings(lines: &[String], base: &Options) -> Result<Vec<Setting>> {
+    let parse = |line: &str| Setting::parse(line, base).map_err(|error| anyhow!("--setting {line}: {error}"));
+    match lines {
+        [] => SETTINGS.into_iter().map(parse).collect(),
+        lines => lines.iter().map(|line| parse(line)).collect(),
+    }
+}
+
+/// The command, ready to run on a backend.
+struct Eval {
+    args: EvalArgs,
+}
+
+impl Job for Eval {
+    type Output = ExitCode;
+
+    fn run<P: Provider>(self) -> Result<ExitCode> {
+        let args = self.args;
+        let report = args.report.begin()?;
+        let interrupt = Interrupt::listen(report.unfinished())?;
+        let status = Status::new();
+        // A problem is words: there has to be a tokenizer.
+        let files = ModelFiles::open(&args.model, &Given::Text(String::new()), &status)?;
+        let tokenizer = files.tokenizer.as_ref().context("the model has no tokenizer")?;
+        let (segmenter, options) =
+            args.method.resolve(Some(tokenizer), files.end(), files.habits.as_ref())?;
+        let settings = settings(&args.setting, &options.settings)?;
+        let markers = files.habits.as_ref().map(|habits| habits.markers.clone());
+
+        let chat = args.chat.then(|| files.chat_template()).transpose()?;
+
+        status.say("reading problems");
+        let problems = args.problems.read()?;
+        let posed = (0..).zip(&problems).map(|(problem, example)| {
+            let posed = Problem::new(example, tokenizer, markers.as_ref(), chat.as_ref());
+            posed.map_err(|source| EvalError::Text { problem, source: Box::new(source) })
+        });
+        let problems: Vec<Problem> = posed.collect::<Result<_, _>>()?;
+
+        let loaded = files.load::<P>(&status)?;
+        let bench = Bench {
+            model: &loaded.model,
+            tokenizer,
+            kernels: loaded.kernels.clone(),
+            device: loaded.device.clone(),
+            segmenter,
+            options,
+            markers,
+            end: files.end(),
+            patience: args.patience,
+            alone: P::alone,
+        };
+        let workers = args.workers.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let plan = Plan { problems: &problems, settings: &settings, mass: args.mass, workers };
+        plan.check(&bench)?;
+        let (record, known) = match &args.out {
+            Some(dir) => {
+                let description = Description::new(files.digest(&loaded), &bench, &plan);
+                let (record, known) = Record::open(dir, &description).context("--out")?;
+                (Some(record), known)
+            }
+            None => (None, Vec::new()),
+        };
+        status.clear();
+
+        interrupt.begin_steps();
+        let mut shown = Shown::new(&interrupt, &settings, &known);
+        let ended = plan.run(&bench, known, record, &mut |progress| shown.progress(&progress));
+        shown.clear();
+        match ended? {
+            Ended::Done(outcomes) => {
+                report.finish(&rows(&settings, &outcomes))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Ended::Stopped { done, total } => {
+                let kept = match &args.out {
+                    Some(dir) => format!("; the same command goes on from {}", dir.display()),
+                    None => "; nothing was kept, as there is no --out".to_owned(),
+                };
+                note(&format!("interrupted with {done} of {total} runs done{kept}"));
+                Ok(Interrupt::code())
+            }
+        }
+    }
+}

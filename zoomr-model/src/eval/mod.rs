@@ -1,0 +1,42 @@
+//! Evaluation: a set of problems solved under several settings on one model, and what came of it.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `problem` | a problem as a model gets it, and where in a text its answer is |
+//! | `setting` | a policy with its numbers, from one line of text |
+//! | `bench` | one run: one problem, one setting |
+//! | `mass` | the attention that a policy missed, found by going over a finished text once more |
+//! | `outcome` | what came of a run |
+//! | `record` | outcomes in a directory, from where a run that was killed goes on |
+//! | `plan` | all runs, side by side |
+//! | `summary` | a table's rows: means, rates and intervals |
+//! | `wilson` | how sure an accuracy is |
+//! | `plot` | accuracy against memory, as a picture |
+//!
+//! Decoding is greedy, so that a setting's outcomes depend on nothing but the model and the problem, however many
+//! runs go on side by side.
+
+mod bench;
+mod error;
+mod mass;
+mod outcome;
+mod plan;
+mod plot;
+mod problem;
+mod record;
+mod setting;
+mod summary;
+mod wilson;
+
+pub use self::{
+    bench::Bench,
+    error::EvalError,
+    outcome::Outcome,
+    plan::{Ended, Observer, Plan, Progress},
+    plot::plot,
+    problem::{Problem, ProblemError, answer},
+    record::{Description, Record},
+    setting::{Setting, SettingError},
+    summary::{Row, rows},
+    wilson::interval,
+};

@@ -1,0 +1,145 @@
+//! A setting: a policy and its numbers, from one line of text such as `zoomr:zoom=2,window=64`.
+//!
+//! What a line does not say stays as the model was taught, or at its default.
+
+use serde_json::{Value, json};
+use zoomr_core::config::{Options, PolicyKind, Settings};
+
+/// Settings with a name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    name: String,
+    settings: Settings,
+}
+
+/// Why a line is no setting.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingError {
+    /// Something after the policy is not `NAME=VALUE`.
+    #[error("`{part}` sets nothing; write POLICY:NAME=VALUE,NAME=VALUE, as in zoomr:zoom=2,window=64")]
+    Form {
+        /// The part.
+        part: String,
+    },
+    /// A name or value that there is not.
+    #[error("`{part}`: {reason}")]
+    Part {
+        /// The part.
+        part: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The policy is none, or the numbers contradict each other.
+    #[error(transparent)]
+    Core(#[from] zoomr_core::Error),
+}
+
+impl Setting {
+    /// Parses `POLICY` or `POLICY:NAME=VALUE,..`, where the names are those of [`Options`], besides `zoom-tokens` and
+    /// `zoom-mass`, and the value `none` means no limit. All else is as in `base`.
+    ///
+    /// ```
+    /// use zoomr_core::{config::Options, select::Zoom};
+    /// use zoomr_model::eval::Setting;
+    ///
+    /// let setting = Setting::parse("zoomr:zoom=3,window=64", &Options::default())?;
+    /// assert_eq!((setting.settings().zoom, setting.settings().window), (Zoom::Thoughts(3), 64));
+    /// let error = Setting::parse("zoomr:zom=3", &Options::default()).unwrap_err();
+    /// assert!(error.to_string().starts_with("`zom=3`: unknown field `zom`, expected one of `policy`, "));
+    /// # Ok::<(), zoomr_model::eval::SettingError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`SettingError`], naming the part that is wrong.
+    pub fn parse(line: &str, base: &Options) -> Result<Self, SettingError> {
+        let name: String = line.chars().filter(|c| !c.is_whitespace()).collect();
+        let (policy, parts) = name.split_once(':').unwrap_or((&name, ""));
+        let mut options = Options { policy: policy.parse::<PolicyKind>()?, ..base.clone() };
+        for part in parts.split(',').filter(|part| !part.is_empty()) {
+            options = overlaid(&options, part)?;
+        }
+        let settings = Settings::try_from(options)?;
+        Ok(Self { name, settings })
+    }
+
+    /// The line that it was parsed from, without white space.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The policy and its numbers.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+/// `options` with what `part`, `NAME=VALUE`, sets.
+fn overlaid(options: &Options, part: &str) -> Result<Options, SettingError> {
+    let wrong =
+        |error: serde_json::Error| SettingError::Part { part: part.into(), reason: error.to_string() };
+    let (name, value) = part.split_once('=').ok_or_else(|| SettingError::Form { part: part.into() })?;
+    let value = match value {
+        "none" => Value::Null,
+        // Numbers are numbers; whatever is no JSON is a word.
+        value => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
+    };
+    let (name, value) = match name {
+        "zoom" => ("zoom", json!({ "thoughts": value })),
+        "zoom-tokens" => ("zoom", json!({ "tokens": value })),
+        "zoom-mass" => ("zoom", json!({ "mass": value })),
+        name => (name, value),
+    };
+    let mut fields = serde_json::to_value(options).map_err(wrong)?;
+    if let Value::Object(fields) = &mut fields {
+        fields.insert(name.to_owned(), value);
+    }
+    serde_json::from_value(fields).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use zoomr_core::{config::SummaryVisibility, select::Zoom};
+
+    use super::*;
+
+    #[test]
+    fn a_line_overlays_what_it_names() {
+        let base = Options { window: 64, prompt: Some(9), ..Options::default() };
+        let parse = |line: &str| Setting::parse(line, &base).unwrap();
+        assert_eq!(**parse("zoomr").settings(), base);
+        let full = parse(" full ");
+        assert_eq!((full.name(), full.settings().policy), ("full", PolicyKind::Full));
+        let mixed = parse("zoomr: zoom-mass=1, summaries=voted, prompt=none, resident-thoughts=5");
+        let expected = Options {
+            zoom: Zoom::Mass(1.0),
+            summaries: SummaryVisibility::Voted,
+            prompt: None,
+            resident_thoughts: Some(5),
+            ..base.clone()
+        };
+        assert_eq!(**mixed.settings(), expected);
+        assert_eq!(parse("quest:budget=44,").settings().budget, 44);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, says) in [
+            ("", "policy"),
+            ("zoom", "not one of full, window"),
+            ("full:", ""),
+            ("full:window", "`window` sets nothing"),
+            ("full:window=many", "`window=many`: invalid type"),
+            ("full:window=0", "would hide a row"),
+            ("full:zoom=-1", "`zoom=-1`"),
+            ("rkv:budget=4", "at least 9"),
+            ("full:sinks=1,size=3", "unknown field `size`"),
+        ] {
+            match Setting::parse(line, &Options::default()) {
+                Ok(setting) => assert!(says.is_empty() && setting.settings().policy == PolicyKind::Full),
+                Err(error) => {
+                    assert!(!says.is_empty() && error.to_string().contains(says), "{line}: {error}");
+                }
+            }
+        }
+    }
+}

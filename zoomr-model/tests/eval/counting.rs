@@ -1,0 +1,103 @@
+//! Rows of a table against numbers worked out by hand, and intervals against published ones.
+
+use zoomr_core::stats::{RunStats, TierBytes};
+use zoomr_model::{
+    engine::Stop,
+    eval::{Outcome, interval, plot, rows},
+};
+
+use crate::support::settings;
+
+fn outcome(problem: usize, kind: &str, setting: &str, correct: bool) -> Outcome {
+    Outcome {
+        problem,
+        kind: kind.into(),
+        setting: setting.into(),
+        answer: None,
+        correct,
+        stop: Stop::EndOfText,
+        prompt_tokens: 10,
+        output_tokens: 100,
+        prompt_seconds: 9.0,
+        output_seconds: 2.0,
+        full_bytes: 4000,
+        bytes: TierBytes { window: 600, cold: 3400, ..TierBytes::default() },
+        run: RunStats { resident_peak: 1000, resident_area: 50_000, ..RunStats::default() },
+        missed_mass: None,
+    }
+}
+
+#[test]
+fn rows_are_means_and_rates() {
+    let settings = settings(&["full", "zoomr:zoom=1", "window"]);
+    let mut second = outcome(2, "ledger", "zoomr:zoom=1", false);
+    second.output_tokens = 300;
+    second.output_seconds = 3.0;
+    second.stop = Stop::MaxTokens;
+    second.full_bytes = 8000;
+    second.run.resident_peak = 2000;
+    second.run.resident_area = 150_000;
+    (second.run.hits, second.run.misses) = (9, 3);
+    second.missed_mass = Some(0.25);
+    let outcomes = [
+        outcome(0, "ledger", "zoomr:zoom=1", true),
+        outcome(0, "ledger", "full", true),
+        outcome(1, "lagged-sums", "zoomr:zoom=1", false),
+        second,
+    ];
+    let rows = rows(&settings, &outcomes);
+    let names: Vec<_> = rows.iter().map(|row| (row.kind.as_deref(), &*row.setting, row.policy)).collect();
+    let (full, zoomr) = (("full", "full"), ("zoomr:zoom=1", "zoomr"));
+    assert_eq!(
+        names,
+        [
+            (Some("ledger"), full.0, full.1),
+            (Some("ledger"), zoomr.0, zoomr.1),
+            (Some("lagged-sums"), zoomr.0, zoomr.1),
+            (None, full.0, full.1),
+            (None, zoomr.0, zoomr.1),
+        ]
+    );
+    let ledger = &rows[1];
+    assert_eq!((ledger.problems, ledger.correct, ledger.accuracy, ledger.unfinished), (2, 1, 0.5, 1));
+    assert_eq!(ledger.accuracy_95, interval(1, 2));
+    assert_eq!((ledger.output_tokens, ledger.tokens_per_second), (200.0, 80.0));
+    assert_eq!((ledger.resident_peak, ledger.resident_peak_max), (1500.0, 2000));
+    assert_eq!((ledger.resident_area, ledger.full_bytes), (100_000.0, 6000.0));
+    assert_eq!((ledger.reduction_of_device, ledger.reduction_of_total), (4.0, 1.5));
+    assert_eq!(ledger.hit_rate, Some(0.75));
+    assert_eq!((ledger.missed_mass, ledger.missed_mass_problems), (Some(0.25), 1));
+    assert_eq!((rows[0].hit_rate, rows[0].missed_mass, rows[0].unfinished), (None, None, 0));
+    assert_eq!((rows[4].problems, rows[4].correct), (3, 1));
+}
+
+/// R. G. Newcombe, "Two-sided confidence intervals for the single proportion", Statistics in Medicine 17 (1998),
+/// table I, method 3.
+#[test]
+fn intervals_are_those_in_print() {
+    for (hits, count, low, high) in
+        [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]
+    {
+        let found = interval(hits, count);
+        assert!(
+            (found.0 - low).abs() < 5e-5 && (found.1 - high).abs() < 5e-5,
+            "{hits} of {count}: {found:?}"
+        );
+        let (low, high) = interval(count - hits, count);
+        assert!((low + found.1 - 1.0).abs() < 1e-12 && (high + found.0 - 1.0).abs() < 1e-12);
+    }
+    assert_eq!(interval(0, 0), (0.0, 1.0));
+}
+
+#[test]
+fn every_policy_of_a_table_is_drawn() {
+    let settings = settings(&["full", "zoomr:zoom=1", "zoomr:zoom=2"]);
+    let outcomes = ["full", "zoomr:zoom=1", "zoomr:zoom=2"].map(|name| outcome(0, "ledger", name, true));
+    let rows = rows(&settings, &outcomes);
+    let svg = plot(&rows.iter().collect::<Vec<_>>()).unwrap().unwrap();
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{svg}");
+    // A point for each row, and a line and a name for each policy.
+    assert_eq!(svg.matches("<circle").count(), 3);
+    assert!(svg.contains("full") && svg.contains("zoomr") && !svg.contains("quest"), "{svg}");
+    assert_eq!(plot(&[]), Ok(None));
+}

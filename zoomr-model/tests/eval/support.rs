@@ -1,0 +1,128 @@
+//! A model that has learnt nothing, over the words of synthetic problems, and problems to try it on.
+
+use std::{num::NonZeroUsize, ops::ControlFlow};
+
+use burn::tensor::Tensor;
+use burn_ndarray::NdArray;
+use tempfile::TempDir;
+use zoomr_core::{
+    config::{Options, Scope, Settings},
+    portable::Portable,
+    segment::Budget,
+    trigger::Trigger,
+};
+use zoomr_model::{
+    Model,
+    config::ModelConfig,
+    data::{
+        lines::Existing,
+        synth::{Kind, Series, vocabulary},
+    },
+    engine::{EngineOptions, SummaryText},
+    eval::{Bench, Ended, Outcome, Plan, Problem, Progress, Record, Setting},
+    text::{stop::StopTokens, tokenizer::Tokenizer},
+    train::{Parameters, SavedDtype, save},
+    weights::Weights,
+};
+
+pub(crate) type Cpu = NdArray;
+
+/// What a bench borrows.
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
+    pub(crate) model: Model<Cpu, Portable>,
+    pub(crate) tokenizer: Tokenizer,
+}
+
+fn config() -> ModelConfig {
+    let json = serde_json::json!({
+        "model_type": "smollm3", "vocab_size": vocabulary::words().len(), "hidden_size": 16,
+        "intermediate_size": 24, "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1,
+        "head_dim": 8, "max_position_embeddings": 400, "rms_norm_eps": 1e-5, "tie_word_embeddings": false,
+        "hidden_act": "silu", "rope_theta": 10000.0, "no_rope_layers": [1, 0, 1], "eos_token_id": 1,
+    });
+    ModelConfig::from_json(&json.to_string()).unwrap()
+}
+
+impl Place {
+    /// With random weights, of which those whose name contains `zeroed` are zero.
+    pub(crate) fn new(zeroed: Option<&str>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        vocabulary::write_tokenizer(dir.path(), Existing::Refuse).unwrap();
+        let tokenizer = Tokenizer::from_dir(dir.path()).unwrap();
+        let (config, device) = (config(), Default::default());
+        let random = Parameters::<Cpu>::random(&config, 7, &device);
+        let value = |(name, tensor): (&String, &Tensor<Cpu, 2>)| {
+            let zero = zeroed.is_some_and(|zeroed| name.contains(zeroed));
+            (name.clone(), if zero { tensor.zeros_like() } else { tensor.clone() })
+        };
+        let parameters = random.iter().map(value).collect();
+        save(&config, &parameters, SavedDtype::F32, &dir.path().join("model.safetensors")).unwrap();
+        let weights = Weights::open(dir.path(), &config.tensors()).unwrap();
+        let model = Model::load(config, &weights, Portable, &device).unwrap();
+        Self { dir, model, tokenizer }
+    }
+
+    /// Thoughts of 8 tokens, indexed by their own keys: a model that has learnt nothing writes no markers.
+    pub(crate) fn bench(&self) -> Bench<'_, Cpu, Portable> {
+        let three = NonZeroUsize::new(3).unwrap();
+        let settings = Settings::try_from(Options::default()).unwrap();
+        let summary =
+            SummaryText { open: Vec::new(), close: Vec::new(), limit: three, end: StopTokens::default() };
+        Bench {
+            model: &self.model,
+            tokenizer: &self.tokenizer,
+            kernels: Portable,
+            device: Default::default(),
+            segmenter: Box::new(Budget::new(NonZeroUsize::new(8).unwrap())),
+            options: EngineOptions {
+                settings,
+                trigger: Trigger::Pooled,
+                summary,
+                chunk: NonZeroUsize::new(50).unwrap(),
+            },
+            markers: None,
+            end: [1].into_iter().collect(),
+            patience: 0.25,
+            alone: |work| work(),
+        }
+    }
+
+    pub(crate) fn problems(&self, count: u64) -> Vec<Problem> {
+        let series = Series::new(&[Kind::LaggedSums, Kind::Ledger], None, 200..=250, 3).unwrap();
+        let pose =
+            |index| Problem::new(&series.example(index).unwrap(), &self.tokenizer, None, None).unwrap();
+        (0..count).map(pose).collect()
+    }
+}
+
+/// Settings over a short window, few votes and pages that do not divide anything.
+pub(crate) fn settings(lines: &[&str]) -> Vec<Setting> {
+    let base = Options { scope: Scope::Layer, votes: 1, window: 9, page_size: 3, ..Options::default() };
+    lines.iter().map(|line| Setting::parse(line, &base).unwrap()).collect()
+}
+
+pub(crate) fn plan<'a>(problems: &'a [Problem], settings: &'a [Setting], workers: usize) -> Plan<'a> {
+    Plan { problems, settings, mass: 0, workers: NonZeroUsize::new(workers).unwrap() }
+}
+
+/// Goes through with a plan; without times, which differ from run to run.
+pub(crate) fn done(
+    plan: &Plan<'_>,
+    bench: &Bench<'_, Cpu, Portable>,
+    known: Vec<Outcome>,
+    record: Option<Record>,
+) -> Vec<Outcome> {
+    let mut go_on = |_: Progress<'_>| ControlFlow::Continue(());
+    match plan.run(bench, known, record, &mut go_on).unwrap() {
+        Ended::Done(outcomes) => outcomes.into_iter().map(timeless).collect(),
+        ended @ Ended::Stopped { .. } => panic!("{ended:?}"),
+    }
+}
+
+/// An outcome without times, and with sums of fractions rounded: JSON may lose their last bit.
+pub(crate) fn timeless(mut outcome: Outcome) -> Outcome {
+    (outcome.prompt_seconds, outcome.output_seconds) = (0.0, 0.0);
+    outcome.run.attended = (outcome.run.attended * 1e6).round();
+    outcome
+}
