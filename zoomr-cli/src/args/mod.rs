@@ -8,13 +8,13 @@
 //! | `problems` | what an evaluation asks |
 //! | `sampling` | how the next token is chosen, and when to stop |
 //! | `training` | how a model is trained |
-//! | `problem` | what the built-in model is to solve |
+//! | `pose` | what the built-in model is to solve |
 //! | `parse` | numbers with suffixes, ranges, names |
 
 pub(crate) mod method;
 pub(crate) mod model;
 pub(crate) mod parse;
-pub(crate) mod problem;
+pub(crate) mod pose;
 pub(crate) mod problems;
 pub(crate) mod sampling;
 pub(crate) mod text;

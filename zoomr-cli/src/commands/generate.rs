@@ -16,7 +16,7 @@ use crate::{
     args::{
         method::MethodArgs,
         model::ModelArgs,
-        problem::{Problem, ProblemArgs},
+        pose::{PoseArgs, Problem},
         sampling::SamplingArgs,
         text::{Given, TextArgs},
     },
@@ -73,7 +73,7 @@ pub(crate) struct GenerateArgs {
     json: bool,
 
     #[command(flatten)]
-    problem: ProblemArgs,
+    pose: PoseArgs,
 
     #[command(flatten)]
     sampling: SamplingArgs,
@@ -118,7 +118,7 @@ pub(crate) fn run(args: GenerateArgs) -> Result<ExitCode> {
     let given = args.text.read()?;
     let (given, problem) = match given {
         given if args.model.is_builtin() => {
-            let problem = args.problem.problem(given, args.sampling.seed())?;
+            let problem = args.pose.problem(given, args.sampling.seed())?;
             (Given::Text(problem.question.clone()), Some(problem))
         }
         Some(given) => (given, None),
@@ -260,7 +260,7 @@ fn report(
     });
     match checked {
         checked if args.json => {
-            print_json(&Report { tokens, text, stop: *stop, problem: checked, stats: account })?
+            print_json(&Report { tokens, text, stop: *stop, problem: checked, stats: account })?;
         }
         Some(checked) => print(&verdict(&checked, account))?,
         None => {}

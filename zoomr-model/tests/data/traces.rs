@@ -37,7 +37,7 @@ fn flag(x: usize, sign: &str, y: usize) -> &'static str {
 }
 
 /// A thought's summary, without the sign of the end, which the last one alone has.
-fn summary<'a>(example: &'a Example, thought: &'a Thought) -> &'a str {
+fn summary<'a>(example: &Example, thought: &'a Thought) -> &'a str {
     let is_last = std::ptr::eq(thought, example.thoughts.last().unwrap());
     let without = thought.summary.strip_suffix(" ;");
     assert_eq!(without.is_some(), is_last);
@@ -200,7 +200,7 @@ fn check_program(example: &Example) -> Known<'_> {
 
 /// Asserts that the last thought's summary names the label after `until`, and the answer's label is the one asked for;
 /// returns that label, and the answer's value.
-fn ends<'a>(example: &'a Example) -> (&'a str, &'a str) {
+fn ends(example: &Example) -> (&str, &str) {
     let until = between(&example.question, " until ", " ; find ");
     let last = &example.thoughts.last().unwrap().summary;
     assert!(last.ends_with(&format!("{until} ;")), "{last} until {until}");

@@ -19,7 +19,7 @@ const STREAM: u64 = u64::MAX;
 /// What to pose where no problem is given.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Problem (built-in model)")]
-pub(crate) struct ProblemArgs {
+pub(crate) struct PoseArgs {
     /// The kind of problem to pose [default: lagged-sums].
     #[arg(long, value_name = "KIND", conflicts_with_all = ["text", "file", "tokens", "model"],
         value_parser = named(Kind::ALL, Kind::name))]
@@ -39,7 +39,7 @@ pub(crate) struct Problem {
     pub(crate) solution: Solution,
 }
 
-impl ProblemArgs {
+impl PoseArgs {
     /// The problem given, or one that is posed; `seed` decides which.
     ///
     /// # Errors
