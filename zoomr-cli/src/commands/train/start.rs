@@ -96,7 +96,8 @@ fn teach_markers(dir: &Path, stage: &Path) -> Result<(bool, Markers)> {
         Some(habits) => habits.markers,
         None => {
             let end = tokenizer.eos().first().context("the model has no token that ends a text")?;
-            Markers::on_lines(&String::from_utf8_lossy(tokenizer.bytes_with_special(*end)))
+            // Some tokenizers put a space before every word.
+            Markers::on_lines(String::from_utf8_lossy(tokenizer.bytes_with_special(*end)).trim())
         }
     };
     let new_tokens = markers.tokens().iter().any(|marker| tokenizer.id_of(marker).is_none());
