@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Device, Int, Tensor, TensorData, backend::Backend};
 use burn_autodiff::Autodiff;
 
 use super::random::Normal;
@@ -54,19 +54,16 @@ impl<B: Backend> Parameters<B> {
         config.tensors().into_iter().map(tensor).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The same model with as many tokens as `config` says: new ones begin as the mean of all others, in the
-    /// embedding and in the head.
-    pub fn with_vocabulary(self, config: &ModelConfig) -> Self {
-        self.map(|name, tensor| {
-            let [rows, _] = tensor.dims();
-            let new = config.vocab_size().saturating_sub(rows);
-            match name {
-                "model.embed_tokens.weight" | "lm_head.weight" if new > 0 => {
-                    let mean = tensor.clone().mean_dim(0).repeat_dim(0, new);
-                    Tensor::cat(vec![tensor, mean], 0)
-                }
-                _ => tensor,
-            }
+    /// The same model with new tokens: that with id `first + i` begins as the mean of the tokens `spelled[i]`, in the
+    /// embedding and in the head. What is spelled otherwise means something else: tokens that began alike would take
+    /// long to tell apart.
+    pub fn with_tokens(self, first: usize, spelled: &[Vec<u32>]) -> Self {
+        if spelled.is_empty() {
+            return self;
+        }
+        self.map(|name, tensor| match name {
+            "model.embed_tokens.weight" | "lm_head.weight" => with_rows(tensor, first, spelled),
+            _ => tensor,
         })
     }
 
@@ -127,4 +124,19 @@ fn rows_and_columns(shape: &[usize]) -> [usize; 2] {
         [rows, columns] => [rows, columns],
         _ => [1, shape.iter().product()],
     }
+}
+
+/// A matrix `[tokens, hidden]` with rows from `first` on that are means of other rows; those that lie there already
+/// (some models have rows for tokens to come) are replaced.
+fn with_rows<B: Backend>(tensor: Tensor<B, 2>, first: usize, spelled: &[Vec<u32>]) -> Tensor<B, 2> {
+    let [rows, _] = tensor.dims();
+    let mean = |ids: &Vec<u32>| {
+        let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
+        let ids = Tensor::<B, 1, Int>::from_data(TensorData::from(&ids[..]), &tensor.device());
+        tensor.clone().select(0, ids).mean_dim(0)
+    };
+    let after = first + spelled.len();
+    let before = std::iter::once(tensor.clone().slice(0..first.min(rows)));
+    let rest = (after < rows).then(|| tensor.clone().slice(after..rows));
+    Tensor::cat(before.chain(spelled.iter().map(mean)).chain(rest).collect(), 0)
 }

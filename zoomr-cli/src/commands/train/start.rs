@@ -65,7 +65,7 @@ impl Start {
                     ModelConfig::from_json(&text).with_context(|| format!("--config {}", path.display()))?;
                 fs::write(stage.path().join(CONFIG), text).context("cannot write a temporary file")?;
                 vocabulary::write_tokenizer(stage.path(), Existing::Replace)?;
-                (config, false, vocabulary::markers())
+                (config, NewTokens::default(), vocabulary::markers())
             }
             Self::Model { dir, .. } => {
                 let config = ModelConfig::from_dir(dir)?;
@@ -76,7 +76,7 @@ impl Start {
             }
         };
         let tokenizer = Tokenizer::from_dir(stage.path())?;
-        if new_tokens && tokenizer.vocab_size() > original.vocab_size() {
+        if tokenizer.vocab_size() > original.vocab_size() && !new_tokens.spelled.is_empty() {
             resize(&stage.path().join(CONFIG), tokenizer.vocab_size())?;
         }
         let config = ModelConfig::from_dir(stage.path())?;
@@ -88,9 +88,18 @@ impl Start {
     }
 }
 
+/// Tokens that a model has not learnt.
+#[derive(Default)]
+struct NewTokens {
+    /// The first one's id.
+    first: usize,
+    /// What each is spelled with, in tokens that the model knows.
+    spelled: Vec<Vec<u32>>,
+}
+
 /// The markers of the model in `dir`: its own, or new ones. Writes its tokenizer to `stage` with a token for each;
-/// returns whether any are new.
-fn teach_markers(dir: &Path, stage: &Path) -> Result<(bool, Markers)> {
+/// returns those that are new.
+fn teach_markers(dir: &Path, stage: &Path) -> Result<(NewTokens, Markers)> {
     let tokenizer = Tokenizer::from_dir(dir)?;
     let markers = match Habits::from_dir(dir)? {
         Some(habits) => habits.markers,
@@ -100,7 +109,10 @@ fn teach_markers(dir: &Path, stage: &Path) -> Result<(bool, Markers)> {
             Markers::on_lines(String::from_utf8_lossy(tokenizer.bytes_with_special(*end)).trim())
         }
     };
-    let new_tokens = markers.tokens().iter().any(|marker| tokenizer.id_of(marker).is_none());
+    let new = markers.tokens().into_iter().filter(|marker| tokenizer.id_of(marker).is_none());
+    // A tokenizer of whole words cannot spell: then a marker begins as the end of a text, which stands between, too.
+    let spell = |marker| tokenizer.encode_verbatim(marker).unwrap_or_else(|_| tokenizer.eos().to_vec());
+    let new_tokens = NewTokens { first: tokenizer.vocab_size(), spelled: new.map(spell).collect() };
     grow::add_special(dir, &markers.tokens(), stage)?;
     Ok((new_tokens, markers))
 }
@@ -131,7 +143,7 @@ pub(super) struct Prepared {
     tokenizer: Tokenizer,
     habits: Habits,
     chat: Option<ChatTemplate>,
-    new_tokens: bool,
+    new_tokens: NewTokens,
 }
 
 impl Prepared {
@@ -157,7 +169,7 @@ impl Prepared {
 
     /// Whether it has tokens that the model has not learnt.
     pub(super) fn has_new_tokens(&self) -> bool {
-        self.new_tokens
+        !self.new_tokens.spelled.is_empty()
     }
 
     /// What the model is called that training starts from.
@@ -178,7 +190,8 @@ impl Prepared {
         };
         let weights = Weights::open(dir, &self.original.tensors())?;
         let parameters = Parameters::read(&self.original, &weights, device)?;
-        Ok(parameters.with_vocabulary(&self.config))
+        let NewTokens { first, spelled } = &self.new_tokens;
+        Ok(parameters.with_tokens(*first, spelled))
     }
 
     /// Writes the directory, but for the weights, to `out`; that of an `adapter` has no configuration of a model.
