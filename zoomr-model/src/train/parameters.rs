@@ -62,7 +62,7 @@ impl<B: Backend> Parameters<B> {
             return self;
         }
         self.map(|name, tensor| match name {
-            "model.embed_tokens.weight" | "lm_head.weight" => with_rows(tensor, first, spelled),
+            "model.embed_tokens.weight" | "lm_head.weight" => with_rows(&tensor, first, spelled),
             _ => tensor,
         })
     }
@@ -128,7 +128,7 @@ fn rows_and_columns(shape: &[usize]) -> [usize; 2] {
 
 /// A matrix `[tokens, hidden]` with rows from `first` on that are means of other rows; those that lie there already
 /// (some models have rows for tokens to come) are replaced.
-fn with_rows<B: Backend>(tensor: Tensor<B, 2>, first: usize, spelled: &[Vec<u32>]) -> Tensor<B, 2> {
+fn with_rows<B: Backend>(tensor: &Tensor<B, 2>, first: usize, spelled: &[Vec<u32>]) -> Tensor<B, 2> {
     let [rows, _] = tensor.dims();
     let mean = |ids: &Vec<u32>| {
         let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
