@@ -7,6 +7,7 @@ use zoomr_model::{
         Kind,
         draw::Draw,
         solve::{Solution, solve},
+        vocabulary,
     },
     grade,
 };
@@ -66,6 +67,7 @@ impl PoseArgs {
 impl Problem {
     /// Whether `text`, what a model wrote, gives the right answer.
     pub(crate) fn is_solved_by(&self, text: &str) -> bool {
-        grade::grade(text, &self.solution.answer)
+        let given = text.rsplit_once(vocabulary::ANSWER);
+        given.is_some_and(|(_, given)| grade::same(given.trim(), &self.solution.answer))
     }
 }

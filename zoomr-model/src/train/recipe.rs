@@ -20,6 +20,8 @@ pub struct RecipeOptions {
     /// What the learning rate ends at, as a share of [`learning_rate`](Self::learning_rate); it falls like a
     /// cosine.
     pub final_rate: f64,
+    /// The step at which it has fallen to that; all steps, where none is given.
+    pub decay_steps: Option<usize>,
     /// AdamW's decay of matrices, per step and unit of learning rate; vectors do not decay.
     pub weight_decay: f64,
     /// AdamW's decay of the mean of gradients.
@@ -52,6 +54,7 @@ impl Default for RecipeOptions {
             learning_rate: 2e-4,
             warm_up: 100,
             final_rate: 0.1,
+            decay_steps: None,
             weight_decay: 0.1,
             beta_1: 0.9,
             beta_2: 0.95,
@@ -142,7 +145,8 @@ impl Recipe {
         if step < self.warm_up {
             return self.learning_rate * (step + 1) as f64 / self.warm_up as f64;
         }
-        let done = (step - self.warm_up) as f64 / self.steps().saturating_sub(self.warm_up).max(1) as f64;
+        let fallen = self.decay_steps.unwrap_or(self.steps());
+        let done = (step - self.warm_up) as f64 / fallen.saturating_sub(self.warm_up).max(1) as f64;
         let fall = (1.0 + libm::cos(std::f64::consts::PI * done.min(1.0))) / 2.0;
         self.learning_rate * (self.final_rate + (1.0 - self.final_rate) * fall)
     }

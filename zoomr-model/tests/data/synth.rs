@@ -118,7 +118,7 @@ fn parameters_are_heeded() {
     let options = ProgramTraceOptions { statements: 3..=3, lags: 9..=9, labels: 600 };
     let question =
         ProgramTrace::try_from(options).unwrap().example(500, &mut Draw::new(0, 0)).unwrap().question;
-    let (initial, body) = question.split_once(" loop ").unwrap();
+    let (initial, body) = question.split_once(" until ").unwrap().0.split_once(" loop ").unwrap();
     assert_eq!((initial.matches(" a t").count(), body.matches(';').count()), (9, 3), "{question}");
 }
 
