@@ -9,7 +9,7 @@ use zoomr_model::{
         solve::{Solution, solve},
         vocabulary,
     },
-    grade,
+    eval, grade,
 };
 
 use super::{parse::named, text::Given};
@@ -67,7 +67,7 @@ impl PoseArgs {
 impl Problem {
     /// Whether `text`, what a model wrote, gives the right answer.
     pub(crate) fn is_solved_by(&self, text: &str) -> bool {
-        let given = text.rsplit_once(vocabulary::ANSWER);
-        given.is_some_and(|(_, given)| grade::same(given.trim(), &self.solution.answer))
+        let given = eval::answer(text, Some(&vocabulary::markers()));
+        given.is_some_and(|given| grade::same(given, &self.solution.answer))
     }
 }
