@@ -18,10 +18,8 @@ pub struct RecipeOptions {
     /// Steps over which the learning rate grows linearly from zero.
     pub warm_up: usize,
     /// What the learning rate ends at, as a share of [`learning_rate`](Self::learning_rate); it falls like a
-    /// cosine.
+    /// cosine over the tokens that the phases' steps are to have.
     pub final_rate: f64,
-    /// The step at which it has fallen to that; all steps, where none is given.
-    pub decay_steps: Option<usize>,
     /// AdamW's decay of matrices, per step and unit of learning rate; vectors do not decay.
     pub weight_decay: f64,
     /// AdamW's decay of the mean of gradients.
@@ -30,8 +28,8 @@ pub struct RecipeOptions {
     pub beta_2: f64,
     /// Gradients whose norm over all parameters is larger are scaled down to it.
     pub clip: f64,
-    /// Tokens that one backward pass holds, at most, a single sequence excepted; a step runs as many passes as its
-    /// sequences take and adds up their gradients.
+    /// Tokens that one backward pass holds, about; a step's sequences are spread evenly over as many passes as that
+    /// takes, and their gradients added up.
     pub micro_batch_tokens: usize,
     /// Threads that run passes side by side; the result does not depend on it.
     pub workers: usize,
@@ -54,7 +52,6 @@ impl Default for RecipeOptions {
             learning_rate: 2e-4,
             warm_up: 100,
             final_rate: 0.1,
-            decay_steps: None,
             weight_decay: 0.1,
             beta_1: 0.9,
             beta_2: 0.95,
@@ -135,6 +132,17 @@ impl Recipe {
         self.phases.iter().map(|phase| phase.steps).sum()
     }
 
+    /// Tokens that the steps before step `step` are to have.
+    fn tokens_before(&self, step: usize) -> usize {
+        let mut left = step;
+        let tokens = |phase: &Phase| {
+            let steps = left.min(phase.steps);
+            left -= steps;
+            steps * phase.step_tokens
+        };
+        self.phases.iter().map(tokens).sum()
+    }
+
     /// Threads.
     pub fn workers(&self) -> NonZeroUsize {
         self.workers
@@ -145,8 +153,9 @@ impl Recipe {
         if step < self.warm_up {
             return self.learning_rate * (step + 1) as f64 / self.warm_up as f64;
         }
-        let fallen = self.decay_steps.unwrap_or(self.steps());
-        let done = (step - self.warm_up) as f64 / fallen.saturating_sub(self.warm_up).max(1) as f64;
+        let warm = self.tokens_before(self.warm_up);
+        let [done, all] = [step, self.steps()].map(|step| self.tokens_before(step).saturating_sub(warm));
+        let done = done as f64 / all.max(1) as f64;
         let fall = (1.0 + libm::cos(std::f64::consts::PI * done.min(1.0))) / 2.0;
         self.learning_rate * (self.final_rate + (1.0 - self.final_rate) * fall)
     }

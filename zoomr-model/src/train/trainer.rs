@@ -183,13 +183,15 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
     }
 
     /// Runs all micro-batches; the results are in their order.
-    fn learn(&self, batches: &[&[Sequence]]) -> Result<Vec<Learnt<B>>, TrainError> {
+    fn learn(&self, batches: &[Vec<&Sequence>]) -> Result<Vec<Learnt<B>>, TrainError> {
         let workers = self.recipe.workers().get().min(batches.len().max(1));
         // Batches differ in length: whoever is free takes the next.
         let next = AtomicUsize::new(0);
         let work = || -> Vec<(usize, Result<Learnt<B>, TrainError>)> {
             let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&number| number < batches.len());
-            std::iter::from_fn(take).map(|number| (number, self.learn_one(number, batches[number]))).collect()
+            std::iter::from_fn(take)
+                .map(|number| (number, self.learn_one(number, &batches[number])))
+                .collect()
         };
         let mut learnt = if workers == 1 {
             work()
@@ -208,11 +210,11 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
         learnt.into_iter().map(|(_, learnt)| learnt).collect()
     }
 
-    fn learn_one(&self, number: usize, sequences: &[Sequence]) -> Result<Learnt<B>, TrainError> {
+    fn learn_one(&self, number: usize, sequences: &[&Sequence]) -> Result<Learnt<B>, TrainError> {
         let stream = ((self.step as u64) << 32) | number as u64;
         let mut random = Draw::new(self.recipe.seed, stream);
         let mut mask = || if random.share() < self.recipe.zoomed { Mask::Zoomed } else { Mask::Full };
-        let masked: Vec<_> = sequences.iter().map(|sequence| (sequence, mask())).collect();
+        let masked: Vec<_> = sequences.iter().map(|&sequence| (sequence, mask())).collect();
         self.pass().learn(&masked, &mut random)
     }
 
@@ -231,19 +233,19 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
     }
 }
 
-/// Cuts `sequences`, in their order, into runs of at most `tokens` input tokens, or of one longer sequence.
-fn micro_batches(sequences: &[Sequence], tokens: usize) -> Vec<&[Sequence]> {
-    let (mut batches, mut first, mut sum) = (Vec::new(), 0, 0);
-    for (i, sequence) in sequences.iter().enumerate() {
-        let len = sequence.inputs().len();
-        if i > first && sum + len > tokens {
-            batches.push(&sequences[first..i]);
-            (first, sum) = (i, 0);
+/// Spreads `sequences` evenly over passes of about `tokens` input tokens, or of one longer sequence: the longest first,
+/// each to the pass that has least. Their number is even where it can be: two workers end at the same time.
+fn micro_batches(sequences: &[Sequence], tokens: usize) -> Vec<Vec<&Sequence>> {
+    let len = |sequence: &Sequence| sequence.inputs().len();
+    let needed = sequences.iter().map(len).sum::<usize>().div_ceil(tokens);
+    let mut batches = vec![(0, Vec::new()); needed.next_multiple_of(2).min(sequences.len())];
+    let mut longest_first: Vec<&Sequence> = sequences.iter().collect();
+    longest_first.sort_by_key(|sequence| std::cmp::Reverse(len(sequence)));
+    for sequence in longest_first {
+        if let Some((sum, batch)) = batches.iter_mut().min_by_key(|(sum, _)| *sum) {
+            *sum += len(sequence);
+            batch.push(sequence);
         }
-        sum += len;
     }
-    if first < sequences.len() {
-        batches.push(&sequences[first..]);
-    }
-    batches
+    batches.into_iter().map(|(_, batch)| batch).collect()
 }

@@ -9,7 +9,7 @@ fn answer(question: &str) -> String {
     solve(question).unwrap_or_else(|error| panic!("{question}: {error}")).answer
 }
 
-const LEDGER: &str = "ledger : t6 4 5 t8 1 8 t10 9 0 pays Ann 3 5 Bob 1 2 Cid 5 0 until t23 ;";
+const LEDGER: &str = "ledger : t6 4 t7 5 t10 1 t11 8 t14 9 t15 0 pays Ann 7 Bob 2 Cid 9 until t39 ;";
 const PROGRAM: &str = "program : x t36 3 y t37 2 a t29 9 a t32 1 a t35 4 a t38 6 loop x t39 = x t36 + a t29 ; \
     y t40 = y t37 - x t36 ; a t41 = x t36 + y t37 ; until t80 ;";
 
@@ -20,22 +20,22 @@ fn small_problems_by_hand() {
     assert_eq!(answer(&format!("{sums} t43 ?")), "t43 0");
     assert_eq!(answer(&format!("{sums}\n  t44\t?\n")), "t44 8");
     assert_eq!(answer(&format!("{sums} t45 ?")), "t45 5");
-    // Ann 45 - 35 + 50, Bob 18 - 12 + 35, Cid 90 - 50 + 12, Ann 60 - 35 + 50, ..., Cid 52 - 50 + 12.
+    // Ann 45 - 7 + 9, Bob 18 - 2 + 7, Cid 90 - 9 + 2, Ann 47 - 7 + 9, ..., Cid 83 - 9 + 2.
     let balances = [
-        ("t11", "1 0"),
-        ("t12", "6 0"),
-        ("t13", "0 6"),
-        ("t14", "4 1"),
-        ("t15", "4 0"),
-        ("t16", "5 2"),
-        ("t17", "2 5"),
-        ("t18", "7 5"),
-        ("t21", "0 2"),
-        ("t22", "1 4"),
-        ("t24", "9 0"),
+        "t16 3 t17 8",
+        "t18 4 t19 7",
+        "t20 1 t21 6",
+        "t22 2 t23 3",
+        "t24 8 t25 1",
+        "t26 8 t27 3",
+        "t28 4 t29 0",
+        "t30 4 t31 9",
+        "t36 7 t37 4",
+        "t38 7 t39 6",
     ];
-    for (label, digits) in balances {
-        assert_eq!(answer(&format!("{LEDGER} find {label} ?")), format!("{label} {digits}"));
+    for balance in balances {
+        let label = balance.split(' ').next().unwrap();
+        assert_eq!(answer(&format!("{LEDGER} find {label} ?")), balance);
     }
     // x 3 + 9, y 2 - 3, a 3 + 2; then 2 + 1, 9 - 2, 2 + 9; then 3 + 4, 7 - 3, 3 + 7; then 7 + 6; then 3 + 5.
     let values = [
@@ -79,12 +79,16 @@ const BAD: &[(&str, &[&str])] = &[
         "lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t9 ; find t9 ? now",
         &["`now`", "nothing after the `?`"],
     ),
-    ("ledger : t6 4 5 pays", &["`pays`", "t8, the next opening balance"]),
-    ("ledger : t6 4 5 t9", &["word 6 is `t9`", "t8, the next opening balance"]),
-    ("ledger : t7", &["word 3 is `t7`", "even label"]),
-    ("ledger : t6 45", &["word 4 is `45`", "0 to 9, a digit of the balance"]),
-    ("ledger : t6 4 5 t8 4 5 pays Ann 1 2 Ann", &["word 13 is `Ann`", "not used before", "2 balances"]),
-    ("ledger : t6 4 5 t8 4 5 pays Ann 1 2 Bob 1 2 until t8", &["word 17 is `t8`", "odd label"]),
+    ("ledger : t6 4 t7 5 pays", &["`pays`", "t10, the next opening balance"]),
+    ("ledger : t6 4 t7 5 t9", &["word 7 is `t9`", "t10, the next opening balance"]),
+    ("ledger : t6 4 t8", &["word 5 is `t8`", "t7, the label of the balance's units"]),
+    ("ledger : t6 45", &["word 4 is `45`", "0 to 9, the balance's tens"]),
+    ("ledger : t6 4 t7 5 t10 4 t11 5 pays Ann 10", &["word 13 is `10`", "1 to 9, what the account pays"]),
+    ("ledger : t6 4 t7 5 t10 4 t11 5 pays Ann 1 Ann", &["word 14 is `Ann`", "not used before", "2 balances"]),
+    (
+        "ledger : t6 4 t7 5 t10 4 t11 5 pays Ann 1 Bob 1 until t14",
+        &["word 17 is `t14`", "the last label of a closing balance"],
+    ),
     ("program : loop", &["`loop`", "a scalar"]),
     ("program : x t3 1 a t3", &["word 7 is `t3`", "not used before"]),
     ("program : x t3 1 loop x t3", &["word 8 is `t3`", "t4, the label after the last"]),
@@ -106,8 +110,8 @@ fn errors_say_what_was_expected_where() {
         let message = solve(question).unwrap_err().to_string();
         assert!(message.contains(says), "{message}");
     };
-    wrong(&format!("{LEDGER} find t25 ?"), "t11 to t24");
-    wrong(&format!("{LEDGER} find t10 ?"), "t11 to t24");
+    wrong(&format!("{LEDGER} find t39 ?"), "t16 to t38, the first label");
+    wrong(&format!("{LEDGER} find t14 ?"), "t16 to t38, the first label");
     wrong(&format!("{PROGRAM} find t38 ?"), "t39 to t80");
     wrong(&format!("{PROGRAM} find t81 ?"), "t39 to t80");
     let long = solve(&"é".repeat(1 << 20)).unwrap_err().to_string();

@@ -30,7 +30,7 @@ pub(crate) fn kinds() -> impl Strategy<Value = Kind> {
 fn step(kind: Kind) -> usize {
     match kind {
         Kind::LaggedSums => 5 * 11 + 9,
-        Kind::Ledger => 37,
+        Kind::Ledger => 40,
         Kind::ProgramTrace => 3 * 13 + 12,
     }
 }
@@ -80,8 +80,10 @@ fn every_length_can_be_had_or_is_refused_with_the_range() {
 fn both_questions_of_a_ledger_come_up() {
     let low = (0..400).filter(|&seed| {
         let question = example(Kind::Ledger, 600, seed).question;
-        let time: usize = question.rsplit(' ').nth(1).unwrap()[1..].parse().unwrap();
-        !time.is_multiple_of(2)
+        let label = |word: &str| word[1..].parse::<usize>().unwrap();
+        let (wanted, until) = (question.rsplit(' ').nth(1), question.rsplit(' ').nth(4));
+        // Closing balances end at `until`, low points two labels before.
+        (label(until.unwrap()) - label(wanted.unwrap())) % 4 == 3
     });
     assert!((150..=250).contains(&low.count()));
 }
@@ -114,7 +116,7 @@ fn parameters_are_heeded() {
     }
     let ledger = Ledger::try_from(LedgerOptions { accounts: 2..=2, labels: 600 }).unwrap();
     let question = ledger.example(500, &mut Draw::new(0, 0)).unwrap().question;
-    assert_eq!(question.split_once(" pays ").unwrap().0.split(' ').count(), 2 + 3 * 2, "{question}");
+    assert_eq!(question.split_once(" pays ").unwrap().0.split(' ').count(), 2 + 4 * 2, "{question}");
     let options = ProgramTraceOptions { statements: 3..=3, lags: 9..=9, labels: 600 };
     let question =
         ProgramTrace::try_from(options).unwrap().example(500, &mut Draw::new(0, 0)).unwrap().question;

@@ -36,17 +36,15 @@ fn flag(x: usize, sign: &str, y: usize) -> &'static str {
     }
 }
 
-/// A thought's summary, without the sign of the end, which the last one alone has.
-fn summary<'a>(example: &Example, thought: &'a Thought) -> &'a str {
+/// A thought's lines, each without its semicolon, or the full stop that the last of all has.
+fn worked<'a>(example: &Example, thought: &'a Thought) -> Vec<Vec<&'a str>> {
     let is_last = std::ptr::eq(thought, example.thoughts.last().unwrap());
-    let without = thought.summary.strip_suffix(" ;");
-    assert_eq!(without.is_some(), is_last);
-    without.unwrap_or(&thought.summary)
+    lines(&thought.detail, if is_last { " ." } else { " ;" })
 }
 
-/// Lines, each without its semicolon.
-fn lines(detail: &str) -> Vec<Vec<&str>> {
-    detail.strip_suffix(" ;").unwrap().split(" ; ").map(words).collect()
+/// What semicolons part, up to `end`.
+fn lines<'a>(text: &'a str, end: &str) -> Vec<Vec<&'a str>> {
+    text.strip_suffix(end).unwrap().split(" ; ").map(words).collect()
 }
 
 /// The part of a question between two of its words.
@@ -65,7 +63,7 @@ fn check_sums(example: &Example) -> Known<'_> {
     let mut next = index(rule[0]);
     for thought in &example.thoughts {
         let first = next;
-        for line in lines(&thought.detail) {
+        for line in worked(example, thought) {
             let [a, x, "+", b, y, over, "=", c, z] = line[..] else { panic!("{line:?}") };
             assert_eq!([index(a), index(b)], lags.map(|lag| next - lag));
             assert_eq!([known[a], known[b]], [number(x), number(y)], "{line:?}");
@@ -75,87 +73,67 @@ fn check_sums(example: &Example) -> Known<'_> {
             next += 1;
         }
         let names = (first..next).map(|n| format!("t{n}")).collect::<Vec<_>>().join(" ");
-        assert_eq!(summary(example, thought), names);
+        assert_eq!(thought.summary, names);
         assert!(next.is_multiple_of(5), "a thought ends after t{}", next - 1);
     }
     known
 }
 
-/// Asserts that an operation on two digits is right: `x` and `y` have tens first, the work has pairs of a flag and a
-/// digit, units first. Returns the result, tens first.
-fn check_digits(x: [&str; 2], sign: &str, y: [&str; 2], work: [&str; 4]) -> String {
-    let mut over = 0;
-    let mut value = 0;
+/// Asserts that an operation on two digits and one is right: `x` has tens first, the work has pairs of a flag and a
+/// digit, units first. Returns the result's digits, tens first.
+fn check_digits(x: [&str; 2], sign: &str, y: &str, work: [&str; 4]) -> [String; 2] {
+    let (mut over, mut value) = (number(y), 0);
     for (place, pair) in work.chunks(2).enumerate() {
-        let (x, y) = (number(x[1 - place]), number(y[1 - place]) + over);
-        assert_eq!(pair[0], flag(x, sign, y), "{work:?}");
+        assert_eq!(pair[0], flag(number(x[1 - place]), sign, over), "{work:?}");
         over = usize::from(pair[0] != "n");
         value += number(pair[1]) * 10usize.pow(place as u32);
     }
-    let [x, y] = [x, y].map(|digits| 10 * number(digits[0]) + number(digits[1]));
-    assert_eq!(value, if sign == "+" { x + y } else { 100 + x - y } % 100);
-    format!("{} {}", value / 10, value % 10)
+    let x = 10 * number(x[0]) + number(x[1]);
+    assert_eq!(value, if sign == "+" { x + number(y) } else { 100 + x - number(y) } % 100);
+    [value / 10, value % 10].map(|digit| digit.to_string())
 }
 
-/// Asserts that a ledger's every line is right; returns every balance by label.
+/// Asserts that a ledger's every line is right; returns, by its first label, what stands after that.
 fn check_ledger(example: &Example) -> HashMap<String, String> {
     let opening = words(between(&example.question, "ledger : ", " pays "));
     let pays = words(between(&example.question, " pays ", " until "));
-    let accounts: Vec<&[&str]> = pays.chunks(3).collect();
-    assert_eq!(opening.chunks(3).count(), accounts.len());
+    let accounts: Vec<&[&str]> = pays.chunks(2).collect();
+    assert_eq!(opening.len(), 4 * accounts.len());
     let first = index(opening[0]);
-    let mut balances: HashMap<String, String> =
-        opening.chunks(3).map(|balance| (balance[0].into(), balance[1..].join(" "))).collect();
+    let mut balances: HashMap<String, String> = HashMap::new();
+    for balance in opening.chunks(4) {
+        assert_eq!(index(balance[2]), index(balance[0]) + 1);
+        balances.insert(balance[0].into(), balance[1..].join(" "));
+    }
     for (turn, thought) in example.thoughts.iter().enumerate() {
         let (account, payer) = (turn % accounts.len(), (turn + accounts.len() - 1) % accounts.len());
-        let closing = first + 2 * (accounts.len() + turn);
-        let line = words(&thought.detail);
-        let [
-            from,
-            f,
-            e,
-            "-",
-            n,
-            g,
-            h,
-            ":",
-            a,
-            b,
-            c,
-            d,
-            via,
-            v,
-            w,
-            "+",
-            m,
-            i,
-            j,
-            ":",
-            k,
-            l,
-            o,
-            p,
-            to,
-            t,
-            u,
-            ";",
-        ] = line[..]
-        else {
-            panic!("{line:?}")
-        };
-        assert_eq!([index(from), index(via), index(to)], [first + 2 * turn, closing - 1, closing]);
-        assert_eq!(balances[from], [f, e].join(" "));
+        let closing = first + 4 * (accounts.len() + turn);
+        let line = worked(example, thought).concat();
+        assert_eq!(line.len(), 28, "{line:?}");
+        let (from, via, to) = (&line[..4], &line[12..16], &line[24..]);
+        assert_eq!([from[0], via[0], to[0]].map(index), [first + 4 * turn, closing - 2, closing]);
+        assert_eq!(balances[from[0]], from[1..].join(" "));
+        assert_eq!([line[4], line[7], line[16], line[19]], ["-", ":", "+", ":"]);
         assert_eq!(
-            ([n, g, h], [m, i, j]),
-            (accounts[account].try_into().unwrap(), accounts[payer].try_into().unwrap())
+            ([line[5], line[6]], [line[17], line[18]]),
+            (named(accounts[account]), named(accounts[payer]))
         );
-        assert_eq!(check_digits([f, e], "-", [g, h], [a, b, c, d]), [v, w].join(" "));
-        assert_eq!(check_digits([v, w], "+", [i, j], [k, l, o, p]), [t, u].join(" "));
-        balances.insert(via.into(), [v, w].join(" "));
-        balances.insert(to.into(), [t, u].join(" "));
-        assert_eq!(summary(example, thought), [n, to, t, u, via].join(" "));
+        for (before, sign, amount, work, after) in
+            [(from, "-", line[6], &line[8..12], via), (via, "+", line[18], &line[20..24], to)]
+        {
+            let digits = check_digits([before[1], before[3]], sign, amount, work.try_into().unwrap());
+            assert_eq!([after[1], after[3]], digits);
+            assert_eq!(index(after[2]), index(after[0]) + 1);
+            balances.insert(after[0].into(), after[1..].join(" "));
+        }
+        assert_eq!(thought.summary, [line[5], &to.join(" "), via[0]].join(" "));
     }
     balances
+}
+
+/// A name and what goes with it.
+fn named<'a>(words: &[&'a str]) -> [&'a str; 2] {
+    words.try_into().unwrap()
 }
 
 /// Asserts that a program's every line is right; returns every value by label.
@@ -165,14 +143,14 @@ fn check_program(example: &Example) -> Known<'_> {
         known.insert(initial[1].into(), number(initial[2]));
     }
     let body = between(&example.question, " loop ", " until ");
-    let statements = lines(body);
+    let statements = lines(body, " ;");
     let later = |word: &str, passes: usize| match word.strip_prefix('t') {
         Some(label) => format!("t{}", number(label) + passes * statements.len()),
         None => word.to_owned(),
     };
     let mut line_number = 0;
     for thought in &example.thoughts {
-        let thought_lines = lines(&thought.detail);
+        let thought_lines = worked(example, thought);
         assert!(thought_lines.len() <= 4 && thought_lines.len().is_multiple_of(statements.len()));
         let mut newest = Vec::new();
         let mut cells = Vec::new();
@@ -193,17 +171,17 @@ fn check_program(example: &Example) -> Known<'_> {
             line_number += 1;
         }
         let scalars = newest.split_off(newest.len() + 1 - statements.len());
-        assert_eq!(summary(example, thought), [scalars, cells].concat().join(" "));
+        assert_eq!(thought.summary, [scalars, cells].concat().join(" "));
     }
     known
 }
 
-/// Asserts that the last thought's summary names the label after `until`, and the answer's label is the one asked for;
-/// returns that label, and the answer's value.
+/// Asserts that the last thought ends with the value called as `until` says, and that the answer's label is the one
+/// asked for; returns that label, and the answer without it.
 fn ends(example: &Example) -> (&str, &str) {
     let until = between(&example.question, " until ", " ; find ");
-    let last = &example.thoughts.last().unwrap().summary;
-    assert!(last.ends_with(&format!("{until} ;")), "{last} until {until}");
+    let last = &example.thoughts.last().unwrap().detail;
+    assert_eq!(last.rsplit(' ').nth(2), Some(until), "{last}");
     let (label, value) = example.answer.split_once(' ').unwrap();
     assert_eq!(label, between(&example.question, " find ", " ?"));
     (label, value)

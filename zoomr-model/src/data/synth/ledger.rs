@@ -1,17 +1,17 @@
 //! Ledger: accounts that pay each other in a ring, day after day, worked out digit by digit.
 //!
 //! ```text
-//! ledger : t6 4 5 t8 1 8 t10 9 0 pays Ann 3 5 Bob 1 2 Cid 5 0 until t39 ; find t17 ?
-//! <thought> t6 4 5 - Ann 3 5 : n 0 n 1 t11 1 0 + Cid 5 0 : n 0 n 6 t12 6 0 ; </thought>
-//! <summary> Ann t12 6 0 t11 </summary> ... answer t17 3 1
+//! ledger : t6 4 t7 5 t10 1 t11 8 pays Ann 7 Bob 2 until t39 ; find t16 ?
+//! <thought> t6 4 t7 5 - Ann 7 : b 8 b 3 t12 3 t13 8 + Bob 2 : c 0 c 4 t14 4 t15 0 ; </thought>
+//! <summary> Ann t14 4 t15 0 t12 </summary> ... answer t16 1 t17 6
 //! ```
 //!
 //! First come the opening balances, in the order of the accounts, each of which pays the next one every day, and the
 //! last one the first. A thought is one account's day: what it pays, its low point, what it is paid, its closing
-//! balance. Balances have even labels, low points the odd one before; each is used once. After a colon come the new
-//! digits, units first, each after `b` for a borrow, `c` for a carry, `n` for none; balances wrap modulo 100. The
-//! summary gives the closing balance, and names the low point. The question asks for one of these, or for a low point, which only the thought's
-//! detail holds.
+//! balance. Each of a number's two digits has a label, tens first, and each label is used once: two for a low point, the
+//! next two for the closing balance. After a colon come the new digits, units first, each after `b` for a borrow, `c`
+//! for a carry, `n` for none; balances wrap modulo 100. The summary gives the closing balance, and names the low
+//! point. The question asks for one of these, or for a low point, which only the thought's detail holds.
 
 use std::ops::RangeInclusive;
 
@@ -24,8 +24,10 @@ use super::{
 };
 use crate::data::example::{Example, Thought};
 
-/// Balances and amounts are below it.
+/// Balances are below it.
 const WRAP: usize = 100;
+/// Labels of an account's day: two digits of a low point, two of a closing balance.
+const LABELS_PER_ENTRY: usize = 4;
 
 /// What ledgers are like, as a person gives it; [`Ledger`] has checked it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +56,8 @@ impl TryFrom<LedgerOptions> for Ledger {
     fn try_from(options: LedgerOptions) -> Result<Self, SynthError> {
         check_range("accounts", &options.accounts, 2..=ACCOUNTS.len())?;
         check("labels", options.labels, 12..=LABELS)?;
-        // A thought needs two labels, an opening balance as many.
-        check_range("accounts", &options.accounts, 2..=options.labels / 4)?;
+        // A thought needs four labels, and an opening balance stands for one.
+        check_range("accounts", &options.accounts, 2..=options.labels / (2 * LABELS_PER_ENTRY))?;
         Ok(Self { options })
     }
 }
@@ -70,12 +72,13 @@ impl Generator for Ledger {
         let shapes = accounts.clone().map(|accounts| Book::blank(accounts, *labels)).collect();
         let (shape, entries): (Book, usize) = fit::choose(self.kind(), shapes, tokens, draw)?;
         let count = shape.accounts.len();
-        let mut some = |least| (0..count).map(|_| draw.within(least..=WRAP - 1)).collect();
-        let (balances, payments) = (some(0), some(1));
+        let mut some =
+            |range: RangeInclusive<usize>| (0..count).map(|_| draw.within(range.clone())).collect();
+        let (balances, payments) = (some(0..=WRAP - 1), some(1..=9));
         let book = Book {
             accounts: draw.some_of(&ACCOUNTS, count),
             labels: shape.labels,
-            first: 2 * draw.within(0..=shape.most() - entries),
+            first: draw.within(0..=LABELS_PER_ENTRY * (shape.most() - entries)),
             balances,
             payments,
             wanted: Wanted { entry: draw.below(entries), low: draw.coin() },
@@ -90,11 +93,11 @@ struct Book {
     accounts: Vec<&'static str>,
     /// How many labels there are.
     labels: usize,
-    /// The number in the first opening balance's label; even.
+    /// The number in the first label, that of the first opening balance's tens.
     first: usize,
     /// What each account opens with.
     balances: Vec<usize>,
-    /// What each account pays the next, every day.
+    /// What each account pays the next, every day: one digit.
     payments: Vec<usize>,
     wanted: Wanted,
 }
@@ -117,7 +120,7 @@ struct Entry {
 
 impl Shape for Book {
     fn most(&self) -> usize {
-        self.labels / 2 - self.accounts.len() - self.first / 2
+        (self.labels + 2 - self.first) / LABELS_PER_ENTRY - self.accounts.len()
     }
 
     fn tokens(&self, units: usize) -> usize {
@@ -146,7 +149,7 @@ impl Book {
             kind: Some(Kind::Ledger.to_string()),
             question: self.question(entries),
             thoughts: ended((0..entries).map(|entry| self.thought(entry)).collect()),
-            answer: balance(self.closes(entry) - usize::from(low), value),
+            answer: balance(if low { self.lows(entry) } else { self.closes(entry) }, value),
         }
     }
 
@@ -165,38 +168,44 @@ impl Book {
         Entry { opening, low, closing: (low + receives) % WRAP }
     }
 
-    /// The number in the label of an entry's opening balance.
+    /// The number in the label of the tens of an entry's opening balance.
     fn opens(&self, entry: usize) -> usize {
-        self.first + 2 * entry
+        self.first + LABELS_PER_ENTRY * entry
     }
 
-    /// The number in the label of its closing balance.
+    /// The number in the label of the tens of its closing balance.
     fn closes(&self, entry: usize) -> usize {
         self.opens(entry + self.accounts.len())
+    }
+
+    /// The number in the label of the tens of its low point.
+    fn lows(&self, entry: usize) -> usize {
+        self.closes(entry) - 2
     }
 
     fn question(&self, entries: usize) -> String {
         let opening = (0..self.accounts.len()).map(|k| balance(self.opens(k), self.balances[k]) + " ");
         let pays = (0..self.accounts.len()).map(|k| self.amount(k) + " ");
         let Wanted { entry, low } = self.wanted;
-        let (until, wanted) = (self.closes(entries - 1) - 1, self.closes(entry) - usize::from(low));
+        let until = self.closes(entries - 1) + 1;
+        let wanted = if low { self.lows(entry) } else { self.closes(entry) };
         let (opening, pays) = (opening.collect::<String>(), pays.collect::<String>());
         format!("ledger : {opening}pays {pays}until t{until} ; find t{wanted} ?")
     }
 
-    /// `Ann 3 5`: what an account pays.
+    /// `Ann 7`: what an account pays.
     fn amount(&self, account: usize) -> String {
-        format!("{} {}", self.accounts[account], digits(self.payments[account]))
+        format!("{} {}", self.accounts[account], self.payments[account])
     }
 
     fn thought(&self, entry: usize) -> Thought {
         let closing = balance(self.closes(entry), self.entry(entry).closing);
         let [account, _] = self.parties(entry);
-        let low = self.closes(entry) - 1;
-        Thought { detail: self.line(entry), summary: format!("{} {closing} t{low}", self.accounts[account]) }
+        let (name, low) = (self.accounts[account], self.lows(entry));
+        Thought { detail: self.line(entry), summary: format!("{name} {closing} t{low}") }
     }
 
-    /// `t6 4 5 - Ann 3 5 : n 0 n 1 t11 1 0 + Cid 5 0 : n 0 n 6 t12 6 0 ;`
+    /// `t6 4 t7 5 - Ann 7 : b 8 b 3 t12 3 t13 8 + Bob 2 : c 0 c 4 t14 4 t15 0 ;`
     fn line(&self, entry: usize) -> String {
         let Entry { opening, low, closing } = self.entry(entry);
         let [account, payer] = self.parties(entry);
@@ -204,7 +213,7 @@ impl Book {
         let more = addition(low, self.payments[payer]);
         let balances = [
             balance(self.opens(entry), opening),
-            balance(self.closes(entry) - 1, low),
+            balance(self.lows(entry), low),
             balance(self.closes(entry), closing),
         ];
         let [from, via, to] = balances;
@@ -212,14 +221,9 @@ impl Book {
     }
 }
 
-/// `t8 4 6`
+/// `t8 4 t9 6`
 fn balance(label: usize, value: usize) -> String {
-    format!("t{label} {}", digits(value))
-}
-
-/// The two digits of a number, tens first.
-fn digits(number: usize) -> String {
-    format!("{} {}", number / 10, number % 10)
+    format!("t{label} {} t{} {}", value / 10, label + 1, value % 10)
 }
 
 /// `b 7 n 1`: the digits of a difference, units first, each after whether it borrows from the next.
@@ -261,6 +265,6 @@ mod tests {
         assert_eq!(addition(17, 50), "n 7 n 6");
         assert_eq!(addition(85, 99), "c 4 c 8");
         assert_eq!(subtraction(5, 6), "b 9 b 9");
-        assert_eq!(digits(7), "0 7");
+        assert_eq!(balance(8, 7), "t8 0 t9 7");
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Three kinds share one vocabulary of words ([`vocabulary`]); a text is words with single spaces between, and
 //! each word is one token. Every value stands right after a unique name, so that looking it up is one step: find
-//! the name, take what follows. So an answer repeats the name that is asked for; and the last summary, whose last
-//! word is the label after `until`, ends as the question goes on there: with a semicolon.
+//! the name, take what follows. So an answer repeats the name that is asked for. Lines of
+//! working end with semicolons; the one that reaches the label after `until` is the last, and ends with a full stop.
 //!
 //! | module | what it makes |
 //! |---|---|
@@ -86,7 +86,11 @@ impl Kind {
                 let lags = shorter(default.lags.clone());
                 Box::new(LaggedSums::try_from(LaggedSumsOptions { labels, lags, ..default })?)
             }
-            Self::Ledger => Box::new(Ledger::try_from(LedgerOptions { labels, ..Default::default() })?),
+            Self::Ledger => {
+                let default = LedgerOptions::default().accounts;
+                let accounts = *default.start()..=(*default.end()).min(labels / 8);
+                Box::new(Ledger::try_from(LedgerOptions { accounts, labels })?)
+            }
             Self::ProgramTrace => {
                 let default = ProgramTraceOptions::default();
                 let lags = shorter(default.lags.clone());
@@ -124,10 +128,11 @@ pub trait Generator: fmt::Debug + Send + Sync {
     fn example(&self, tokens: usize, draw: &mut Draw) -> Result<Example, SynthError>;
 }
 
-/// Thoughts with the sign of the end after the last one's summary.
+/// Thoughts with a full stop for the last semicolon.
 fn ended(mut thoughts: Vec<Thought>) -> Vec<Thought> {
     if let Some(last) = thoughts.last_mut() {
-        last.summary += " ;";
+        last.detail.truncate(last.detail.trim_end_matches(';').len());
+        last.detail.push('.');
     }
     thoughts
 }

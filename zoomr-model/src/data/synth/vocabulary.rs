@@ -42,9 +42,9 @@ pub(super) const ACCOUNTS: [&str; 26] = [
     "Pam", "Quin", "Roy", "Sue", "Tom", "Uma", "Val", "Wes", "Xia", "Yan", "Zoe",
 ];
 /// Words of questions, signs, the array `a`, and the flags borrow, carry and none.
-const OTHERS: [&str; 24] = [
-    "lagged", "sums", "mod", "rule", "find", "ledger", "pays", "until", "program", "loop", ":", ";", "?",
-    "=", "+", "-", "a", "b", "c", "n", "x", "y", "z", "w",
+const OTHERS: [&str; 25] = [
+    "lagged", "sums", "mod", "rule", "find", "ledger", "pays", "until", "program", "loop", ":", ";", ".",
+    "?", "=", "+", "-", "a", "b", "c", "n", "x", "y", "z", "w",
 ];
 
 /// All tokens; the place of each is its id.

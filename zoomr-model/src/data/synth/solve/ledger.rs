@@ -1,4 +1,4 @@
-//! `ledger : tN D D ... pays Name D D ... until tU ; find tF ?`
+//! `ledger : tN D tM D ... pays Name D ... until tU ; find tF ?`
 //!
 //! The generator has a closed form for each balance; here money moves, one account after the other.
 
@@ -7,6 +7,8 @@ use crate::data::synth::vocabulary::{ACCOUNTS, LABELS};
 
 /// Balances wrap at this.
 const WRAP: usize = 100;
+/// From one balance's labels to the next one's.
+const STRIDE: usize = 4;
 
 /// The answer.
 pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
@@ -14,46 +16,49 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     let (mut balances, last) = openings(words)?;
     let amounts = amounts(words, balances.len())?;
     words.literally("until")?;
-    let until = words.odd_label(last + 1..=LABELS - 1, "the last low point's odd label")?;
+    let first = last + STRIDE - 2;
+    let ends = |label: usize| (label + 1 - first).is_multiple_of(STRIDE);
+    let until = words.label_that(first..=LABELS - 1, ends, "the last label of a closing balance")?;
     words.literally("; find")?;
-    let wanted = words.label(last + 1..=until + 1, "a closing balance (even) or a low point (odd)")?;
+    let begins = |label: usize| (label - first).is_multiple_of(2);
+    let what = "the first label of a low point or a closing balance";
+    let wanted = words.label_that(first..=until - 1, begins, what)?;
     words.literally("?")?;
 
-    let mut account = 0_usize;
-    for closing in (last + 2..=until + 1).step_by(2) {
-        let payer = account.checked_sub(1).unwrap_or(balances.len() - 1);
-        let balance = &mut balances[account];
-        *balance = (*balance + WRAP - amounts[account]) % WRAP;
-        if wanted == closing - 1 {
-            return Ok(answer(wanted, *balance));
-        }
-        *balance = (*balance + amounts[payer]) % WRAP;
-        if wanted == closing {
-            return Ok(answer(wanted, *balance));
-        }
-        account = (account + 1) % balances.len();
+    // The two numbers of each day in turn: low point, closing balance.
+    let (day, closes) = ((wanted - first) / STRIDE, !(wanted - first).is_multiple_of(STRIDE));
+    let payer = |account: usize| account.checked_sub(1).unwrap_or(amounts.len() - 1);
+    let mut low = 0;
+    for account in (0..balances.len()).cycle().take(day + 1) {
+        low = (balances[account] + WRAP - amounts[account]) % WRAP;
+        balances[account] = (low + amounts[payer(account)]) % WRAP;
     }
-    Err(words.expected("a label of some balance"))
+    let value = if closes { balances[day % amounts.len()] } else { low };
+    Ok(format!("t{wanted} {} t{} {}", value / 10, wanted + 1, value % 10))
 }
 
-fn answer(label: usize, balance: usize) -> String {
-    format!("t{label} {} {}", balance / 10, balance % 10)
-}
-
-/// The opening balances, up to `pays`, and the last one's label.
+/// The opening balances, up to `pays`, and the last one's first label.
 fn openings(words: &mut Words<'_>) -> Result<(Vec<usize>, usize), ParseError> {
-    let mut label = words.even_label(0..=LABELS - 1, "the first opening balance's even label")?;
-    let mut balances = vec![words.digits(2, "a digit of the balance")?];
+    let mut label = words.label(0..=LABELS - 1, "the first opening balance's tens")?;
+    let mut balances = vec![balance(words, label)?];
     while words.peek() != Some("pays") || balances.len() < 2 {
-        let next = label + 2;
+        let next = label + STRIDE;
         let what = match balances.len() {
             1 => "the next opening balance",
             _ => "the next opening balance, or `pays`",
         };
-        label = words.even_label(next..=next.min(LABELS - 1), what)?;
-        balances.push(words.digits(2, "a digit of the balance")?);
+        label = words.label(next..=next.min(LABELS - 1), what)?;
+        balances.push(balance(words, label)?);
     }
     Ok((balances, label))
+}
+
+/// A balance after its first label.
+fn balance(words: &mut Words<'_>, label: usize) -> Result<usize, ParseError> {
+    let tens = words.number(0..=9, "the balance's tens")?;
+    let units = label + 1;
+    words.label(units..=units.min(LABELS - 1), "the label of the balance's units")?;
+    Ok(10 * tens + words.number(0..=9, "the balance's units")?)
 }
 
 /// What each account pays.
@@ -66,7 +71,7 @@ fn amounts(words: &mut Words<'_>, accounts: usize) -> Result<Vec<usize>, ParseEr
             format!("an account's name (Ann, Bob, Cid, ...) not used before: there are {accounts} balances")
         })?;
         names.push(name);
-        words.digits(2, "a digit of what the account pays")
+        words.number(1..=9, "what the account pays")
     };
     (0..accounts).map(amount).collect()
 }

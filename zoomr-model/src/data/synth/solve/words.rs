@@ -76,22 +76,14 @@ impl<'a> Words<'a> {
         self.numbered("t", |_| true, numbers, what)
     }
 
-    /// The number in a label, within `numbers` and even.
-    pub(super) fn even_label(
+    /// The number in a label, within `numbers`, which `will_do`.
+    pub(super) fn label_that(
         &mut self,
         numbers: RangeInclusive<usize>,
+        will_do: impl Fn(usize) -> bool,
         what: &str,
     ) -> Result<usize, ParseError> {
-        self.numbered("t", |number| number.is_multiple_of(2), numbers, what)
-    }
-
-    /// The number in a label, within `numbers` and odd.
-    pub(super) fn odd_label(
-        &mut self,
-        numbers: RangeInclusive<usize>,
-        what: &str,
-    ) -> Result<usize, ParseError> {
-        self.numbered("t", |number| !number.is_multiple_of(2), numbers, what)
+        self.numbered("t", will_do, numbers, what)
     }
 
     /// The number after `letter`, within `numbers`, which `will_do`.
@@ -115,11 +107,6 @@ impl<'a> Words<'a> {
     /// A number within `numbers`.
     pub(super) fn number(&mut self, numbers: RangeInclusive<usize>, what: &str) -> Result<usize, ParseError> {
         self.numbered("", |_| true, numbers, what)
-    }
-
-    /// Some digits, each a word, as one number.
-    pub(super) fn digits(&mut self, count: usize, what: &str) -> Result<usize, ParseError> {
-        (0..count).try_fold(0, |number, _| Ok(10 * number + self.number(0..=9, what)?))
     }
 
     /// Makes sure that nothing follows.
