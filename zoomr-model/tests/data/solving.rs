@@ -9,7 +9,8 @@ fn answer(question: &str) -> String {
     solve(question).unwrap_or_else(|error| panic!("{question}: {error}")).answer
 }
 
-const LEDGER: &str = "ledger : t6 4 t7 5 t10 1 t11 8 t14 9 t15 0 pays Ann 7 Bob 2 Cid 9 until t39 ;";
+const LEDGER: &str = "ledger : t6 Ann t7 4 t8 5 t11 Bob t12 1 t13 8 t16 Cid t17 9 t18 0 \
+    pays Ann 7 Bob 2 Cid 9 until t48 ;";
 const PROGRAM: &str = "program : x t36 3 y t37 2 a t29 9 a t32 1 a t35 4 a t38 6 loop x t39 = x t36 + a t29 ; \
     y t40 = y t37 - x t36 ; a t41 = x t36 + y t37 ; until t80 ;";
 
@@ -22,16 +23,16 @@ fn small_problems_by_hand() {
     assert_eq!(answer(&format!("{sums} t45 ?")), "t45 5");
     // Ann 45 - 7 + 9, Bob 18 - 2 + 7, Cid 90 - 9 + 2, Ann 47 - 7 + 9, ..., Cid 83 - 9 + 2.
     let balances = [
-        "t16 3 t17 8",
-        "t18 4 t19 7",
-        "t20 1 t21 6",
-        "t22 2 t23 3",
-        "t24 8 t25 1",
-        "t26 8 t27 3",
-        "t28 4 t29 0",
-        "t30 4 t31 9",
-        "t36 7 t37 4",
-        "t38 7 t39 6",
+        "t19 3 t20 8",
+        "t22 4 t23 7",
+        "t24 1 t25 6",
+        "t27 2 t28 3",
+        "t29 8 t30 1",
+        "t32 8 t33 3",
+        "t34 4 t35 0",
+        "t37 4 t38 9",
+        "t44 7 t45 4",
+        "t47 7 t48 6",
     ];
     for balance in balances {
         let label = balance.split(' ').next().unwrap();
@@ -79,15 +80,17 @@ const BAD: &[(&str, &[&str])] = &[
         "lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t9 ; find t9 ? now",
         &["`now`", "nothing after the `?`"],
     ),
-    ("ledger : t6 4 t7 5 pays", &["`pays`", "t10, the next opening balance"]),
-    ("ledger : t6 4 t7 5 t9", &["word 7 is `t9`", "t10, the next opening balance"]),
-    ("ledger : t6 4 t8", &["word 5 is `t8`", "t7, the label of the balance's units"]),
-    ("ledger : t6 45", &["word 4 is `45`", "0 to 9, the balance's tens"]),
-    ("ledger : t6 4 t7 5 t10 4 t11 5 pays Ann 10", &["word 13 is `10`", "1 to 9, what the account pays"]),
-    ("ledger : t6 4 t7 5 t10 4 t11 5 pays Ann 1 Ann", &["word 14 is `Ann`", "not used before", "2 balances"]),
+    ("ledger : t6 Ann t7 4 t8 5 pays", &["`pays`", "t11, the next opening balance"]),
+    ("ledger : t6 Ann t7 4 t8 5 t9", &["word 9 is `t9`", "t11, the next opening balance"]),
+    ("ledger : t6 4", &["word 4 is `4`", "an account's name"]),
+    ("ledger : t6 Ann t8", &["word 5 is `t8`", "t7, the label of the balance's next digit"]),
+    ("ledger : t6 Ann t7 45", &["word 6 is `45`", "0 to 9, a digit of the balance"]),
+    ("ledger : t6 Ann t7 4 t8 5 t11 Ann", &["word 10 is `Ann`", "not used before"]),
+    ("ledger : t6 Ann t7 4 t8 5 t11 Bob t12 4 t13 5 pays Bob", &["word 16 is `Bob`", "`Ann`"]),
+    ("ledger : t6 Ann t7 4 t8 5 t11 Bob t12 4 t13 5 pays Ann 10", &["`10`", "1 to 9, what the account pays"]),
     (
-        "ledger : t6 4 t7 5 t10 4 t11 5 pays Ann 1 Bob 1 until t14",
-        &["word 17 is `t14`", "the last label of a closing balance"],
+        "ledger : t6 Ann t7 4 t8 5 t11 Bob t12 4 t13 5 pays Ann 1 Bob 1 until t17",
+        &["word 21 is `t17`", "the last label of a closing balance"],
     ),
     ("program : loop", &["`loop`", "a scalar"]),
     ("program : x t3 1 a t3", &["word 7 is `t3`", "not used before"]),
@@ -110,8 +113,8 @@ fn errors_say_what_was_expected_where() {
         let message = solve(question).unwrap_err().to_string();
         assert!(message.contains(says), "{message}");
     };
-    wrong(&format!("{LEDGER} find t39 ?"), "t16 to t38, the first label");
-    wrong(&format!("{LEDGER} find t14 ?"), "t16 to t38, the first label");
+    wrong(&format!("{LEDGER} find t48 ?"), "t19 to t47, the tens' label");
+    wrong(&format!("{LEDGER} find t46 ?"), "t19 to t47, the tens' label");
     wrong(&format!("{PROGRAM} find t38 ?"), "t39 to t80");
     wrong(&format!("{PROGRAM} find t81 ?"), "t39 to t80");
     let long = solve(&"é".repeat(1 << 20)).unwrap_err().to_string();

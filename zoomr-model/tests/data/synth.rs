@@ -30,7 +30,7 @@ pub(crate) fn kinds() -> impl Strategy<Value = Kind> {
 fn step(kind: Kind) -> usize {
     match kind {
         Kind::LaggedSums => 5 * 11 + 9,
-        Kind::Ledger => 40,
+        Kind::Ledger => 44,
         Kind::ProgramTrace => 3 * 13 + 12,
     }
 }
@@ -82,8 +82,8 @@ fn both_questions_of_a_ledger_come_up() {
         let question = example(Kind::Ledger, 600, seed).question;
         let label = |word: &str| word[1..].parse::<usize>().unwrap();
         let (wanted, until) = (question.rsplit(' ').nth(1), question.rsplit(' ').nth(4));
-        // Closing balances end at `until`, low points two labels before.
-        (label(until.unwrap()) - label(wanted.unwrap())) % 4 == 3
+        // The last closing balance's tens are one label before its units, the low point's four.
+        (label(until.unwrap()) - label(wanted.unwrap())) % 5 == 4
     });
     assert!((150..=250).contains(&low.count()));
 }
@@ -116,7 +116,7 @@ fn parameters_are_heeded() {
     }
     let ledger = Ledger::try_from(LedgerOptions { accounts: 2..=2, labels: 600 }).unwrap();
     let question = ledger.example(500, &mut Draw::new(0, 0)).unwrap().question;
-    assert_eq!(question.split_once(" pays ").unwrap().0.split(' ').count(), 2 + 4 * 2, "{question}");
+    assert_eq!(question.split_once(" pays ").unwrap().0.split(' ').count(), 2 + 6 * 2, "{question}");
     let options = ProgramTraceOptions { statements: 3..=3, lags: 9..=9, labels: 600 };
     let question =
         ProgramTrace::try_from(options).unwrap().example(500, &mut Draw::new(0, 0)).unwrap().question;

@@ -93,47 +93,41 @@ fn check_digits(x: [&str; 2], sign: &str, y: &str, work: [&str; 4]) -> [String; 
     [value / 10, value % 10].map(|digit| digit.to_string())
 }
 
-/// Asserts that a ledger's every line is right; returns, by its first label, what stands after that.
+/// Asserts that a ledger's every line is right; returns, by the label of its tens, what stands after that.
 fn check_ledger(example: &Example) -> HashMap<String, String> {
     let opening = words(between(&example.question, "ledger : ", " pays "));
     let pays = words(between(&example.question, " pays ", " until "));
     let accounts: Vec<&[&str]> = pays.chunks(2).collect();
-    assert_eq!(opening.len(), 4 * accounts.len());
+    assert_eq!(opening.len(), 6 * accounts.len());
     let first = index(opening[0]);
+    let mut records: HashMap<String, String> = HashMap::new();
     let mut balances: HashMap<String, String> = HashMap::new();
-    for balance in opening.chunks(4) {
-        assert_eq!(index(balance[2]), index(balance[0]) + 1);
-        balances.insert(balance[0].into(), balance[1..].join(" "));
+    for (record, account) in opening.chunks(6).zip(&accounts) {
+        assert_eq!(record[1], account[0]);
+        records.insert(record[0].into(), record[1..].join(" "));
     }
     for (turn, thought) in example.thoughts.iter().enumerate() {
         let (account, payer) = (turn % accounts.len(), (turn + accounts.len() - 1) % accounts.len());
-        let closing = first + 4 * (accounts.len() + turn);
+        let closing = first + 5 * (accounts.len() + turn);
         let line = worked(example, thought).concat();
-        assert_eq!(line.len(), 28, "{line:?}");
-        let (from, via, to) = (&line[..4], &line[12..16], &line[24..]);
-        assert_eq!([from[0], via[0], to[0]].map(index), [first + 4 * turn, closing - 2, closing]);
-        assert_eq!(balances[from[0]], from[1..].join(" "));
-        assert_eq!([line[4], line[7], line[16], line[19]], ["-", ":", "+", ":"]);
-        assert_eq!(
-            ([line[5], line[6]], [line[17], line[18]]),
-            (named(accounts[account]), named(accounts[payer]))
-        );
-        for (before, sign, amount, work, after) in
-            [(from, "-", line[6], &line[8..12], via), (via, "+", line[18], &line[20..24], to)]
-        {
-            let digits = check_digits([before[1], before[3]], sign, amount, work.try_into().unwrap());
-            assert_eq!([after[1], after[3]], digits);
-            assert_eq!(index(after[2]), index(after[0]) + 1);
-            balances.insert(after[0].into(), after[1..].join(" "));
-        }
-        assert_eq!(thought.summary, [line[5], &to.join(" "), via[0]].join(" "));
+        assert_eq!(line.len(), 32, "{line:?}");
+        let (from, via, to) = (&line[..6], &line[14..18], &line[26..]);
+        let labels = [from[0], via[0], via[2], to[0], to[2], to[4]].map(index);
+        assert_eq!(labels, [first + 5 * turn, closing - 2, closing - 1, closing, closing + 1, closing + 2]);
+        assert_eq!(records[from[0]], from[1..].join(" "));
+        assert_eq!([line[6], line[9], line[18], line[21]], ["-", ":", "+", ":"]);
+        assert_eq!((&line[7..9], &line[19..21]), (accounts[account], accounts[payer]));
+        assert_eq!(to[1], line[7]);
+        let less = check_digits([from[3], from[5]], "-", line[8], line[10..14].try_into().unwrap());
+        assert_eq!([via[1], via[3]], less);
+        let more = check_digits([via[1], via[3]], "+", line[20], line[22..26].try_into().unwrap());
+        assert_eq!([to[3], to[5]], more);
+        records.insert(to[0].into(), to[1..].join(" "));
+        balances.insert(via[0].into(), via[1..].join(" "));
+        balances.insert(to[2].into(), to[3..].join(" "));
+        assert_eq!(thought.summary, [&to.join(" "), via[0]].join(" "));
     }
     balances
-}
-
-/// A name and what goes with it.
-fn named<'a>(words: &[&'a str]) -> [&'a str; 2] {
-    words.try_into().unwrap()
 }
 
 /// Asserts that a program's every line is right; returns every value by label.

@@ -1,17 +1,17 @@
 //! Ledger: accounts that pay each other in a ring, day after day, worked out digit by digit.
 //!
 //! ```text
-//! ledger : t6 4 t7 5 t10 1 t11 8 pays Ann 7 Bob 2 until t39 ; find t16 ?
-//! <thought> t6 4 t7 5 - Ann 7 : b 8 b 3 t12 3 t13 8 + Bob 2 : c 0 c 4 t14 4 t15 0 ; </thought>
-//! <summary> Ann t14 4 t15 0 t12 </summary> ... answer t16 1 t17 6
+//! ledger : t6 Ann t7 4 t8 5 t11 Bob t12 1 t13 8 pays Ann 7 Bob 2 until t48 ; find t19 ?
+//! <thought> t6 Ann t7 4 t8 5 - Ann 7 : b 8 n 3 t14 3 t15 8 + Bob 2 : c 0 n 4 t16 Ann t17 4 t18 0 ; </thought>
+//! <summary> t16 Ann t17 4 t18 0 t14 </summary> ... answer t19 1 t20 6
 //! ```
 //!
 //! First come the opening balances, in the order of the accounts, each of which pays the next one every day, and the
 //! last one the first. A thought is one account's day: what it pays, its low point, what it is paid, its closing
-//! balance. Each of a number's two digits has a label, tens first, and each label is used once: two for a low point, the
-//! next two for the closing balance. After a colon come the new digits, units first, each after `b` for a borrow, `c`
-//! for a carry, `n` for none; balances wrap modulo 100. The summary gives the closing balance, and names the low
-//! point. The question asks for one of these, or for a low point, which only the thought's detail holds.
+//! balance. Each digit has a label of its own, tens first: two labels for a low point, the next three for the closing
+//! balance, the first of which says whose it is. After a colon come the new digits, units first, each after `b` for a
+//! borrow, `c` for a carry, `n` for none; balances wrap modulo 100. The summary gives the closing balance, and names the
+//! low point. The question asks for one of these, or for a low point, which only the thought's detail holds.
 
 use std::ops::RangeInclusive;
 
@@ -26,8 +26,8 @@ use crate::data::example::{Example, Thought};
 
 /// Balances are below it.
 const WRAP: usize = 100;
-/// Labels of an account's day: two digits of a low point, two of a closing balance.
-const LABELS_PER_ENTRY: usize = 4;
+/// Labels of an account's day: two digits of a low point; the name and two digits of a closing balance.
+const LABELS_PER_ENTRY: usize = 5;
 
 /// What ledgers are like, as a person gives it; [`Ledger`] has checked it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl TryFrom<LedgerOptions> for Ledger {
     fn try_from(options: LedgerOptions) -> Result<Self, SynthError> {
         check_range("accounts", &options.accounts, 2..=ACCOUNTS.len())?;
         check("labels", options.labels, 12..=LABELS)?;
-        // A thought needs four labels, and an opening balance stands for one.
+        // An opening balance stands for a thought, and there must be room for some.
         check_range("accounts", &options.accounts, 2..=options.labels / (2 * LABELS_PER_ENTRY))?;
         Ok(Self { options })
     }
@@ -93,7 +93,7 @@ struct Book {
     accounts: Vec<&'static str>,
     /// How many labels there are.
     labels: usize,
-    /// The number in the first label, that of the first opening balance's tens.
+    /// The number in the first label, that of the first opening balance.
     first: usize,
     /// What each account opens with.
     balances: Vec<usize>,
@@ -149,7 +149,7 @@ impl Book {
             kind: Some(Kind::Ledger.to_string()),
             question: self.question(entries),
             thoughts: ended((0..entries).map(|entry| self.thought(entry)).collect()),
-            answer: balance(if low { self.lows(entry) } else { self.closes(entry) }, value),
+            answer: digits(self.wanted(), value),
         }
     }
 
@@ -168,27 +168,37 @@ impl Book {
         Entry { opening, low, closing: (low + receives) % WRAP }
     }
 
-    /// The number in the label of the tens of an entry's opening balance.
+    /// The number in the first label of an entry's opening balance.
     fn opens(&self, entry: usize) -> usize {
         self.first + LABELS_PER_ENTRY * entry
     }
 
-    /// The number in the label of the tens of its closing balance.
+    /// The number in the first label of its closing balance.
     fn closes(&self, entry: usize) -> usize {
         self.opens(entry + self.accounts.len())
     }
 
-    /// The number in the label of the tens of its low point.
+    /// The number in the first label of its low point.
     fn lows(&self, entry: usize) -> usize {
         self.closes(entry) - 2
     }
 
-    fn question(&self, entries: usize) -> String {
-        let opening = (0..self.accounts.len()).map(|k| balance(self.opens(k), self.balances[k]) + " ");
-        let pays = (0..self.accounts.len()).map(|k| self.amount(k) + " ");
+    /// The number in the label of the tens that are asked for.
+    fn wanted(&self) -> usize {
         let Wanted { entry, low } = self.wanted;
-        let until = self.closes(entries - 1) + 1;
-        let wanted = if low { self.lows(entry) } else { self.closes(entry) };
+        if low { self.lows(entry) } else { self.closes(entry) + 1 }
+    }
+
+    /// `t8 Ann t9 4 t10 6`: a balance of an account, under three labels from the first on.
+    fn balance(&self, account: usize, first: usize, value: usize) -> String {
+        format!("t{first} {} {}", self.accounts[account], digits(first + 1, value))
+    }
+
+    fn question(&self, entries: usize) -> String {
+        let opening =
+            (0..self.accounts.len()).map(|k| self.balance(k, self.opens(k), self.balances[k]) + " ");
+        let pays = (0..self.accounts.len()).map(|k| self.amount(k) + " ");
+        let (until, wanted) = (self.closes(entries - 1) + 2, self.wanted());
         let (opening, pays) = (opening.collect::<String>(), pays.collect::<String>());
         format!("ledger : {opening}pays {pays}until t{until} ; find t{wanted} ?")
     }
@@ -199,31 +209,27 @@ impl Book {
     }
 
     fn thought(&self, entry: usize) -> Thought {
-        let closing = balance(self.closes(entry), self.entry(entry).closing);
         let [account, _] = self.parties(entry);
-        let (name, low) = (self.accounts[account], self.lows(entry));
-        Thought { detail: self.line(entry), summary: format!("{name} {closing} t{low}") }
+        let closing = self.balance(account, self.closes(entry), self.entry(entry).closing);
+        Thought { detail: self.line(entry), summary: format!("{closing} t{}", self.lows(entry)) }
     }
 
-    /// `t6 4 t7 5 - Ann 7 : b 8 b 3 t12 3 t13 8 + Bob 2 : c 0 c 4 t14 4 t15 0 ;`
+    /// `t6 Ann t7 4 t8 5 - Ann 7 : b 8 n 3 t14 3 t15 8 + Bob 2 : c 0 n 4 t16 Ann t17 4 t18 0 ;`
     fn line(&self, entry: usize) -> String {
         let Entry { opening, low, closing } = self.entry(entry);
         let [account, payer] = self.parties(entry);
         let less = subtraction(opening, self.payments[account]);
         let more = addition(low, self.payments[payer]);
-        let balances = [
-            balance(self.opens(entry), opening),
-            balance(self.lows(entry), low),
-            balance(self.closes(entry), closing),
-        ];
-        let [from, via, to] = balances;
+        let from = self.balance(account, self.opens(entry), opening);
+        let via = digits(self.lows(entry), low);
+        let to = self.balance(account, self.closes(entry), closing);
         format!("{from} - {} : {less} {via} + {} : {more} {to} ;", self.amount(account), self.amount(payer))
     }
 }
 
-/// `t8 4 t9 6`
-fn balance(label: usize, value: usize) -> String {
-    format!("t{label} {} t{} {}", value / 10, label + 1, value % 10)
+/// `t8 4 t9 6`: two digits under two labels from the first on.
+fn digits(first: usize, value: usize) -> String {
+    format!("t{first} {} t{} {}", value / 10, first + 1, value % 10)
 }
 
 /// `b 7 n 1`: the digits of a difference, units first, each after whether it borrows from the next.
@@ -265,6 +271,6 @@ mod tests {
         assert_eq!(addition(17, 50), "n 7 n 6");
         assert_eq!(addition(85, 99), "c 4 c 8");
         assert_eq!(subtraction(5, 6), "b 9 b 9");
-        assert_eq!(balance(8, 7), "t8 0 t9 7");
+        assert_eq!(digits(8, 7), "t8 0 t9 7");
     }
 }

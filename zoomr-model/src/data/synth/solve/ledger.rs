@@ -1,4 +1,4 @@
-//! `ledger : tN D tM D ... pays Name D ... until tU ; find tF ?`
+//! `ledger : tN Name tN D tN D ... pays Name D ... until tU ; find tF ?`
 //!
 //! The generator has a closed form for each balance; here money moves, one account after the other.
 
@@ -7,25 +7,29 @@ use crate::data::synth::vocabulary::{ACCOUNTS, LABELS};
 
 /// Balances wrap at this.
 const WRAP: usize = 100;
-/// From one balance's labels to the next one's.
-const STRIDE: usize = 4;
+/// From one balance's first label to the next one's.
+const STRIDE: usize = 5;
 
 /// The answer.
 pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     words.literally("ledger :")?;
-    let (mut balances, last) = openings(words)?;
-    let amounts = amounts(words, balances.len())?;
+    let Openings { names, mut balances, last } = openings(words)?;
+    words.literally("pays")?;
+    let amount = |name: &&str| {
+        words.literally(name)?;
+        words.number(1..=9, "what the account pays")
+    };
+    let amounts = names.iter().map(amount).collect::<Result<Vec<_>, _>>()?;
     words.literally("until")?;
     let first = last + STRIDE - 2;
     let ends = |label: usize| (label + 1 - first).is_multiple_of(STRIDE);
     let until = words.label_that(first..=LABELS - 1, ends, "the last label of a closing balance")?;
     words.literally("; find")?;
-    let begins = |label: usize| (label - first).is_multiple_of(2);
-    let what = "the first label of a low point or a closing balance";
+    let begins = |label: usize| matches!((label - first) % STRIDE, 0 | 3);
+    let what = "the tens' label of a low point or a closing balance";
     let wanted = words.label_that(first..=until - 1, begins, what)?;
     words.literally("?")?;
 
-    // The two numbers of each day in turn: low point, closing balance.
     let (day, closes) = ((wanted - first) / STRIDE, !(wanted - first).is_multiple_of(STRIDE));
     let payer = |account: usize| account.checked_sub(1).unwrap_or(amounts.len() - 1);
     let mut low = 0;
@@ -37,41 +41,44 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     Ok(format!("t{wanted} {} t{} {}", value / 10, wanted + 1, value % 10))
 }
 
-/// The opening balances, up to `pays`, and the last one's first label.
-fn openings(words: &mut Words<'_>) -> Result<(Vec<usize>, usize), ParseError> {
-    let mut label = words.label(0..=LABELS - 1, "the first opening balance's tens")?;
-    let mut balances = vec![balance(words, label)?];
-    while words.peek() != Some("pays") || balances.len() < 2 {
-        let next = label + STRIDE;
-        let what = match balances.len() {
+/// The accounts before the first day.
+struct Openings<'a> {
+    names: Vec<&'a str>,
+    balances: Vec<usize>,
+    /// The last balance's first label.
+    last: usize,
+}
+
+/// The opening balances, up to `pays`.
+fn openings<'a>(words: &mut Words<'a>) -> Result<Openings<'a>, ParseError> {
+    let last = words.label(0..=LABELS - 1, "the first opening balance")?;
+    let mut openings = Openings { names: Vec::new(), balances: Vec::new(), last };
+    openings.take(words)?;
+    while words.peek() != Some("pays") || openings.names.len() < 2 {
+        let next = openings.last + STRIDE;
+        let what = match openings.names.len() {
             1 => "the next opening balance",
             _ => "the next opening balance, or `pays`",
         };
-        label = words.label(next..=next.min(LABELS - 1), what)?;
-        balances.push(balance(words, label)?);
+        openings.last = words.label(next..=next.min(LABELS - 1), what)?;
+        openings.take(words)?;
     }
-    Ok((balances, label))
+    Ok(openings)
 }
 
-/// A balance after its first label.
-fn balance(words: &mut Words<'_>, label: usize) -> Result<usize, ParseError> {
-    let tens = words.number(0..=9, "the balance's tens")?;
-    let units = label + 1;
-    words.label(units..=units.min(LABELS - 1), "the label of the balance's units")?;
-    Ok(10 * tens + words.number(0..=9, "the balance's units")?)
-}
-
-/// What each account pays.
-fn amounts(words: &mut Words<'_>, accounts: usize) -> Result<Vec<usize>, ParseError> {
-    words.literally("pays")?;
-    let mut names: Vec<&str> = Vec::new();
-    let amount = |_| {
-        let unused = |word: &str| ACCOUNTS.into_iter().find(|name| *name == word && !names.contains(name));
-        let name = words.take(unused, || {
-            format!("an account's name (Ann, Bob, Cid, ...) not used before: there are {accounts} balances")
-        })?;
-        names.push(name);
-        words.number(1..=9, "what the account pays")
-    };
-    (0..accounts).map(amount).collect()
+impl<'a> Openings<'a> {
+    /// Takes what stands after a balance's first label.
+    fn take(&mut self, words: &mut Words<'a>) -> Result<(), ParseError> {
+        let unused =
+            |word: &'a str| Some(word).filter(|word| ACCOUNTS.contains(word) && !self.names.contains(word));
+        let name = words.take(unused, || "an account's name (Ann, Bob, Cid, ...) not used before".into())?;
+        let mut balance = 0;
+        for label in [self.last + 1, self.last + 2] {
+            words.label(label..=label.min(LABELS - 1), "the label of the balance's next digit")?;
+            balance = 10 * balance + words.number(0..=9, "a digit of the balance")?;
+        }
+        self.names.push(name);
+        self.balances.push(balance);
+        Ok(())
+    }
 }
