@@ -9,8 +9,13 @@ use burn_autodiff::Autodiff;
 use zoomr_core::{config::Settings, kernels::AttentionGradients, layer::LayerSpec, portable::Portable};
 
 use super::{
-    TrainError, hook::TrainingHook, mask::Mask, ops::cross_entropy, parameters::Parameters,
-    sequence::Sequence, source::Tensors,
+    TrainError,
+    hook::{Masking, TrainingHook},
+    mask::Mask,
+    ops::cross_entropy,
+    parameters::Parameters,
+    sequence::Sequence,
+    source::Tensors,
 };
 use crate::{Model, config::ModelConfig, data::synth::draw::Draw};
 
@@ -25,10 +30,19 @@ pub(super) struct Pass<'a, B: Backend, K> {
     pub(super) frozen: &'a Parameters<B>,
     pub(super) adapter_scale: f64,
     pub(super) explore: f64,
+    /// What the index loss counts beside the language model's.
+    pub(super) index_loss: f64,
 }
 
-/// Logits and targets.
-type Predicted<B> = (Tensor<Autodiff<B>, 2>, Tensor<B, 1, Int>);
+/// What a pass forwards comes to.
+struct Predicted<B: Backend> {
+    /// `[tokens, vocab]`.
+    logits: Tensor<Autodiff<B>, 2>,
+    /// `[tokens]`.
+    targets: Tensor<B, 1, Int>,
+    /// The index loss, in nats.
+    index_loss: Option<Tensor<Autodiff<B>, 1>>,
+}
 
 /// What came of a micro-batch.
 pub(super) struct Learnt<B: Backend> {
@@ -48,10 +62,15 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'
         random: &mut Draw,
     ) -> Result<Learnt<B>, TrainError> {
         let leaves = self.trained.leaves();
-        let loss = self.loss(&leaves, sequences, random)?;
+        let Predicted { logits, targets, index_loss } = self.predict(&leaves, sequences, random)?;
+        let loss = cross_entropy(logits, targets);
+        let value: f32 = loss.clone().inner().into_scalar().elem();
         let predicted = sequences.iter().map(|(sequence, _)| sequence.targets().len()).sum();
-        let mut graph = loss.backward();
-        let value: f32 = loss.inner().into_scalar().elem();
+        let objective = match index_loss {
+            Some(index_loss) => loss + index_loss * self.index_loss,
+            None => loss,
+        };
+        let mut graph = objective.backward();
         let gradient = |(name, leaf): (&String, &Tensor<Autodiff<B>, 2>)| {
             // A parameter that nothing went through (an adapter of an unused matrix) has none.
             let gradient = leaf.grad_remove(&mut graph);
@@ -65,22 +84,13 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'
     /// The log-probabilities of what the model writes in `sequence`.
     pub(super) fn logprobs(&self, sequence: &Sequence, mask: Mask) -> Result<Vec<f32>, TrainError> {
         let mut random = Draw::new(0, 0);
-        let (logits, targets) = self.predict(&self.trained.constants(), &[(sequence, mask)], &mut random)?;
+        let Predicted { logits, targets, .. } =
+            self.predict(&self.trained.constants(), &[(sequence, mask)], &mut random)?;
         let logprobs = log_softmax(logits.inner(), 1).gather(1, targets.unsqueeze_dim(1));
         Ok(logprobs.into_data().iter().collect())
     }
 
-    fn loss(
-        &self,
-        leaves: &Parameters<Autodiff<B>>,
-        sequences: &[(&Sequence, Mask)],
-        random: &mut Draw,
-    ) -> Result<Tensor<Autodiff<B>, 1>, TrainError> {
-        let (logits, targets) = self.predict(leaves, sequences, random)?;
-        Ok(cross_entropy(logits, targets))
-    }
-
-    /// The logits `[tokens, vocab]` that predict what the model writes, and those tokens `[tokens]`.
+    /// The logits that predict what the model writes, and those tokens.
     fn predict(
         &self,
         trained: &Parameters<Autodiff<B>>,
@@ -93,8 +103,9 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'
         let model = Model::assemble(self.config.clone(), &source, Portable, self.device)?;
 
         // 2. Forwards, all rows.
-        let mut hook =
-            TrainingHook::new(self.kernels, self.specs, self.settings, sequences, self.explore, random);
+        let masking =
+            Masking { settings: self.settings, explore: self.explore, index_loss: self.index_loss > 0.0 };
+        let mut hook = TrainingHook::new(self.kernels, self.specs, &masking, sequences, random);
         let ids: Vec<u32> = sequences.iter().flat_map(|(sequence, _)| sequence.inputs()).copied().collect();
         let hidden = model.hidden(&ids, &mut hook)?;
 
@@ -107,6 +118,7 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'
         }
         let rows = Tensor::<Autodiff<B>, 1, Int>::from_data(TensorData::from(&rows[..]), self.device);
         let targets = Tensor::<B, 1, Int>::from_data(TensorData::from(&targets[..]), self.device);
-        Ok((model.logits(hidden.select(0, rows)), targets))
+        let logits = model.logits(hidden.select(0, rows));
+        Ok(Predicted { logits, targets, index_loss: hook.index_loss() })
     }
 }

@@ -10,19 +10,32 @@ use zoomr_core::{
 };
 
 use super::{
+    index::IndexLesson,
     mask::{Mask, View, base, own_window},
     ops::attend,
     sequence::Sequence,
 };
 use crate::data::synth::draw::Draw;
 
+/// What of a recipe masks depend on.
+pub(super) struct Masking<'a> {
+    /// What the zoomed mask shows.
+    pub(super) settings: &'a Settings,
+    /// As for [`View::new`].
+    pub(super) explore: f64,
+    /// Whether there is an index loss.
+    pub(super) index_loss: bool,
+}
+
 /// A forward pass over several sequences, whose rows lie one after the other.
-pub(super) struct TrainingHook<'a, K> {
+pub(super) struct TrainingHook<'a, B: Backend, K> {
     kernels: &'a K,
     specs: &'a [LayerSpec],
     settings: &'a Settings,
     packed: Vec<Packed<'a>>,
     positions: Vec<usize>,
+    /// The index losses so far, in nats.
+    index_losses: Vec<Tensor<Autodiff<B>, 1>>,
 }
 
 /// One sequence of the pass.
@@ -33,37 +46,46 @@ struct Packed<'a> {
 }
 
 enum Sees<'a> {
-    Everything(Arc<[PositionSet]>),
+    Everything { sets: Arc<[PositionSet]>, lesson: Option<IndexLesson<'a>> },
     Zoomed(View<'a>),
 }
 
-impl<'a, K> TrainingHook<'a, K> {
-    /// A pass over `sequences` under one mask; `explore` and `random` as for [`View::new`].
+impl<'a, B: Backend, K> TrainingHook<'a, B, K> {
+    /// A pass over `sequences`, each under its mask.
     pub(super) fn new(
         kernels: &'a K,
         specs: &'a [LayerSpec],
-        settings: &'a Settings,
+        masking: &Masking<'a>,
         sequences: &[(&'a Sequence, Mask)],
-        explore: f64,
         random: &mut Draw,
     ) -> Self {
+        let &Masking { settings, explore, index_loss } = masking;
         let policy = settings.policy();
         let mut positions = Vec::new();
         let mut packed = Vec::with_capacity(sequences.len());
         for &(sequence, mask) in sequences {
             let (first, len) = (positions.len(), sequence.inputs().len());
             let sees = match mask {
-                Mask::Full => Sees::Everything(base(&Full, sequence.stream(), len)),
+                Mask::Full => {
+                    let lesson = || IndexLesson::new(sequence, policy.as_ref(), random);
+                    let lesson = index_loss.then(lesson).flatten();
+                    Sees::Everything { sets: base(&Full, sequence.stream(), len), lesson }
+                }
                 Mask::Zoomed => Sees::Zoomed(View::new(sequence, policy.as_ref(), explore, random)),
             };
             packed.push(Packed { rows: first..first + len, sequence, sees });
             positions.extend(0..len);
         }
-        Self { kernels, specs, settings, packed, positions }
+        Self { kernels, specs, settings, packed, positions, index_losses: Vec::new() }
+    }
+
+    /// The sum of the index losses of all layers that were passed; `None` where there was none.
+    pub(super) fn index_loss(self) -> Option<Tensor<Autodiff<B>, 1>> {
+        self.index_losses.into_iter().reduce(|sum, loss| sum + loss)
     }
 }
 
-impl<B, K> AttentionHook<Autodiff<B>> for TrainingHook<'_, K>
+impl<B, K> AttentionHook<Autodiff<B>> for TrainingHook<'_, B, K>
 where
     B: Backend,
     K: AttentionGradients<B> + Clone + fmt::Debug + 'static,
@@ -80,17 +102,23 @@ where
         v: Tensor<Autodiff<B>, 3>,
     ) -> Result<Tensor<Autodiff<B>, 3>, zoomr_core::Error> {
         let spec = self.specs[layer];
-        let output = |packed: &Packed<'_>| {
+        let mut index_losses = Vec::new();
+        let mut output = |packed: &Packed<'_>| {
             let [q, k, v] = [&q, &k, &v].map(|x| x.clone().slice(packed.rows.clone()));
             let visible = match (own_window(spec), &packed.sees) {
                 (Some(window), _) => base(&window, packed.sequence.stream(), packed.rows.len()),
-                (None, Sees::Everything(sets)) => Arc::clone(sets),
+                (None, Sees::Everything { sets, lesson }) => {
+                    index_losses.extend(lesson.as_ref().map(|lesson| lesson.loss(&q, &k, spec)));
+                    Arc::clone(sets)
+                }
                 (None, Sees::Zoomed(view)) => {
                     view.visible(self.kernels, self.settings, &q.clone().inner(), &k.clone().inner(), spec)
                 }
             };
             attend(self.kernels, q, k, v, visible, spec.scale)
         };
-        Ok(Tensor::cat(self.packed.iter().map(output).collect(), 0))
+        let outputs = self.packed.iter().map(&mut output).collect();
+        self.index_losses.extend(index_losses);
+        Ok(Tensor::cat(outputs, 0))
     }
 }

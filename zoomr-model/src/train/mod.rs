@@ -7,6 +7,7 @@
 //! | `lessons` | the texts of each step |
 //! | `mask` | what each row sees: everything, or what decoding will show it |
 //! | `hook` | the attention hook that training hands to the model |
+//! | `index` | the loss by which index vectors learn to foretell where attention goes |
 //! | `ops` | attention and loss, differentiated by hand |
 //! | `parameters` | tensors by name |
 //! | `source`, `lora` | the model's tensors under autodiff, and adapters beside them |
@@ -26,6 +27,7 @@ mod checkpoint;
 mod error;
 mod gradients;
 mod hook;
+mod index;
 mod lessons;
 mod lora;
 mod mask;

@@ -37,6 +37,9 @@ pub struct RecipeOptions {
     pub zoomed: f64,
     /// Under the zoomed mask, the share of rows that see one random thought more.
     pub explore: f64,
+    /// What the index loss counts beside the language model's: under the full mask, index vectors learn to foretell which
+    /// thoughts attention goes to. With 0 they do not.
+    pub index_loss: f64,
     /// What the zoomed mask shows: policy, votes, zoom, window, summaries.
     pub method: Options,
     /// Trains adapters beside the matrices, which stay as they are; `None` trains all weights.
@@ -60,6 +63,7 @@ impl Default for RecipeOptions {
             workers: 1,
             zoomed: 0.5,
             explore: 0.1,
+            index_loss: 0.0,
             method: Options::default(),
             lora: None,
             seed: 0,
@@ -105,6 +109,9 @@ impl TryFrom<RecipeOptions> for Recipe {
                 refuse("lora", "rank and alpha must be positive")
             }
             () if !share(o.explore) => refuse("explore", "a share lies between 0 and 1"),
+            () if !(o.index_loss.is_finite() && o.index_loss >= 0.0) => {
+                refuse("index-loss", "give 0, or a positive number")
+            }
             () => {
                 let settings = Settings::try_from(options.method.clone())?;
                 Ok(Self { options, settings, workers })

@@ -178,7 +178,7 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
     /// Whatever the model says.
     pub fn logprobs(&self, sequence: &Sequence, mask: Mask) -> Result<Vec<f32>, TrainError> {
         // Nothing is explored, so no random number is drawn.
-        let pass = Pass { explore: 0.0, ..self.pass() };
+        let pass = Pass { explore: 0.0, index_loss: 0.0, ..self.pass() };
         pass.logprobs(sequence, mask)
     }
 
@@ -229,6 +229,7 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
             frozen: &self.frozen,
             adapter_scale: self.adapter_scale,
             explore: self.recipe.explore,
+            index_loss: self.recipe.index_loss,
         }
     }
 }

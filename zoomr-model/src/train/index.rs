@@ -1,0 +1,120 @@
+//! The index loss: what an index vector promises should be what its thought holds (ours).
+//!
+//! Votes are choices, which have no gradient: under the zoomed mask nothing tells a query which thought it should have
+//! asked for. Under the full mask a row sees everything, and its attention weights say how much of it went to each old
+//! thought's detail. The loss is the cross-entropy between these masses, taken as given, and the softmax of the row's
+//! index scores; its gradient goes to queries and to the keys that index vectors are means of.
+
+use burn::tensor::{
+    Device, Int, Tensor, TensorData,
+    activation::{log_softmax, softmax},
+    backend::Backend,
+};
+use burn_autodiff::Autodiff;
+use zoomr_core::{layer::LayerSpec, policy::Policy, segment::Thought};
+
+use super::sequence::Sequence;
+use crate::data::synth::draw::Draw;
+
+/// Rows of a sequence that take part, at most: all weights of a long one would cost more than the rest of its step.
+const ROWS: usize = 256;
+/// The score of what must not be seen. Not infinite: a product with a mass of zero must be zero.
+const HIDDEN: f32 = -1e9;
+
+/// The rows of one sequence that the loss is about.
+pub(super) struct IndexLesson<'a> {
+    thoughts: &'a [Thought],
+    /// In order, each with the number of thoughts that it may zoom into: at least one.
+    rows: Vec<(usize, usize)>,
+}
+
+impl<'a> IndexLesson<'a> {
+    /// Some rows of `sequence`, drawn from those that may zoom under `policy`; `None` where there is none.
+    pub(super) fn new(sequence: &'a Sequence, policy: &dyn Policy, random: &mut Draw) -> Option<Self> {
+        let stream = sequence.stream();
+        let candidates = |row| (row, policy.candidates(stream, row));
+        let may_zoom: Vec<_> =
+            (0..sequence.inputs().len()).map(candidates).filter(|&(_, candidates)| candidates > 0).collect();
+        let mut rows = random.some_of(&may_zoom, ROWS);
+        rows.sort_unstable();
+        let most = rows.iter().map(|&(_, candidates)| candidates).max()?;
+        Some(Self { thoughts: &stream.thoughts()[..most], rows })
+    }
+
+    /// The loss of one layer, in nats: a sum over rows, a mean over heads. `q` is `[rows, query_heads, head_dim]`, `k`
+    /// `[rows, kv_heads, head_dim]`, both of the whole sequence.
+    pub(super) fn loss<B: Backend>(
+        &self,
+        q: &Tensor<Autodiff<B>, 3>,
+        k: &Tensor<Autodiff<B>, 3>,
+        spec: LayerSpec,
+    ) -> Tensor<Autodiff<B>, 1> {
+        let LayerSpec { query_heads, kv_heads, head_dim, scale, .. } = spec;
+        let (device, len) = (q.device(), q.dims()[0]);
+        let (rows, thoughts, group) = (self.rows.len(), self.thoughts.len(), query_heads / kv_heads);
+        let ids: Vec<i64> = self.rows.iter().map(|&(row, _)| row as i64).collect();
+        let q = q.clone().select(0, Tensor::<_, 1, Int>::from_data(TensorData::from(&ids[..]), &device));
+        let k: Tensor<_, 2> = k.clone().flatten(1, 2); // [len, kv_heads * head_dim]
+        let index = Tensor::from_inner(self.means::<B>(len, &device)).matmul(k.clone());
+        let [unseen, too_new] = [self.unseen::<B>(len, group, &device), self.too_new::<B>(group, &device)];
+        let details = self.details::<B>(len, &device);
+
+        let head = |kv_head: usize| {
+            let own = kv_head * head_dim..(kv_head + 1) * head_dim;
+            let q = q.clone().slice([0..rows, kv_head * group..(kv_head + 1) * group]);
+            let q = q.reshape([rows * group, head_dim]);
+            let scores = |keys: Tensor<Autodiff<B>, 2>| q.clone().matmul(keys.transpose()) * scale;
+            let seen = scores(k.clone().slice([0..len, own.clone()])).inner() + unseen.clone();
+            let mass = softmax(seen, 1).matmul(details.clone()) * too_new.clone().equal_elem(0.0).float();
+            let promised =
+                scores(index.clone().slice([0..thoughts, own])) + Tensor::from_inner(too_new.clone());
+            (log_softmax(promised, 1) * Tensor::from_inner(mass)).sum()
+        };
+        let losses: Vec<_> = (0..kv_heads).map(head).collect();
+        -Tensor::cat(losses, 0).sum() / query_heads as f32
+    }
+
+    /// What makes index vectors of keys: `[thoughts, len]`.
+    fn means<B: Backend>(&self, len: usize, device: &Device<B>) -> Tensor<B, 2> {
+        let mut weights = vec![0.0; self.thoughts.len() * len];
+        for (thought, weights) in self.thoughts.iter().zip(weights.chunks_exact_mut(len)) {
+            let keys = thought.indexed_by();
+            let share = 1.0 / keys.len() as f32;
+            weights[keys].fill(share);
+        }
+        Tensor::from_data(TensorData::new(weights, [self.thoughts.len(), len]), device)
+    }
+
+    /// Which tokens are whose detail: `[len, thoughts]`.
+    fn details<B: Backend>(&self, len: usize, device: &Device<B>) -> Tensor<B, 2> {
+        let mut belongs = vec![0.0; self.thoughts.len() * len];
+        for (thought, belongs) in self.thoughts.iter().zip(belongs.chunks_exact_mut(len)) {
+            belongs[thought.detail.clone()].fill(1.0);
+        }
+        Tensor::<B, 2>::from_data(TensorData::new(belongs, [self.thoughts.len(), len]), device).transpose()
+    }
+
+    /// [`HIDDEN`] for tokens after a row, for each head of a group: `[rows * group, len]`.
+    fn unseen<B: Backend>(&self, len: usize, group: usize, device: &Device<B>) -> Tensor<B, 2> {
+        self.hidden(len, group, |&(row, _)| row + 1, device)
+    }
+
+    /// [`HIDDEN`] for thoughts that a row may not zoom into, for each head of a group: `[rows * group, thoughts]`.
+    fn too_new<B: Backend>(&self, group: usize, device: &Device<B>) -> Tensor<B, 2> {
+        self.hidden(self.thoughts.len(), group, |&(_, candidates)| candidates, device)
+    }
+
+    fn hidden<B: Backend>(
+        &self,
+        columns: usize,
+        group: usize,
+        shown: impl Fn(&(usize, usize)) -> usize,
+        device: &Device<B>,
+    ) -> Tensor<B, 2> {
+        let mut hidden = vec![0.0; self.rows.len() * group * columns];
+        for (row, hidden) in self.rows.iter().zip(hidden.chunks_exact_mut(group * columns)) {
+            hidden.chunks_exact_mut(columns).for_each(|hidden| hidden[shown(row)..].fill(HIDDEN));
+        }
+        Tensor::from_data(TensorData::new(hidden, [self.rows.len() * group, columns]), device)
+    }
+}
