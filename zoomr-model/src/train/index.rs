@@ -118,3 +118,108 @@ impl<'a> IndexLesson<'a> {
         Tensor::from_data(TensorData::new(hidden, [self.rows.len() * group, columns]), device)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn_ndarray::NdArray;
+    use zoomr_core::{
+        config::{Options, Settings},
+        segment::{Marker, MarkerPair, Markers},
+    };
+
+    use super::*;
+
+    type Cpu = NdArray;
+
+    const SPEC: LayerSpec =
+        LayerSpec { query_heads: 4, kv_heads: 2, head_dim: 3, scale: 0.7, sliding_window: None };
+
+    /// A prompt and three thoughts of different lengths with summaries; tokens 2 to 5 are their marks.
+    fn sequence() -> Sequence {
+        let pair = |begin, end| MarkerPair { begin: Marker::Id(begin), end: Marker::Id(end) };
+        let segmenter = Markers::new(pair(2, 3), pair(4, 5)).unwrap();
+        let written: Vec<u32> =
+            (1..4).flat_map(|n| [&[2][..], &vec![9; 2 * n], &[3, 4, 8, 5]].concat()).collect();
+        Sequence::new(&[7; 5], &written, Box::new(segmenter)).unwrap()
+    }
+
+    fn settings() -> Settings {
+        Settings::try_from(Options { window: 4, ..Options::default() }).unwrap()
+    }
+
+    /// `[rows, heads, head_dim]`, different everywhere.
+    fn values(rows: usize, heads: usize, seed: f32) -> Vec<f32> {
+        (0..rows * heads * SPEC.head_dim).map(|i| (i as f32 * 1.7 + seed).sin() * 1.5).collect()
+    }
+
+    /// The loss in plain loops.
+    fn expected(lesson: &IndexLesson<'_>, q: &[f32], k: &[f32]) -> f64 {
+        let LayerSpec { query_heads, kv_heads, head_dim, scale, .. } = SPEC;
+        let product =
+            |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() * f64::from(scale);
+        let vector = |x: &[f32], heads: usize, row: usize, head: usize| -> Vec<f64> {
+            let first = (row * heads + head) * head_dim;
+            x[first..first + head_dim].iter().map(|&x| f64::from(x)).collect()
+        };
+        let shares = |scores: Vec<f64>| -> Vec<f64> {
+            let sum: f64 = scores.iter().map(|score| score.exp()).sum();
+            scores.into_iter().map(|score| score.exp() / sum).collect()
+        };
+        let mut loss = 0.0;
+        for &(row, candidates) in &lesson.rows {
+            for head in 0..query_heads {
+                let kv_head = head / (query_heads / kv_heads);
+                let q = vector(q, query_heads, row, head);
+                let key = |t: usize| vector(k, kv_heads, t, kv_head);
+                let weights = shares((0..=row).map(|t| product(&q, &key(t))).collect());
+                let index = |thought: &Thought| {
+                    let keys: Vec<_> = thought.indexed_by().map(key).collect();
+                    (0..head_dim).map(|i| keys.iter().map(|key| key[i]).sum::<f64>() / keys.len() as f64)
+                };
+                let thoughts = &lesson.thoughts[..candidates];
+                let promised =
+                    shares(thoughts.iter().map(|j| product(&q, &index(j).collect::<Vec<_>>())).collect());
+                for (thought, promised) in thoughts.iter().zip(promised) {
+                    loss -= thought.detail.clone().map(|t| weights[t]).sum::<f64>() * promised.ln();
+                }
+            }
+        }
+        loss / query_heads as f64
+    }
+
+    #[test]
+    fn it_is_the_cross_entropy_of_masses_and_scores() {
+        let (sequence, settings) = (sequence(), settings());
+        let rows = sequence.inputs().len();
+        let lesson = IndexLesson::new(&sequence, settings.policy().as_ref(), &mut Draw::new(1, 0)).unwrap();
+        assert!(lesson.thoughts.len() == 2 && lesson.rows.len() > 5, "{:?}", lesson.rows);
+        let (device, [q, k]) =
+            (Default::default(), [(4, 0.3), (2, 0.9)].map(|(h, seed)| values(rows, h, seed)));
+        let tensor = |values: &[f32], heads| {
+            let data = TensorData::new(values.to_vec(), [rows, heads, SPEC.head_dim]);
+            Tensor::<Autodiff<Cpu>, 3>::from_data(data, &device).require_grad()
+        };
+        let (queries, keys) = (tensor(&q, 4), tensor(&k, 2));
+        let loss = lesson.loss(&queries, &keys, SPEC);
+        let found = f64::from(loss.clone().into_scalar());
+        assert!((found - expected(&lesson, &q, &k)).abs() < 1e-4 * found, "{found}");
+
+        // Only what makes scores learns: rows that may zoom, and the keys of summaries.
+        let gradients = loss.backward();
+        let learns = |x: &Tensor<Autodiff<Cpu>, 3>| -> Vec<usize> {
+            let gradient = x.grad(&gradients).unwrap().abs().flatten::<2>(1, 2).sum_dim(1);
+            let sums: Vec<f32> = gradient.into_data().into_vec().unwrap();
+            (0..rows).filter(|&row| sums[row] > 0.0).collect()
+        };
+        assert_eq!(learns(&queries), lesson.rows.iter().map(|&(row, _)| row).collect::<Vec<_>>());
+        let summaries: Vec<usize> = lesson.thoughts.iter().flat_map(Thought::indexed_by).collect();
+        assert_eq!(learns(&keys), summaries);
+    }
+
+    #[test]
+    fn without_old_thoughts_there_is_nothing_to_learn() {
+        let all = Settings::try_from(Options { window: 99, ..Options::default() }).unwrap();
+        let (sequence, mut random) = (sequence(), Draw::new(1, 0));
+        assert!(IndexLesson::new(&sequence, all.policy().as_ref(), &mut random).is_none());
+    }
+}
