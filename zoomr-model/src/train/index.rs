@@ -174,7 +174,7 @@ mod tests {
                 let weights = shares((0..=row).map(|t| product(&q, &key(t))).collect());
                 let index = |thought: &Thought| {
                     let keys: Vec<_> = thought.indexed_by().map(key).collect();
-                    (0..head_dim).map(|i| keys.iter().map(|key| key[i]).sum::<f64>() / keys.len() as f64)
+                    (0..head_dim).map(move |i| keys.iter().map(|key| key[i]).sum::<f64>() / keys.len() as f64)
                 };
                 let thoughts = &lesson.thoughts[..candidates];
                 let promised =
