@@ -1,100 +1,172 @@
 //! The attention that a policy missed: of all that a row's query would have given to the tokens before it, had it been
 //! shown them, the share that went to those that it was not shown.
 //!
-//! A finished text goes through the model once more, under its policy, so that queries, keys and what is shown are
-//! those of the run. Each layer's queries and keys go to a second session too, which shows everything; its outputs
-//! are not used. From the two log-sum-exps `l` (shown) and `L` (everything) of a row and head follows the share
+//! A finished text is gone over once more, under a policy. Queries and keys come from the model, which runs under that
+//! policy, or from a recording. Each layer's go to a second session too, which shows everything; its outputs are not
+//! used. From the two log-sum-exps `l` (shown) and `L` (everything) of a row and head follows the share
 //! `1 - exp(l - L)`: no policy need say what it showed, and evicted tokens count like any others.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::{Device, Tensor, backend::Backend};
 use zoomr_core::{
     config::{Options, PolicyKind, Settings},
     hook::AttentionHook,
     kernels::{AttendGroup, AttentionKernels, LinearKernels, PagedKv, ScoreGroup},
-    segment::Role,
+    layer::LayerSpec,
+    segment::{Role, Segmenter},
     select::Tally,
     session::{Feed, SequenceId, Session},
     state::AttentionState,
+    stats::{RunStats, TierBytes},
     token::Token,
     trigger::Trigger,
 };
 
-use super::Bench;
-use crate::{Error, engine::EngineError};
+use crate::{Error, Model, engine::EngineError, text::tokenizer::Tokenizer};
 
-/// The mean share missed by the rows after the first `prompt` of `tokens`, over heads and over the layers that policies
-/// act in; `None` where `stop` was set before the end.
-///
-/// # Errors
-/// Whatever model and sessions say.
-pub(super) fn missed<B: Backend, K: AttentionKernels<B> + LinearKernels<B> + Clone>(
-    bench: &Bench<'_, B, K>,
-    settings: &Settings,
-    tokens: &[u32],
-    prompt: usize,
-    stop: &AtomicBool,
-) -> Result<Option<f64>, EngineError> {
-    let everything = Options { policy: PolicyKind::Full, cap: None, ..(**settings).clone() };
-    let mut shown = Watched::new(bench, settings.clone(), bench.options.trigger)?;
-    let mut all = Watched::new(bench, Settings::try_from(everything)?, Trigger::Pooled)?;
-    let layers = bench.model.config().layer_specs();
-    let acting: Vec<bool> = layers.iter().map(|layer| layer.sliding_window.is_none()).collect();
-    let (mut sum, mut count, mut done) = (0.0, 0usize, 0);
-    while done < tokens.len() {
-        if stop.load(Relaxed) {
-            return Ok(None);
-        }
-        let (role, end) = if done < prompt { (Role::Prompt, prompt) } else { (Role::Stream, tokens.len()) };
-        let ids = &tokens[done..end.min(done + bench.options.chunk.get())];
-        let (accepted, missed) = step(bench, &mut shown, &mut all, done, ids, role)?;
-        if role == Role::Stream {
-            let acting = missed.iter().zip(&acting).filter(|(_, acting)| **acting);
-            for share in acting.flat_map(|(shares, _)| shares) {
-                sum += share;
-                count += 1;
-            }
-        }
-        done += accepted;
-    }
-    Ok(Some(if count > 0 { sum / count as f64 } else { 0.0 }))
+/// Where the queries and keys of a text come from.
+pub(super) trait Rows<B: Backend> {
+    /// Gives `hook`, for every layer in order, those of `ids`, which begin at position `start`.
+    ///
+    /// # Errors
+    /// Whatever the hook says.
+    fn give(&self, start: usize, ids: &[u32], hook: &mut dyn AttentionHook<B>) -> Result<(), Error>;
 }
 
-/// Takes in as many of `ids`, which begin at position `start`, as the policy takes at once. Returns how many, and the
-/// shares missed: for each layer, one per row and head.
-fn step<B: Backend, K: AttentionKernels<B> + LinearKernels<B> + Clone>(
-    bench: &Bench<'_, B, K>,
-    shown: &mut Watched<B, K>,
-    all: &mut Watched<B, K>,
-    start: usize,
-    ids: &[u32],
-    role: Role,
-) -> Result<(usize, Vec<Vec<f64>>), EngineError> {
-    let text = |&id: &u32| Token { id, text: bench.tokenizer.bytes_of(id) };
-    let tokens: Vec<Token<'_>> = ids.iter().map(text).collect();
-    let lse = (&shown.lse, &all.lse);
-    let (session, sequence) = (&mut all.session, all.sequence);
-    let feed = Feed { sequence: shown.sequence, tokens: &tokens, role };
-    let (accepted, missed) = shown.session.step(&[feed], |shown, accepted| {
-        // Where votes count for the same step, the model runs twice.
-        if session.stream(sequence)?.len() > start {
-            session.truncate(sequence, start)?;
+impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Rows<B> for Model<B, K> {
+    fn give(&self, _: usize, ids: &[u32], hook: &mut dyn AttentionHook<B>) -> Result<(), Error> {
+        self.hidden(ids, hook).map(drop)
+    }
+}
+
+/// A finished text, to be gone over under any settings.
+pub(super) struct Review<'a, B: Backend, K> {
+    pub(super) rows: &'a dyn Rows<B>,
+    pub(super) layers: Vec<LayerSpec>,
+    pub(super) tokens: &'a [u32],
+    /// How many of the tokens are the prompt.
+    pub(super) prompt: usize,
+    /// Says what text each token stands for.
+    pub(super) tokenizer: Option<&'a Tokenizer>,
+    pub(super) kernels: &'a K,
+    pub(super) device: &'a Device<B>,
+    /// Cuts the text into thoughts; each time a fresh one.
+    pub(super) segmenter: &'a dyn Segmenter,
+    pub(super) trigger: Trigger,
+    /// Tokens of the prompt that go in at once, and of the rest.
+    pub(super) chunks: (NonZeroUsize, NonZeroUsize),
+}
+
+/// What came of it.
+pub(super) struct Reviewed {
+    /// The mean share missed by the rows after the prompt, over heads and over the layers that policies act in.
+    pub(super) missed: f64,
+    /// Counted until the end of the prompt.
+    pub(super) prompt: RunStats,
+    /// Counted until the end.
+    pub(super) run: RunStats,
+    /// KV bytes by tier at the end.
+    pub(super) bytes: TierBytes,
+    /// What a full cache takes at the end.
+    pub(super) full_bytes: u64,
+}
+
+impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
+    /// Goes over the text; `None` where `stop` was set before the end.
+    ///
+    /// # Errors
+    /// Whatever the source of the rows and the sessions say.
+    pub(super) fn under(
+        &self,
+        settings: &Settings,
+        stop: &AtomicBool,
+    ) -> Result<Option<Reviewed>, EngineError> {
+        let everything = Options { policy: PolicyKind::Full, cap: None, ..(**settings).clone() };
+        let mut shown = self.watched(settings.clone(), self.trigger)?;
+        let mut all = self.watched(Settings::try_from(everything)?, Trigger::Pooled)?;
+        let acting: Vec<bool> = self.layers.iter().map(|layer| layer.sliding_window.is_none()).collect();
+        let (mut sum, mut count, mut done) = (0.0, 0usize, 0);
+        let mut prompt = RunStats::default();
+        while done < self.tokens.len() {
+            if stop.load(Relaxed) {
+                return Ok(None);
+            }
+            let (role, end, chunk) = match done < self.prompt {
+                true => (Role::Prompt, self.prompt, self.chunks.0),
+                false => (Role::Stream, self.tokens.len(), self.chunks.1),
+            };
+            let ids = &self.tokens[done..end.min(done + chunk.get())];
+            let (accepted, missed) = self.step(&mut shown, &mut all, done, ids, role)?;
+            match role {
+                Role::Prompt => prompt = *shown.session.run_stats(),
+                Role::Stream => {
+                    let acting = missed.iter().zip(&acting).filter(|(_, acting)| **acting);
+                    for share in acting.flat_map(|(shares, _)| shares) {
+                        sum += share;
+                        count += 1;
+                    }
+                }
+            }
+            done += accepted;
         }
-        let rows = accepted[0];
-        // A prompt goes in whole, whatever is in it.
-        let feed = Feed { sequence, tokens: &tokens[..rows], role: Role::Prompt };
-        let (_, missed) = session.step(&[feed], |all, _| {
-            let mut both = Both { shown: &mut *shown, all, lse, missed: Vec::new() };
-            bench.model.hidden(&ids[..rows], &mut both)?;
-            Ok::<_, Error>(both.missed)
+        let session = &shown.session;
+        Ok(Some(Reviewed {
+            missed: if count > 0 { sum / count as f64 } else { 0.0 },
+            prompt,
+            run: *session.run_stats(),
+            bytes: session.account(),
+            full_bytes: session.full_bytes(),
+        }))
+    }
+
+    /// Takes in as many of `ids`, which begin at position `start`, as the policy takes at once. Returns how many, and
+    /// the shares missed: for each layer, one per row and head.
+    fn step(
+        &self,
+        shown: &mut Watched<B, K>,
+        all: &mut Watched<B, K>,
+        start: usize,
+        ids: &[u32],
+        role: Role,
+    ) -> Result<(usize, Vec<Vec<f64>>), EngineError> {
+        let bytes = |id| self.tokenizer.map_or(&[][..], |tokenizer| tokenizer.bytes_of(id));
+        let tokens: Vec<Token<'_>> = ids.iter().map(|&id| Token { id, text: bytes(id) }).collect();
+        let lse = (&shown.lse, &all.lse);
+        let (session, sequence) = (&mut all.session, all.sequence);
+        let feed = Feed { sequence: shown.sequence, tokens: &tokens, role };
+        let (accepted, missed) = shown.session.step(&[feed], |shown, accepted| {
+            // Where votes count for the same step, it runs twice.
+            if session.stream(sequence)?.len() > start {
+                session.truncate(sequence, start)?;
+            }
+            let rows = accepted[0];
+            // A prompt goes in whole, whatever is in it.
+            let feed = Feed { sequence, tokens: &tokens[..rows], role: Role::Prompt };
+            let (_, missed) = session.step(&[feed], |all, _| {
+                let mut both = Both { shown: &mut *shown, all, lse, missed: Vec::new() };
+                self.rows.give(start, &ids[..rows], &mut both)?;
+                Ok::<_, Error>(both.missed)
+            })?;
+            Ok::<_, Error>(missed)
         })?;
-        Ok::<_, Error>(missed)
-    })?;
-    Ok((accepted[0], missed))
+        Ok((accepted[0], missed))
+    }
+
+    /// A session with one sequence, whose log-sum-exps are noted.
+    fn watched(&self, settings: Settings, trigger: Trigger) -> Result<Watched<B, K>, zoomr_core::Error> {
+        let lse = Noted::default();
+        let kernels = Noting { kernels: self.kernels.clone(), lse: Arc::clone(&lse) };
+        let mut session = Session::new(&self.layers, settings, kernels, self.device)?;
+        let sequence = session.add_sequence(self.segmenter.fresh(), trigger);
+        Ok(Watched { session, sequence, lse })
+    }
 }
 
 /// The log-sum-exps of the last attention, row by row and head by head.
@@ -105,17 +177,6 @@ struct Watched<B: Backend, K> {
     session: Session<B, Noting<K>>,
     sequence: SequenceId,
     lse: Noted,
-}
-
-impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B> + Clone> Watched<B, K> {
-    fn new(bench: &Bench<'_, B, K>, settings: Settings, trigger: Trigger) -> Result<Self, zoomr_core::Error> {
-        let lse = Noted::default();
-        let kernels = Noting { kernels: bench.kernels.clone(), lse: Arc::clone(&lse) };
-        let layers = bench.model.config().layer_specs();
-        let mut session = Session::new(&layers, settings, kernels, &bench.device)?;
-        let sequence = session.add_sequence(bench.segmenter.fresh(), trigger);
-        Ok(Self { session, sequence, lse })
-    }
 }
 
 /// Kernels that note the log-sum-exps of each attention.
