@@ -114,7 +114,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B> + Clone> Bench<'_, B,
         if mass {
             drop(engine);
             let tokens = [&problem.prompt[..], &generated.tokens].concat();
-            match self.review(&tokens, problem.prompt.len()).under(setting.settings(), stop)? {
+            match self.review(&tokens, problem.prompt.len()).under(setting.settings(), None, stop)? {
                 Some(reviewed) => outcome.missed_mass = Some(reviewed.missed),
                 None => return Ok(None),
             }

@@ -6,19 +6,22 @@
 //! layers, and writes something else. So accuracy cannot be replayed. For the same reason a run under two-pass scope
 //! replays with the queries of its second pass in the first pass, too.
 //!
-//! A text counts as decoding counts it, with its prompt in chunks and then one token a step.
+//! A text counts as decoding counts it, with its prompt in chunks and then one token a step. What all settings are measured
+//! against is the same, and found once.
 
 use std::{num::NonZeroUsize, ops::ControlFlow, sync::atomic::AtomicBool};
 
 use burn::tensor::{Device, backend::Backend};
 use serde::Serialize;
 use zoomr_core::{
-    hook::AttentionHook, kernels::AttentionKernels, segment::Segmenter, stats::TierBytes, trigger::Trigger,
+    config::PolicyKind, hook::AttentionHook, kernels::AttentionKernels, segment::Segmenter, stats::TierBytes,
+    trigger::Trigger,
 };
 
 use super::{
     EvalError, Setting,
     mass::{Review, Reviewed, Rows},
+    noting::Everything,
     setting::distinct,
     summary::ratio,
 };
@@ -110,16 +113,14 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Replay<'_, B, K> {
         observer: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Vec<Replayed>>, EvalError> {
         self.check()?;
+        let Some(everything) = self.everything(observer)? else { return Ok(None) };
         let mut done: Vec<(usize, Replayed)> = Vec::new();
         let tasks: Vec<(usize, &Setting)> = self.settings.iter().enumerate().collect();
         pool::work(
             self.workers,
             &tasks,
             |(_, setting), stop| {
-                self.apply(setting, stop).map_err(|source| EvalError::Replay {
-                    setting: setting.name().to_owned(),
-                    source: Box::new(source),
-                })
+                self.apply(setting, &everything, stop).map_err(|source| failed(setting.name(), source))
             },
             |got| {
                 done.extend(got.map(|((number, _), replayed)| (*number, replayed)));
@@ -131,15 +132,50 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Replay<'_, B, K> {
         Ok(whole.then(|| done.into_iter().map(|(_, replayed)| replayed).collect()))
     }
 
-    fn apply(&self, setting: &Setting, stop: &AtomicBool) -> Result<Option<Replayed>, EngineError> {
+    /// What all settings are measured against; `None` where the observer ended it.
+    fn everything(
+        &self,
+        observer: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Option<Everything>, EvalError> {
+        let mut found = None;
+        pool::work(
+            NonZeroUsize::MIN,
+            &[()],
+            // By itself, so that its kernels may take all threads.
+            |(), stop| {
+                let everything = self.review(&self.tape()).everything(stop);
+                everything.map_err(|source| failed(PolicyKind::Full.name(), source))
+            },
+            |got| {
+                if let Some((_, everything)) = got {
+                    found = Some(everything);
+                }
+                Ok(observer(0))
+            },
+        )?;
+        Ok(found)
+    }
+
+    fn apply(
+        &self,
+        setting: &Setting,
+        everything: &Everything,
+        stop: &AtomicBool,
+    ) -> Result<Option<Replayed>, EngineError> {
         let mut reviewed = Ok(None);
-        (self.alone)(&mut || reviewed = self.review(setting, stop));
+        (self.alone)(&mut || {
+            reviewed = self.review(&self.tape()).under(setting.settings(), Some(everything), stop);
+        });
         Ok(reviewed?.map(|reviewed| self.replayed(setting, &reviewed)))
     }
 
-    fn review(&self, setting: &Setting, stop: &AtomicBool) -> Result<Option<Reviewed>, EngineError> {
-        let review = Review {
-            rows: &Tape { recording: self.recording, device: &self.device },
+    fn tape(&self) -> Tape<'_, B> {
+        Tape { recording: self.recording, device: &self.device }
+    }
+
+    fn review<'t>(&'t self, tape: &'t Tape<'t, B>) -> Review<'t, B, K> {
+        Review {
+            rows: tape,
             layers: self.recording.layers(),
             tokens: self.recording.tokens(),
             prompt: self.recording.prompt(),
@@ -149,8 +185,7 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Replay<'_, B, K> {
             segmenter: &*self.segmenter,
             trigger: self.trigger,
             chunks: (self.chunk, NonZeroUsize::MIN),
-        };
-        review.under(setting.settings(), stop)
+        }
     }
 
     fn replayed(&self, setting: &Setting, reviewed: &Reviewed) -> Replayed {
@@ -179,6 +214,10 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Replay<'_, B, K> {
             missed_mass: missed,
         }
     }
+}
+
+fn failed(setting: &str, source: EngineError) -> EvalError {
+    EvalError::Replay { setting: setting.to_owned(), source: Box::new(source) }
 }
 
 /// A recording that is played.
