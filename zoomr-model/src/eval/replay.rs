@@ -4,7 +4,8 @@
 //! Votes, selections, evictions and attention weights follow from queries and keys, so that all of them are what they
 //! would have been. What a policy makes of the text is not: a model that sees less has other queries in its later
 //! layers, and writes something else. So accuracy cannot be replayed. For the same reason a run under two-pass scope
-//! replays with the queries of its second pass in the first pass, too.
+//! replays with the queries of its second pass in the first pass, too. Summaries that an engine opened, which the
+//! recording does not tell from other text, are ordinary text.
 //!
 //! A text counts as decoding counts it, with its prompt in chunks and then one token a step. What all settings are measured
 //! against is the same, and found once.
