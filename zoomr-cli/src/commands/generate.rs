@@ -166,7 +166,7 @@ impl Job for Generate {
         if let Some(problem) = &problem {
             screen.text(Kind::Prompt, &format!("{}{}\n\n", heading("problem"), problem.question))?;
         }
-        watch.begin_steps();
+        watch.begin(&mut engine)?;
         let generated = {
             let mut observer = observer(&mut screen, &mut watch, &mut thoughts, tokenizer.is_none());
             engine.generate(&prompt, &mut sampler, limits, &mut observer)

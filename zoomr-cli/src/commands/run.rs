@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, path::PathBuf};
 
-use anyhow::{Error, Result};
+use anyhow::{Context, Error, Result};
 use burn::tensor::backend::Backend;
 use clap::Args;
 use zoomr_core::{
@@ -19,6 +19,7 @@ use crate::{
         bytes, note,
         table::table,
         trace::Trace,
+        whole::WholeFile,
     },
 };
 
@@ -32,6 +33,10 @@ pub(crate) struct WatchArgs {
     /// Write one line of JSON per step: tokens attended, bytes by tier, votes, zoomed thoughts.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+
+    /// Write the run's tokens, queries and keys, as safetensors, for `zoomr eval --replay`.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 impl WatchArgs {
@@ -46,6 +51,8 @@ impl WatchArgs {
 /// Follows the steps of an engine, and stops it on Ctrl-C or where something cannot be written.
 pub(super) struct Watch {
     trace: Option<Trace>,
+    /// Where the engine's recording goes.
+    record: Option<WholeFile>,
     interrupt: Interrupt,
     attended: Attended,
     /// What could not be written.
@@ -53,21 +60,34 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Begins the trace, if there is to be one, and listens for Ctrl-C, which ends the process at once until the
+    /// Begins trace and recording, if there are to be any, and listens for Ctrl-C, which ends the process at once until the
     /// steps begin. `other` is another file that is not to be left unfinished then.
     ///
     /// # Errors
-    /// Where the trace cannot be written, or the system refuses to tell of Ctrl-C.
+    /// Where one of them cannot be written, or the system refuses to tell of Ctrl-C.
     pub(super) fn new(args: &WatchArgs, other: Option<PathBuf>) -> Result<Self> {
         let trace = args.trace.as_deref().map(Trace::create).transpose()?;
-        let unfinished = trace.iter().filter_map(Trace::unfinished).chain(other).collect();
-        let interrupt = Interrupt::listen(unfinished)?;
-        Ok(Self { trace, interrupt, attended: Attended::default(), failure: None })
+        let create = |path| WholeFile::create("record", path);
+        let record = args.record.as_deref().map(create).transpose()?;
+        let unfinished = trace.iter().filter_map(Trace::unfinished);
+        let unfinished = unfinished.chain(record.iter().filter_map(WholeFile::unfinished)).chain(other);
+        let interrupt = Interrupt::listen(unfinished.collect())?;
+        Ok(Self { trace, record, interrupt, attended: Attended::default(), failure: None })
     }
 
-    /// From now on Ctrl-C ends the run in order.
-    pub(super) fn begin_steps(&self) {
+    /// The engine is about to run: has it record, if asked to. From now on Ctrl-C ends the run in order.
+    ///
+    /// # Errors
+    /// Where the engine has run already.
+    pub(super) fn begin<B: Backend, K: AttentionKernels<B> + LinearKernels<B>>(
+        &self,
+        engine: &mut Engine<'_, B, K>,
+    ) -> Result<()> {
+        if self.record.is_some() {
+            engine.record()?;
+        }
         self.interrupt.begin_steps();
+        Ok(())
     }
 
     /// Notes a step.
@@ -89,7 +109,7 @@ impl Watch {
         ControlFlow::Continue(())
     }
 
-    /// Finishes the trace; the account of the engine's run, the first `prompt` tokens of which are its prompt.
+    /// Finishes trace and recording; the account of the engine's run, the first `prompt` tokens of which are its prompt.
     ///
     /// # Errors
     /// What could not be written during the run, or now.
@@ -102,6 +122,10 @@ impl Watch {
         let account = Account::of(engine, prompt, &self.attended, timing)?;
         let finished = self.trace.map_or(Ok(()), Trace::finish);
         self.failure.map_or(finished, Err)?;
+        if let (Some(mut file), Some(recording)) = (self.record, engine.recording()) {
+            file.write(&recording.to_bytes().context("--record")?)?;
+            file.finish()?;
+        }
         Ok(account)
     }
 }

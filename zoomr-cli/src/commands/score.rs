@@ -130,7 +130,7 @@ impl Job for Score {
         }
 
         let mut engine = loaded.engine(tokenizer, segmenter, options)?;
-        watch.begin_steps();
+        watch.begin(&mut engine)?;
         let mut progress =
             Progress { status: &status, done: 0, from, tail: Attended::default(), begun: Instant::now() };
         let scored = engine.score(&text, args.prompt_tokens, &mut |event| {

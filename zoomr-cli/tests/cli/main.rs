@@ -16,6 +16,7 @@ mod inspect;
 mod json;
 mod plan;
 mod real_model;
+mod replay;
 #[path = "../../../zoomr-model/tests/hub/server.rs"]
 mod server;
 #[path = "../../../zoomr-model/tests/support/mod.rs"]

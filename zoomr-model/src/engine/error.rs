@@ -47,6 +47,12 @@ pub enum EngineError {
         /// The model's context in tokens.
         context: usize,
     },
+    /// A recording begins with the first token.
+    #[error("{tokens} tokens have gone in unrecorded; ask for a recording before the first")]
+    RecordedLate {
+        /// Tokens that have gone in.
+        tokens: usize,
+    },
 }
 
 impl From<zoomr_core::Error> for EngineError {

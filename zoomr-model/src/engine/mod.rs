@@ -42,7 +42,7 @@ pub use self::{
     summary::SummaryText,
     timing::Timing,
 };
-use crate::{Model, text::tokenizer::Tokenizer};
+use crate::{Model, recording::Recording, text::tokenizer::Tokenizer};
 
 /// How an engine works, beyond what the policy's [`Settings`] say.
 #[derive(Clone, Debug)]
@@ -76,6 +76,8 @@ pub struct Engine<'m, B: Backend, K: AttentionKernels<B> + LinearKernels<B>> {
     /// Tokens of summaries that the engine opened.
     summary_tokens: usize,
     timing: Timing,
+    /// Where the run is being recorded.
+    recording: Option<Recording>,
 }
 
 impl<'m, B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'m, B, K> {
@@ -106,7 +108,25 @@ impl<'m, B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'m, B, K>
             last: Vec::new(),
             summary_tokens: 0,
             timing: Timing::start(),
+            recording: None,
         })
+    }
+
+    /// Records the run, from its first token on.
+    ///
+    /// # Errors
+    /// [`EngineError::RecordedLate`] where there are tokens already.
+    pub fn record(&mut self) -> Result<(), EngineError> {
+        if !self.tokens.is_empty() {
+            return Err(EngineError::RecordedLate { tokens: self.tokens.len() });
+        }
+        self.recording = Some(Recording::begin(&self.model.config().layer_specs()));
+        Ok(())
+    }
+
+    /// The recording so far, if the run [is recorded](Self::record).
+    pub fn recording(&self) -> Option<&Recording> {
+        self.recording.as_ref()
     }
 
     /// The session: what is cached where, and what was counted.

@@ -9,6 +9,7 @@ use zoomr_core::{
 };
 
 use super::{Engine, EngineError};
+use crate::recording::Recorder;
 
 /// The rows of a step whose logits are wanted; a vocabulary makes them dear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +42,14 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
         let model = self.model;
         let tokens: Vec<Token<'_>> = ids.iter().map(|&id| Token { id, text: self.bytes(id) }).collect();
         let feed = Feed { sequence: self.sequence, tokens: &tokens, role };
-        let forward = |session: &mut _, accepted: &[usize]| model.hidden(&ids[..accepted[0]], session);
-        let (accepted, hidden) = self.session.step(&[feed], forward)?;
+        let recording = &mut self.recording;
+        let (accepted, hidden) = self.session.step(&[feed], |session, accepted| {
+            let ids = &ids[..accepted[0]];
+            match recording {
+                Some(recording) => model.hidden(ids, &mut Recorder { recording, hook: session }),
+                None => model.hidden(ids, session),
+            }
+        })?;
         let (accepted, width) = (accepted[0], hidden.dims()[1]);
 
         let wanted = match rows {
@@ -54,6 +61,9 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
         let before = std::mem::replace(&mut self.last, last);
         let ids = ids[..accepted].to_vec();
         self.tokens.extend_from_slice(&ids);
+        if let Some(recording) = &mut self.recording {
+            recording.took(&ids, role);
+        }
         let kind = self.stream()?.segments().last().map_or(Kind::Prompt, |segment| segment.kind);
         Ok(Stepped { ids, kind, before, logits })
     }

@@ -12,7 +12,7 @@ use zoomr_core::{
     segment::Segmenter,
 };
 
-use super::{Outcome, Problem, Setting, answer, mass};
+use super::{Outcome, Problem, Setting, answer, mass::Review};
 use crate::{
     Model,
     data::render::Markers,
@@ -114,8 +114,8 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B> + Clone> Bench<'_, B,
         if mass {
             drop(engine);
             let tokens = [&problem.prompt[..], &generated.tokens].concat();
-            match mass::missed(self, setting.settings(), &tokens, problem.prompt.len(), stop)? {
-                Some(missed) => outcome.missed_mass = Some(missed),
+            match self.review(&tokens, problem.prompt.len()).under(setting.settings(), None, stop)? {
+                Some(reviewed) => outcome.missed_mass = Some(reviewed.missed),
                 None => return Ok(None),
             }
         }
@@ -126,6 +126,22 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B> + Clone> Bench<'_, B,
         let options = EngineOptions { settings: settings.clone(), ..self.options.clone() };
         let kernels = self.kernels.clone();
         Engine::new(self.model, Some(self.tokenizer), kernels, &self.device, self.segmenter.fresh(), options)
+    }
+
+    /// A finished text, to be gone over by the model.
+    fn review<'t>(&'t self, tokens: &'t [u32], prompt: usize) -> Review<'t, B, K> {
+        Review {
+            rows: self.model,
+            layers: self.model.config().layer_specs(),
+            tokens,
+            prompt,
+            tokenizer: Some(self.tokenizer),
+            kernels: &self.kernels,
+            device: &self.device,
+            segmenter: &*self.segmenter,
+            trigger: self.options.trigger,
+            chunks: (self.options.chunk, self.options.chunk),
+        }
     }
 
     /// The text of some tokens, special ones spelled out: markers may be such.

@@ -55,6 +55,19 @@ pub enum EvalError {
     /// A finished text does not say which summaries the engine opened.
     #[error("missed attention mass cannot be had where the engine opens the summaries; leave it out")]
     Mass,
+    /// A setting could not be applied to a recording.
+    #[error("replaying under `{setting}`: {source}")]
+    Replay {
+        /// The setting's name.
+        setting: String,
+        /// Why.
+        source: Box<EngineError>,
+    },
+    /// A recording does not say which summaries the engine opened.
+    #[error(
+        "a recording cannot be replayed where the engine opens the summaries; take another trigger, as `pooled`"
+    )]
+    Opened,
     /// A directory holds something else.
     #[error("{dir} holds an evaluation with {what}; give another directory, or remove what is in it")]
     Other {

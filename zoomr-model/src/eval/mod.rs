@@ -6,12 +6,14 @@
 //! | `setting` | a policy with its numbers, from one line of text |
 //! | `bench` | one run: one problem, one setting |
 //! | `mass` | the attention that a policy missed, found by going over a finished text once more |
+//! | `noting` | how `mass` gets at the sums of attention |
+//! | `replay` | settings applied to a recorded run, without the model |
 //! | `outcome` | what came of a run |
 //! | `record` | outcomes in a directory, from where a run that was killed goes on |
 //! | `plan` | all runs, side by side |
 //! | `summary` | a table's rows: means, rates and intervals |
 //! | `wilson` | how sure an accuracy is |
-//! | `plot` | accuracy against memory, as a picture |
+//! | `plot` | accuracy or missed attention against memory, as a picture |
 //!
 //! Decoding is greedy, so that a setting's outcomes depend on nothing but the model and the problem, however many
 //! runs go on side by side.
@@ -19,11 +21,13 @@
 mod bench;
 mod error;
 mod mass;
+mod noting;
 mod outcome;
 mod plan;
 mod plot;
 mod problem;
 mod record;
+mod replay;
 mod setting;
 mod summary;
 mod wilson;
@@ -33,9 +37,10 @@ pub use self::{
     error::EvalError,
     outcome::Outcome,
     plan::{Ended, Observer, Plan, Progress},
-    plot::plot,
+    plot::{plot, plot_missed},
     problem::{Problem, ProblemError, answer},
     record::{Description, Record},
+    replay::{Replay, Replayed},
     setting::{Setting, SettingError},
     summary::{Row, rows},
     wilson::interval,

@@ -5,7 +5,7 @@ use std::{collections::HashMap, num::NonZeroUsize, ops::ControlFlow};
 use burn::tensor::backend::Backend;
 use zoomr_core::kernels::{AttentionKernels, LinearKernels};
 
-use super::{Bench, EvalError, Outcome, Problem, Record, Setting};
+use super::{Bench, EvalError, Outcome, Problem, Record, Setting, setting};
 use crate::pool;
 
 /// What is to be done.
@@ -63,16 +63,10 @@ impl Plan<'_> {
         &self,
         bench: &Bench<'_, B, K>,
     ) -> Result<(), EvalError> {
-        for (what, none) in [("problem", self.problems.is_empty()), ("setting", self.settings.is_empty())] {
-            if none {
-                return Err(EvalError::Nothing { what });
-            }
+        if self.problems.is_empty() {
+            return Err(EvalError::Nothing { what: "problem" });
         }
-        for (number, setting) in self.settings.iter().enumerate() {
-            if self.settings[..number].iter().any(|other| other.name() == setting.name()) {
-                return Err(EvalError::Twice { name: setting.name().to_owned() });
-            }
-        }
+        setting::distinct(self.settings)?;
         let context = bench.model.config().context_length();
         let too_long = |problem: &Problem| problem.prompt.len() > context;
         if let Some(problem) = self.problems.iter().position(too_long) {

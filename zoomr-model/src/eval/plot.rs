@@ -1,4 +1,4 @@
-//! Accuracy against resident memory as a picture (SVG), one line per policy.
+//! Accuracy, or missed attention, against resident memory as a picture (SVG), one line per policy.
 
 use plotters::prelude::{
     BLACK, ChartBuilder, Circle, Color, IntoDrawingArea, IntoLogRange, LineSeries, PathElement, RGBColor,
@@ -6,7 +6,7 @@ use plotters::prelude::{
 };
 use zoomr_core::config::PolicyKind;
 
-use super::Row;
+use super::{Replayed, Row};
 
 /// Width and height in pixels.
 const SIZE: (u32, u32) = (900, 520);
@@ -32,11 +32,51 @@ const COLOURS: [RGBColor; 8] = [
 /// # Errors
 /// What the drawing library says, as text; it does no input or output here.
 pub fn plot(rows: &[&Row]) -> Result<Option<String>, String> {
-    if rows.is_empty() {
+    let points = rows.iter().map(|row| Point::new(row.policy, row.resident_peak, row.accuracy));
+    let axes = Axes { x: "resident KV memory at its peak, KiB (mean)", y: "accuracy, %", top: 102.0 };
+    draw(&points.collect::<Vec<_>>(), &axes)
+}
+
+/// The share of attention missed (percent) over the peak of resident KV memory (KiB, logarithmic), otherwise as
+/// [`plot`].
+///
+/// # Errors
+/// As [`plot`].
+pub fn plot_missed(rows: &[Replayed]) -> Result<Option<String>, String> {
+    let points = rows.iter().map(|row| Point::new(row.policy, row.resident_peak as f64, row.missed_mass));
+    let points: Vec<Point<'_>> = points.collect();
+    let most = points.iter().map(|point| point.percent).fold(1.0, f64::max);
+    let axes = Axes { x: "resident KV memory at its peak, KiB", y: "attention missed, %", top: 1.02 * most };
+    draw(&points, &axes)
+}
+
+/// A point of the picture.
+struct Point<'a> {
+    policy: &'a str,
+    kib: f64,
+    percent: f64,
+}
+
+impl<'a> Point<'a> {
+    fn new(policy: &'a str, bytes: f64, share: f64) -> Self {
+        Self { policy, kib: (bytes / KIB).max(1e-3), percent: 100.0 * share }
+    }
+}
+
+/// What stands at the axes, and where the upright one ends, in percent.
+struct Axes {
+    x: &'static str,
+    y: &'static str,
+    top: f64,
+}
+
+fn draw(all: &[Point<'_>], axes: &Axes) -> Result<Option<String>, String> {
+    if all.is_empty() {
         return Ok(None);
     }
-    let point = |row: &Row| ((row.resident_peak / KIB).max(1e-3), 100.0 * row.accuracy);
-    let (least, most) = octaves(rows.iter().map(|row| point(row).0));
+    let (least, most) = octaves(all.iter().map(|point| point.kib));
+    // Marks stand at tenths of a short axis.
+    let digits = usize::from(axes.top < 10.0);
 
     let mut svg = String::new();
     let draw = |svg: &mut String| -> Result<(), Box<dyn std::error::Error>> {
@@ -46,19 +86,19 @@ pub fn plot(rows: &[&Row]) -> Result<Option<String>, String> {
             .margin(16)
             .x_label_area_size(44)
             .y_label_area_size(56)
-            .build_cartesian_2d((least..most).log_scale().base(2.0), 0.0..102.0)?;
+            .build_cartesian_2d((least..most).log_scale().base(2.0), 0.0..axes.top)?;
         chart
             .configure_mesh()
-            .x_desc("resident KV memory at its peak, KiB (mean)")
-            .y_desc("accuracy, %")
+            .x_desc(axes.x)
+            .y_desc(axes.y)
             .label_style(("sans-serif", 14, &BLACK))
             .x_label_formatter(&|kib| format!("{kib:.0}"))
-            .y_label_formatter(&|percent| format!("{percent:.0}"))
+            .y_label_formatter(&|percent| format!("{percent:.digits$}"))
             .light_line_style(WHITE)
             .draw()?;
         for (policy, colour) in PolicyKind::ALL.iter().zip(COLOURS) {
-            let ours = rows.iter().filter(|row| row.policy == policy.name());
-            let mut points: Vec<(f64, f64)> = ours.map(|row| point(row)).collect();
+            let ours = all.iter().filter(|point| point.policy == policy.name());
+            let mut points: Vec<(f64, f64)> = ours.map(|point| (point.kib, point.percent)).collect();
             if points.is_empty() {
                 continue;
             }

@@ -5,6 +5,8 @@
 use serde_json::{Value, json};
 use zoomr_core::config::{Options, PolicyKind, Settings};
 
+use super::EvalError;
+
 /// Settings with a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
@@ -71,6 +73,22 @@ impl Setting {
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
+}
+
+/// Makes sure that there are settings, and no two of the same name.
+///
+/// # Errors
+/// [`EvalError::Nothing`], [`EvalError::Twice`].
+pub(super) fn distinct(settings: &[Setting]) -> Result<(), EvalError> {
+    if settings.is_empty() {
+        return Err(EvalError::Nothing { what: "setting" });
+    }
+    for (number, setting) in settings.iter().enumerate() {
+        if settings[..number].iter().any(|other| other.name == setting.name) {
+            return Err(EvalError::Twice { name: setting.name.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// `options` with what `part`, `NAME=VALUE`, sets.

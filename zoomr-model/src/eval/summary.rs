@@ -103,6 +103,6 @@ fn row(kind: Option<&str>, setting: &Setting, outcomes: &[Outcome]) -> Option<Ro
 }
 
 /// `a / b`, where there is something to divide by.
-fn ratio(a: f64, b: f64) -> Option<f64> {
+pub(super) fn ratio(a: f64, b: f64) -> Option<f64> {
     (b > 0.0).then(|| a / b)
 }

@@ -4,6 +4,8 @@
 
 mod counting;
 mod mass;
+mod recorded;
 mod recording;
+mod replaying;
 mod running;
 mod support;

@@ -18,9 +18,14 @@ use zoomr_model::{
         lines::Existing,
         synth::{Kind, Series, vocabulary},
     },
-    engine::{EngineOptions, SummaryText},
-    eval::{Bench, Ended, Outcome, Plan, Problem, Progress, Record, Setting},
-    text::{stop::StopTokens, tokenizer::Tokenizer},
+    engine::{Engine, EngineOptions, Limits, SummaryText},
+    eval::{Bench, Ended, Outcome, Plan, Problem, Progress, Record, Replay, Replayed, Setting},
+    recording::Recording,
+    text::{
+        sample::{Sampler, SamplingOptions},
+        stop::{StopStrings, StopTokens},
+        tokenizer::Tokenizer,
+    },
     train::{Parameters, SavedDtype, save},
     weights::Weights,
 };
@@ -125,4 +130,51 @@ pub(crate) fn timeless(mut outcome: Outcome) -> Outcome {
     (outcome.prompt_seconds, outcome.output_seconds) = (0.0, 0.0);
     outcome.run.attended = (outcome.run.attended * 1e6).round();
     outcome
+}
+
+/// The recording of a run of so many tokens after the problem's, under a setting.
+pub(crate) fn recorded(
+    bench: &Bench<'_, Cpu, Portable>,
+    problem: &Problem,
+    setting: &Setting,
+    max_tokens: usize,
+) -> Recording {
+    let options = EngineOptions { settings: setting.settings().clone(), ..bench.options.clone() };
+    let thoughts = bench.segmenter.fresh();
+    let mut engine =
+        Engine::new(bench.model, Some(bench.tokenizer), Portable, &bench.device, thoughts, options).unwrap();
+    engine.record().unwrap();
+    let limits = Limits { max_tokens, tokens: bench.end.clone(), strings: StopStrings::default() };
+    let mut greedy = Sampler::new(SamplingOptions::default()).unwrap();
+    engine.generate(&problem.prompt, &mut greedy, limits, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(engine.record().is_err(), "too late");
+    engine.recording().unwrap().clone()
+}
+
+pub(crate) fn replay<'a>(
+    bench: &'a Bench<'_, Cpu, Portable>,
+    recording: &'a Recording,
+    settings: &'a [Setting],
+) -> Replay<'a, Cpu, Portable> {
+    Replay {
+        recording,
+        settings,
+        tokenizer: Some(bench.tokenizer),
+        kernels: Portable,
+        device: Default::default(),
+        segmenter: bench.segmenter.fresh(),
+        trigger: bench.options.trigger,
+        chunk: bench.options.chunk,
+        workers: NonZeroUsize::new(2).unwrap(),
+        alone: bench.alone,
+    }
+}
+
+/// What the settings come to on a recording.
+pub(crate) fn replayed(
+    bench: &Bench<'_, Cpu, Portable>,
+    recording: &Recording,
+    settings: &[Setting],
+) -> Vec<Replayed> {
+    replay(bench, recording, settings).run(&mut |_| ControlFlow::Continue(())).unwrap().unwrap()
 }

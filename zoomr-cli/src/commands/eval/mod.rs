@@ -1,5 +1,7 @@
-//! `zoomr eval`: problems solved under several settings on one model; accuracy beside memory.
+//! `zoomr eval`: problems solved under several settings on one model; accuracy beside memory. Or, without the model,
+//! settings applied to a recorded run.
 
+mod replay;
 mod report;
 mod shown;
 
@@ -10,7 +12,7 @@ use clap::Args;
 use zoomr_core::config::Options;
 use zoomr_model::eval::{Bench, Description, Ended, EvalError, Plan, Problem, Record, Setting, rows};
 
-use self::{report::ReportArgs, shown::Shown};
+use self::{replay::Replaying, report::ReportArgs, shown::Shown};
 use crate::{
     args::{method::MethodArgs, model::ModelArgs, problems::ProblemArgs, text::Given},
     interrupt::Interrupt,
@@ -21,6 +23,10 @@ use crate::{
 
 /// What is compared where nothing else is said.
 const SETTINGS: [&str; 2] = ["full", "zoomr"];
+
+/// Flags about problems, of which a recording has none.
+const SOLVING: [&str; 10] =
+    ["problems", "synth", "count", "tokens", "labels", "seed", "chat", "patience", "mass", "out"];
 
 /// Flags of `eval`.
 #[derive(Debug, Args)]
@@ -53,6 +59,11 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
 
+    /// Solve no problems: apply the settings to a run that `zoomr score --record` or `zoomr generate --record` wrote,
+    /// without the model's weights. Says what each would have shown and held, which is no accuracy.
+    #[arg(long, value_name = "FILE", conflicts_with_all = SOLVING)]
+    replay: Option<PathBuf>,
+
     #[command(flatten)]
     report: ReportArgs,
 
@@ -74,7 +85,17 @@ pub(crate) fn run(args: EvalArgs) -> Result<ExitCode> {
     args.method.check()?;
     // What no model could make good should be said before one is loaded.
     settings(&args.setting, &Options::default())?;
-    provider::on(args.model.backend(), Eval { args })
+    match args.replay.clone() {
+        Some(path) => provider::on(args.model.backend(), Replaying { args, path }),
+        None => provider::on(args.model.backend(), Eval { args }),
+    }
+}
+
+impl EvalArgs {
+    /// How many runs go on side by side.
+    fn workers(&self) -> NonZeroUsize {
+        self.workers.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+    }
 }
 
 /// The settings, each over `base`.
@@ -130,8 +151,8 @@ impl Job for Eval {
             patience: args.patience,
             alone: P::alone,
         };
-        let workers = args.workers.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        let plan = Plan { problems: &problems, settings: &settings, mass: args.mass, workers };
+        let plan =
+            Plan { problems: &problems, settings: &settings, mass: args.mass, workers: args.workers() };
         plan.check(&bench)?;
         let (record, known) = match &args.out {
             Some(dir) => {

@@ -20,7 +20,8 @@ pub(super) struct ReportArgs {
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
 
-    /// Also draw accuracy against resident memory, one line per policy, into this file (SVG).
+    /// Also draw accuracy (with --replay, missed attention) against resident memory, one line per policy, into this
+    /// file (SVG).
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
 }
@@ -34,8 +35,26 @@ pub(super) struct Report {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Json<'a> {
-    rows: &'a [Row],
+struct Json<'a, L> {
+    rows: &'a [L],
+}
+
+/// A line of results, in all forms.
+pub(super) trait Line: Serialize + Sized {
+    /// What stands above the table's columns.
+    const HEADINGS: &[&str];
+
+    /// The line in the table for people.
+    fn cells(&self) -> Vec<String>;
+
+    /// Names and values for spreadsheets; bytes, seconds and shares as they are.
+    fn fields(&self) -> Vec<(&'static str, String)>;
+
+    /// All lines as a picture, if there are any.
+    ///
+    /// # Errors
+    /// What the drawing library says.
+    fn picture(lines: &[Self]) -> Result<Option<String>, String>;
 }
 
 impl ReportArgs {
@@ -61,13 +80,13 @@ impl Report {
     ///
     /// # Errors
     /// Where something cannot be written, or the picture cannot be drawn.
-    pub(super) fn finish(self, rows: &[Row]) -> Result<()> {
+    pub(super) fn finish<L: Line>(self, rows: &[L]) -> Result<()> {
         if let Some(mut file) = self.csv {
             file.write(csv(rows).as_bytes())?;
             file.finish()?;
         }
         if let Some(mut file) = self.plot {
-            let drawn = plot(&together(rows)).map_err(Error::msg).context("--plot")?;
+            let drawn = L::picture(rows).map_err(Error::msg).context("--plot")?;
             file.write(drawn.unwrap_or_default().as_bytes())?;
             file.finish()?;
         }
@@ -75,15 +94,8 @@ impl Report {
     }
 }
 
-/// The rows that are about all kinds of problems.
-fn together(rows: &[Row]) -> Vec<&Row> {
-    let several = rows.iter().any(|row| row.kind.is_none());
-    rows.iter().filter(|row| row.kind.is_none() || !several).collect()
-}
-
-/// The table for people.
-fn table(rows: &[Row]) -> String {
-    let headings = [
+impl Line for Row {
+    const HEADINGS: &[&str] = &[
         "setting",
         "problems",
         "count",
@@ -100,29 +112,62 @@ fn table(rows: &[Row]) -> String {
         "hits",
         "missed mass",
     ];
-    let line = |row: &Row| {
-        let (low, high) = row.accuracy_95;
-        let share =
-            |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.1}%", 100.0 * share));
+
+    fn cells(&self) -> Vec<String> {
+        let (low, high) = self.accuracy_95;
         vec![
-            row.setting.clone(),
-            kind(row).to_owned(),
-            row.problems.to_string(),
-            format!("{:.1}%", 100.0 * row.accuracy),
+            self.setting.clone(),
+            kind(self).to_owned(),
+            self.problems.to_string(),
+            format!("{:.1}%", 100.0 * self.accuracy),
             format!("{:.1}..{:.1}", 100.0 * low, 100.0 * high),
-            row.unfinished.to_string(),
-            format!("{:.0}", row.output_tokens),
-            format!("{:.1}", row.resident_peak / f64::from(1 << 10)),
-            format!("{:.1}", row.resident_peak_max as f64 / f64::from(1 << 10)),
-            format!("{:.0}", row.resident_area / f64::from(1 << 20)),
-            format!("{:.2}x", row.reduction_of_device),
-            format!("{:.2}x", row.reduction_of_total),
-            format!("{:.0}", row.tokens_per_second),
-            share(row.hit_rate),
-            share(row.missed_mass),
+            self.unfinished.to_string(),
+            format!("{:.0}", self.output_tokens),
+            kib(self.resident_peak),
+            kib(self.resident_peak_max as f64),
+            format!("{:.0}", self.resident_area / f64::from(1 << 20)),
+            format!("{:.2}x", self.reduction_of_device),
+            format!("{:.2}x", self.reduction_of_total),
+            format!("{:.0}", self.tokens_per_second),
+            share(self.hit_rate),
+            share(self.missed_mass),
         ]
-    };
-    columns(&headings, &rows.iter().map(line).collect::<Vec<_>>())
+    }
+
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("problems", quoted(kind(self))),
+            ("setting", quoted(&self.setting)),
+            ("policy", self.policy.to_owned()),
+            ("count", self.problems.to_string()),
+            ("correct", self.correct.to_string()),
+            ("accuracy", self.accuracy.to_string()),
+            ("accuracy_95_low", self.accuracy_95.0.to_string()),
+            ("accuracy_95_high", self.accuracy_95.1.to_string()),
+            ("unfinished", self.unfinished.to_string()),
+            ("output_tokens", self.output_tokens.to_string()),
+            ("resident_peak", self.resident_peak.to_string()),
+            ("resident_peak_max", self.resident_peak_max.to_string()),
+            ("resident_area", self.resident_area.to_string()),
+            ("full_bytes", self.full_bytes.to_string()),
+            ("reduction_of_device", self.reduction_of_device.to_string()),
+            ("reduction_of_total", self.reduction_of_total.to_string()),
+            ("tokens_per_second", self.tokens_per_second.to_string()),
+            ("hit_rate", optional(self.hit_rate)),
+            ("missed_mass", optional(self.missed_mass)),
+            ("missed_mass_problems", self.missed_mass_problems.to_string()),
+        ]
+    }
+
+    fn picture(rows: &[Self]) -> Result<Option<String>, String> {
+        plot(&together(rows))
+    }
+}
+
+/// The rows that are about all kinds of problems.
+fn together(rows: &[Row]) -> Vec<&Row> {
+    let several = rows.iter().any(|row| row.kind.is_none());
+    rows.iter().filter(|row| row.kind.is_none() || !several).collect()
 }
 
 /// A row's problems, for people and spreadsheets.
@@ -130,41 +175,36 @@ fn kind(row: &Row) -> &str {
     row.kind.as_deref().unwrap_or("all")
 }
 
-/// All rows as comma-separated values (RFC 4180) below a line of names; bytes, seconds and shares as they are.
-fn csv(rows: &[Row]) -> String {
-    let optional = |number: Option<f64>| number.map_or(String::new(), |number| number.to_string());
-    let cells = |row: &Row| {
-        [
-            ("problems", quoted(kind(row))),
-            ("setting", quoted(&row.setting)),
-            ("policy", row.policy.to_owned()),
-            ("count", row.problems.to_string()),
-            ("correct", row.correct.to_string()),
-            ("accuracy", row.accuracy.to_string()),
-            ("accuracy_95_low", row.accuracy_95.0.to_string()),
-            ("accuracy_95_high", row.accuracy_95.1.to_string()),
-            ("unfinished", row.unfinished.to_string()),
-            ("output_tokens", row.output_tokens.to_string()),
-            ("resident_peak", row.resident_peak.to_string()),
-            ("resident_peak_max", row.resident_peak_max.to_string()),
-            ("resident_area", row.resident_area.to_string()),
-            ("full_bytes", row.full_bytes.to_string()),
-            ("reduction_of_device", row.reduction_of_device.to_string()),
-            ("reduction_of_total", row.reduction_of_total.to_string()),
-            ("tokens_per_second", row.tokens_per_second.to_string()),
-            ("hit_rate", optional(row.hit_rate)),
-            ("missed_mass", optional(row.missed_mass)),
-            ("missed_mass_problems", row.missed_mass_problems.to_string()),
-        ]
-    };
-    let lines: Vec<_> = rows.iter().map(cells).collect();
-    let names = lines.first().map(|cells| cells.each_ref().map(|(name, _)| (*name).to_owned()));
-    let values = lines.iter().map(|cells| cells.each_ref().map(|(_, value)| value.clone()));
-    names.into_iter().chain(values).map(|line| line.join(",") + "\r\n").collect()
+/// The table for people.
+pub(super) fn table<L: Line>(lines: &[L]) -> String {
+    columns(L::HEADINGS, &lines.iter().map(Line::cells).collect::<Vec<_>>())
+}
+
+/// All lines as comma-separated values (RFC 4180) below a line of names.
+pub(super) fn csv<L: Line>(lines: &[L]) -> String {
+    let lines: Vec<_> = lines.iter().map(Line::fields).collect();
+    let names = lines.first().map(|fields| fields.iter().map(|(name, _)| (*name).to_owned()).collect());
+    let values = lines.iter().map(|fields| fields.iter().map(|(_, value)| value.clone()).collect());
+    names.into_iter().chain(values).map(|line: Vec<String>| line.join(",") + "\r\n").collect()
+}
+
+/// Bytes in KiB, for people.
+pub(super) fn kib(bytes: f64) -> String {
+    format!("{:.1}", bytes / f64::from(1 << 10))
+}
+
+/// A share for people, if it is known.
+pub(super) fn share(share: Option<f64>) -> String {
+    share.map_or("-".to_owned(), |share| format!("{:.1}%", 100.0 * share))
+}
+
+/// A number for spreadsheets, if it is known.
+pub(super) fn optional(number: Option<f64>) -> String {
+    number.map_or(String::new(), |number| number.to_string())
 }
 
 /// A text as it stands in a cell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
