@@ -24,17 +24,17 @@ const HIDDEN: f32 = -1e9;
 /// The rows of one sequence that the loss is about.
 pub(super) struct IndexLesson<'a> {
     thoughts: &'a [Thought],
-    /// In order, each with the number of thoughts that it may zoom into: at least one.
+    /// In order, each with the number of thoughts that it may zoom into: at least two, as one alone is always right.
     rows: Vec<(usize, usize)>,
 }
 
 impl<'a> IndexLesson<'a> {
-    /// Some rows of `sequence`, drawn from those that may zoom under `policy`; `None` where there is none.
+    /// Some rows of `sequence`, drawn from those that have a choice under `policy`; `None` where there is none.
     pub(super) fn new(sequence: &'a Sequence, policy: &dyn Policy, random: &mut Draw) -> Option<Self> {
         let stream = sequence.stream();
         let candidates = |row| (row, policy.candidates(stream, row));
         let may_zoom: Vec<_> =
-            (0..sequence.inputs().len()).map(candidates).filter(|&(_, candidates)| candidates > 0).collect();
+            (0..sequence.inputs().len()).map(candidates).filter(|&(_, candidates)| candidates > 1).collect();
         let mut rows = random.some_of(&may_zoom, ROWS);
         rows.sort_unstable();
         let most = rows.iter().map(|&(_, candidates)| candidates).max()?;
