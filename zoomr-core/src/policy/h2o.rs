@@ -11,9 +11,8 @@
 //! KV head per query head; with grouped queries, a KV head's score is the sum over the query heads that read it
 //! (ours).
 
-use super::{Choice, Eviction, Evictor, Keys, Policy};
+use super::{Eviction, Evictor, Keys, Policy};
 use crate::{
-    positions::PositionSet,
     segment::Stream,
     select::{add_softmax, best},
 };
@@ -28,18 +27,6 @@ pub struct H2o {
 impl Policy for H2o {
     fn name(&self) -> &'static str {
         "h2o"
-    }
-
-    fn base(&self, _: &Stream, position: usize) -> PositionSet {
-        PositionSet::from(0..position + 1)
-    }
-
-    fn candidates(&self, _: &Stream, _: usize) -> usize {
-        0
-    }
-
-    fn choice(&self) -> Choice {
-        Choice::Nothing
     }
 
     fn keeps_detail(&self) -> bool {

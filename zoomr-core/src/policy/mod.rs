@@ -41,23 +41,31 @@ pub enum Choice {
     Pages(Quest),
 }
 
-/// What rows see.
+/// What rows see. Where a policy says nothing else, it is full attention.
 pub trait Policy: Send + Sync + std::fmt::Debug {
     /// The name on the command line and in tables.
     fn name(&self) -> &'static str;
 
     /// What the row at `position` sees whatever its query asks for. `stream` may already hold later tokens;
     /// the set must depend only on tokens up to `position`, and hold `position` itself.
-    fn base(&self, stream: &Stream, position: usize) -> PositionSet;
+    fn base(&self, _stream: &Stream, position: usize) -> PositionSet {
+        PositionSet::from(0..position + 1)
+    }
 
     /// How many thoughts (the oldest ones) that row may zoom into.
-    fn candidates(&self, stream: &Stream, position: usize) -> usize;
+    fn candidates(&self, _stream: &Stream, _position: usize) -> usize {
+        0
+    }
 
     /// How it picks among them.
-    fn choice(&self) -> Choice;
+    fn choice(&self) -> Choice {
+        Choice::Nothing
+    }
 
     /// Whether detail that leaves the device is kept in a colder tier rather than destroyed.
-    fn keeps_detail(&self) -> bool;
+    fn keeps_detail(&self) -> bool {
+        true
+    }
 
     /// How it destroys tokens one by one, each KV head its own, if it does; rows then see all that is left.
     fn eviction(&self) -> Option<&dyn Eviction> {

@@ -29,8 +29,4 @@ impl Policy for Oracle {
     fn choice(&self) -> Choice {
         Choice::Mass
     }
-
-    fn keeps_detail(&self) -> bool {
-        true
-    }
 }

@@ -12,7 +12,7 @@
 use std::iter;
 
 use super::{Choice, Policy};
-use crate::{positions::PositionSet, segment::Stream, select::best};
+use crate::{positions::PositionSet, select::best};
 
 /// Tokens per page.
 pub const PAGE: usize = 16;
@@ -56,19 +56,7 @@ impl Policy for Quest {
         "quest"
     }
 
-    fn base(&self, _: &Stream, position: usize) -> PositionSet {
-        PositionSet::from(0..position + 1)
-    }
-
-    fn candidates(&self, _: &Stream, _: usize) -> usize {
-        0
-    }
-
     fn choice(&self) -> Choice {
         Choice::Pages(*self)
-    }
-
-    fn keeps_detail(&self) -> bool {
-        true
     }
 }

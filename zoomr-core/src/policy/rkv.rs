@@ -17,9 +17,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Choice, Eviction, Evictor, Keys, Policy};
+use super::{Eviction, Evictor, Keys, Policy};
 use crate::{
-    positions::PositionSet,
     segment::Stream,
     select::{add_softmax, best},
 };
@@ -51,18 +50,6 @@ pub struct Rkv {
 impl Policy for Rkv {
     fn name(&self) -> &'static str {
         "rkv"
-    }
-
-    fn base(&self, _: &Stream, position: usize) -> PositionSet {
-        PositionSet::from(0..position + 1)
-    }
-
-    fn candidates(&self, _: &Stream, _: usize) -> usize {
-        0
-    }
-
-    fn choice(&self) -> Choice {
-        Choice::Nothing
     }
 
     fn keeps_detail(&self) -> bool {

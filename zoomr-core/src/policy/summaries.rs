@@ -1,6 +1,6 @@
 //! Summaries only.
 
-use super::{Base, Choice, Policy};
+use super::{Base, Policy};
 use crate::{positions::PositionSet, segment::Stream};
 
 /// Summaries stand for thoughts and nobody ever zooms (SumR, Memento): a retired thought's detail is destroyed.
@@ -24,14 +24,6 @@ impl Policy for Summaries {
 
     fn base(&self, stream: &Stream, position: usize) -> PositionSet {
         self.base.visible(stream, position)
-    }
-
-    fn candidates(&self, _: &Stream, _: usize) -> usize {
-        0
-    }
-
-    fn choice(&self) -> Choice {
-        Choice::Nothing
     }
 
     fn keeps_detail(&self) -> bool {

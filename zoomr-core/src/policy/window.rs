@@ -1,6 +1,6 @@
 //! Attention sinks and a window.
 
-use super::{Choice, Policy, recent};
+use super::{Policy, recent};
 use crate::{positions::PositionSet, segment::Stream};
 
 /// Attention sinks and a window (StreamingLLM, arXiv 2309.17453): the first tokens and the most recent ones;
@@ -20,14 +20,6 @@ impl Policy for Window {
 
     fn base(&self, _: &Stream, position: usize) -> PositionSet {
         [0..self.sinks.min(position + 1), recent(position, self.window)].into_iter().collect()
-    }
-
-    fn candidates(&self, _: &Stream, _: usize) -> usize {
-        0
-    }
-
-    fn choice(&self) -> Choice {
-        Choice::Nothing
     }
 
     fn keeps_detail(&self) -> bool {

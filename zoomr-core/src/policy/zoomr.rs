@@ -26,8 +26,4 @@ impl Policy for Zoomr {
     fn choice(&self) -> Choice {
         Choice::Votes
     }
-
-    fn keeps_detail(&self) -> bool {
-        true
-    }
 }
