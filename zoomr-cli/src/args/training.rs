@@ -90,7 +90,10 @@ impl RecipeArgs {
         };
         options.learning_rate = self.learning_rate.unwrap_or(options.learning_rate);
         options.warm_up = self.warm_up.unwrap_or(options.warm_up);
-        options.zoomed = self.zoomed.unwrap_or(options.zoomed);
+        if let Some(zoomed) = self.zoomed {
+            options.zoomed = zoomed;
+            options.phases.iter_mut().for_each(|phase| phase.zoomed = None);
+        }
         if let Some(rank) = self.lora {
             // The paper's ratio.
             let alpha = self.lora_alpha.unwrap_or(2.0 * rank as f64);
@@ -110,6 +113,6 @@ impl RecipeArgs {
             }
         };
         let steps = self.steps.context("--steps: say for how long")?;
-        Ok(Phase { steps, step_tokens: self.step_tokens, data })
+        Ok(Phase { steps, step_tokens: self.step_tokens, zoomed: None, index_loss: None, data })
     }
 }

@@ -31,6 +31,12 @@ pub struct Phase {
     pub steps: usize,
     /// Tokens per step, at least; the last text is not cut.
     pub step_tokens: usize,
+    /// The share of sequences trained under the zoomed mask, where this phase has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zoomed: Option<f64>,
+    /// What the index loss counts, where this phase has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_loss: Option<f64>,
     /// Where the texts come from.
     #[serde(flatten)]
     pub data: Data,

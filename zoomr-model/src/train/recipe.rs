@@ -33,12 +33,12 @@ pub struct RecipeOptions {
     pub micro_batch_tokens: usize,
     /// Threads that run passes side by side; the result does not depend on it.
     pub workers: usize,
-    /// The share of sequences trained under the zoomed mask.
+    /// The share of sequences trained under the zoomed mask, in phases that say nothing else.
     pub zoomed: f64,
     /// Under the zoomed mask, the share of rows that see one random thought more.
     pub explore: f64,
     /// What the index loss counts beside the language model's: under the full mask, index vectors learn to foretell which
-    /// thoughts attention goes to. With 0 they do not.
+    /// thoughts attention goes to. With 0 they do not. For phases that say nothing else.
     pub index_loss: f64,
     /// What the zoomed mask shows: policy, votes, zoom, window, summaries.
     pub method: Options,
@@ -86,6 +86,7 @@ impl TryFrom<RecipeOptions> for Recipe {
         let refuse = |setting, reason: &str| Err(TrainError::Recipe { setting, reason: reason.into() });
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let share = |x: f64| (0.0..=1.0).contains(&x);
+        let weight = |x: f64| x.is_finite() && x >= 0.0;
         let o = &options;
         let Some(workers) = NonZeroUsize::new(o.workers) else {
             return refuse("workers", "someone must do the work; give at least 1");
@@ -104,12 +105,16 @@ impl TryFrom<RecipeOptions> for Recipe {
             () if !(share(o.beta_2) && o.beta_2 < 1.0) => refuse("beta-2", "give a number from 0 to below 1"),
             () if !positive(o.clip) => refuse("clip", "give a positive norm, 1.0 say"),
             () if o.micro_batch_tokens == 0 => refuse("micro-batch-tokens", "give at least 1"),
-            () if !share(o.zoomed) => refuse("zoomed", "a share lies between 0 and 1"),
+            () if !(share(o.zoomed) && o.phases.iter().filter_map(|phase| phase.zoomed).all(share)) => {
+                refuse("zoomed", "a share lies between 0 and 1")
+            }
             () if o.lora.as_ref().is_some_and(|lora| lora.rank == 0 || !positive(lora.alpha)) => {
                 refuse("lora", "rank and alpha must be positive")
             }
             () if !share(o.explore) => refuse("explore", "a share lies between 0 and 1"),
-            () if !(o.index_loss.is_finite() && o.index_loss >= 0.0) => {
+            () if !(weight(o.index_loss)
+                && o.phases.iter().filter_map(|phase| phase.index_loss).all(weight)) =>
+            {
                 refuse("index-loss", "give 0, or a positive number")
             }
             () => {
@@ -148,6 +153,25 @@ impl Recipe {
             steps * phase.step_tokens
         };
         self.phases.iter().map(tokens).sum()
+    }
+
+    /// The share of step `step`'s sequences that are trained under the zoomed mask; the first step is 0.
+    pub fn zoomed_at(&self, step: usize) -> f64 {
+        self.phase(step).and_then(|phase| phase.zoomed).unwrap_or(self.zoomed)
+    }
+
+    /// What the index loss counts in step `step`, the first being 0.
+    pub fn index_loss_at(&self, step: usize) -> f64 {
+        self.phase(step).and_then(|phase| phase.index_loss).unwrap_or(self.index_loss)
+    }
+
+    /// The phase that step `step` belongs to, if there is such a step.
+    fn phase(&self, step: usize) -> Option<&Phase> {
+        let mut end = 0;
+        self.phases.iter().find(|phase| {
+            end += phase.steps;
+            step < end
+        })
     }
 
     /// Threads.

@@ -213,7 +213,8 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
     fn learn_one(&self, number: usize, sequences: &[&Sequence]) -> Result<Learnt<B>, TrainError> {
         let stream = ((self.step as u64) << 32) | number as u64;
         let mut random = Draw::new(self.recipe.seed, stream);
-        let mut mask = || if random.share() < self.recipe.zoomed { Mask::Zoomed } else { Mask::Full };
+        let zoomed = self.recipe.zoomed_at(self.step);
+        let mut mask = || if random.share() < zoomed { Mask::Zoomed } else { Mask::Full };
         let masked: Vec<_> = sequences.iter().map(|&sequence| (sequence, mask())).collect();
         self.pass().learn(&masked, &mut random)
     }
@@ -229,7 +230,7 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Traine
             frozen: &self.frozen,
             adapter_scale: self.adapter_scale,
             explore: self.recipe.explore,
-            index_loss: self.recipe.index_loss,
+            index_loss: self.recipe.index_loss_at(self.step),
         }
     }
 }
