@@ -1,9 +1,11 @@
 //! That training learns, and what its result does not depend on.
 
-use zoomr_core::portable::Portable;
-use zoomr_model::train::{LoraOptions, Parameters, Recipe, RecipeOptions, Sequence, StepReport, Trainer};
+use zoomr_core::{config::SummaryVisibility, portable::Portable};
+use zoomr_model::train::{
+    LoraOptions, Parameters, Phase, Recipe, RecipeOptions, Sequence, StepReport, Trainer,
+};
 
-use crate::support::{Cpu, config, phases, sequence, trainer};
+use crate::support::{Cpu, config, method, phases, sequence, trainer};
 
 fn options() -> RecipeOptions {
     RecipeOptions {
@@ -34,10 +36,28 @@ fn the_loss_falls_under_either_mask() {
     }
 }
 
+/// Of two phases under the full mask without an index loss, the second is made another: it begins with another loss
+/// under the zoomed mask, and with the same loss but other gradients under an index loss.
+#[test]
+fn a_phase_may_differ_from_its_recipe() {
+    let second = |zoomed, index_loss| {
+        let second = Phase { zoomed, index_loss, ..phases(3).remove(0) };
+        let phases = [phases(2), vec![second]].concat();
+        let method = method(SummaryVisibility::Voted);
+        reports(RecipeOptions { phases, zoomed: 0.0, method, ..options() }, 3)
+    };
+    let (same, zoomed, foretelling) = (second(None, None), second(Some(1.0), None), second(None, Some(1.0)));
+    assert_eq!(same[..2], zoomed[..2]);
+    assert_eq!(same[..2], foretelling[..2]);
+    assert!(same[2].loss != zoomed[2].loss, "{same:?} and {zoomed:?}");
+    assert!(same[2].loss == foretelling[2].loss && same[2].norm != foretelling[2].norm, "{foretelling:?}");
+}
+
 #[test]
 fn the_number_of_workers_changes_nothing() {
-    let alone = reports(RecipeOptions { workers: 1, ..options() }, 5);
-    let together = reports(RecipeOptions { workers: 3, ..options() }, 5);
+    let options = RecipeOptions { method: method(SummaryVisibility::Voted), index_loss: 0.5, ..options() };
+    let alone = reports(RecipeOptions { workers: 1, ..options.clone() }, 5);
+    let together = reports(RecipeOptions { workers: 3, ..options }, 5);
     assert_eq!(alone, together);
 }
 
