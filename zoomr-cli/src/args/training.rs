@@ -113,6 +113,7 @@ impl RecipeArgs {
             }
         };
         let steps = self.steps.context("--steps: say for how long")?;
-        Ok(Phase { steps, step_tokens: self.step_tokens, zoomed: None, index_loss: None, data })
+        let step_tokens = self.step_tokens;
+        Ok(Phase { steps, step_tokens, learning_rate: None, zoomed: None, index_loss: None, data })
     }
 }

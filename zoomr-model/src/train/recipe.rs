@@ -13,12 +13,12 @@ use super::{TrainError, lessons::Phase, lora::LoraOptions};
 pub struct RecipeOptions {
     /// What is learnt, in this order.
     pub phases: Vec<Phase>,
-    /// The learning rate after the warm-up.
+    /// The learning rate after the warm-up, until a phase begins anew with one of its own.
     pub learning_rate: f64,
     /// Steps over which the learning rate grows linearly from zero.
     pub warm_up: usize,
-    /// What the learning rate ends at, as a share of [`learning_rate`](Self::learning_rate); it falls like a
-    /// cosine over the tokens that the phases' steps are to have.
+    /// What a learning rate ends at, as a share of its highest; it falls like a cosine over the tokens that the phases'
+    /// steps are to have.
     pub final_rate: f64,
     /// AdamW's decay of matrices, per step and unit of learning rate; vectors do not decay.
     pub weight_decay: f64,
@@ -88,6 +88,7 @@ impl TryFrom<RecipeOptions> for Recipe {
         let share = |x: f64| (0.0..=1.0).contains(&x);
         let weight = |x: f64| x.is_finite() && x >= 0.0;
         let o = &options;
+        let own = |setting: fn(&Phase) -> Option<f64>| o.phases.iter().filter_map(setting);
         let Some(workers) = NonZeroUsize::new(o.workers) else {
             return refuse("workers", "someone must do the work; give at least 1");
         };
@@ -98,23 +99,23 @@ impl TryFrom<RecipeOptions> for Recipe {
             () if o.phases.iter().any(|phase| phase.steps == 0 || phase.step_tokens == 0) => {
                 refuse("phases", "each phase needs at least one step of at least one token")
             }
-            () if !positive(o.learning_rate) => refuse("learning-rate", "give a positive number, 2e-4 say"),
+            () if !(positive(o.learning_rate) && own(|phase| phase.learning_rate).all(positive)) => {
+                refuse("learning-rate", "give a positive number, 2e-4 say")
+            }
             () if !share(o.final_rate) => refuse("final-rate", "a share lies between 0 and 1"),
             () if !share(o.weight_decay) => refuse("weight-decay", "give a number between 0 and 1"),
             () if !(share(o.beta_1) && o.beta_1 < 1.0) => refuse("beta-1", "give a number from 0 to below 1"),
             () if !(share(o.beta_2) && o.beta_2 < 1.0) => refuse("beta-2", "give a number from 0 to below 1"),
             () if !positive(o.clip) => refuse("clip", "give a positive norm, 1.0 say"),
             () if o.micro_batch_tokens == 0 => refuse("micro-batch-tokens", "give at least 1"),
-            () if !(share(o.zoomed) && o.phases.iter().filter_map(|phase| phase.zoomed).all(share)) => {
+            () if !(share(o.zoomed) && own(|phase| phase.zoomed).all(share)) => {
                 refuse("zoomed", "a share lies between 0 and 1")
             }
             () if o.lora.as_ref().is_some_and(|lora| lora.rank == 0 || !positive(lora.alpha)) => {
                 refuse("lora", "rank and alpha must be positive")
             }
             () if !share(o.explore) => refuse("explore", "a share lies between 0 and 1"),
-            () if !(weight(o.index_loss)
-                && o.phases.iter().filter_map(|phase| phase.index_loss).all(weight)) =>
-            {
+            () if !(weight(o.index_loss) && own(|phase| phase.index_loss).all(weight)) => {
                 refuse("index-loss", "give 0, or a positive number")
             }
             () => {
@@ -144,17 +145,6 @@ impl Recipe {
         self.phases.iter().map(|phase| phase.steps).sum()
     }
 
-    /// Tokens that the steps before step `step` are to have.
-    fn tokens_before(&self, step: usize) -> usize {
-        let mut left = step;
-        let tokens = |phase: &Phase| {
-            let steps = left.min(phase.steps);
-            left -= steps;
-            steps * phase.step_tokens
-        };
-        self.phases.iter().map(tokens).sum()
-    }
-
     /// The share of step `step`'s sequences that are trained under the zoomed mask; the first step is 0.
     pub fn zoomed_at(&self, step: usize) -> f64 {
         self.phase(step).and_then(|phase| phase.zoomed).unwrap_or(self.zoomed)
@@ -179,15 +169,42 @@ impl Recipe {
         self.workers
     }
 
-    /// The learning rate of step `step`, the first being 0: up linearly, then down like a cosine.
+    /// The learning rate of step `step`, the first being 0: up linearly, then down like a cosine. A phase with a rate of
+    /// its own begins anew.
     pub fn rate(&self, step: usize) -> f64 {
-        if step < self.warm_up {
-            return self.learning_rate * (step + 1) as f64 / self.warm_up as f64;
+        let mut step = step;
+        let cycles = self.phases.chunk_by(|_, next| next.learning_rate.is_none());
+        for cycle in cycles {
+            let steps = cycle.iter().map(|phase| phase.steps).sum();
+            if step < steps {
+                let peak = cycle[0].learning_rate.unwrap_or(self.learning_rate);
+                return self.rate_within(cycle, peak, step);
+            }
+            step -= steps;
         }
-        let warm = self.tokens_before(self.warm_up);
-        let [done, all] = [step, self.steps()].map(|step| self.tokens_before(step).saturating_sub(warm));
+        self.learning_rate * self.final_rate
+    }
+
+    /// The learning rate of step `step` of such a cycle.
+    fn rate_within(&self, cycle: &[Phase], peak: f64, step: usize) -> f64 {
+        if step < self.warm_up {
+            return peak * (step + 1) as f64 / self.warm_up as f64;
+        }
+        let warm = tokens_before(cycle, self.warm_up);
+        let [done, all] = [step, usize::MAX].map(|step| tokens_before(cycle, step).saturating_sub(warm));
         let done = done as f64 / all.max(1) as f64;
         let fall = (1.0 + libm::cos(std::f64::consts::PI * done.min(1.0))) / 2.0;
-        self.learning_rate * (self.final_rate + (1.0 - self.final_rate) * fall)
+        peak * (self.final_rate + (1.0 - self.final_rate) * fall)
     }
+}
+
+/// Tokens that the steps of `phases` before step `step` are to have.
+fn tokens_before(phases: &[Phase], step: usize) -> usize {
+    let mut left = step;
+    let tokens = |phase: &Phase| {
+        let steps = left.min(phase.steps);
+        left -= steps;
+        steps * phase.step_tokens
+    };
+    phases.iter().map(tokens).sum()
 }

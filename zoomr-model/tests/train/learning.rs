@@ -54,6 +54,19 @@ fn a_phase_may_differ_from_its_recipe() {
 }
 
 #[test]
+fn a_phase_may_begin_anew() {
+    let [first, more] = [phases(20).remove(0), phases(10).remove(0)];
+    let again = Phase { learning_rate: Some(2e-3), ..first.clone() };
+    let phases = vec![first, more.clone(), again, more];
+    let recipe =
+        Recipe::try_from(RecipeOptions { phases, learning_rate: 1e-3, warm_up: 4, ..options() }).unwrap();
+    let rates: Vec<f64> = (0..recipe.steps()).map(|step| recipe.rate(step)).collect();
+    let (once, twice) = rates.split_at(30);
+    assert!((once[3], twice[3]) == (1e-3, 2e-3) && once[29] < 0.12 * 1e-3, "{rates:?}");
+    assert!(once.iter().zip(twice).all(|(once, twice)| (2.0 * once - twice).abs() < 1e-15), "{rates:?}");
+}
+
+#[test]
 fn the_number_of_workers_changes_nothing() {
     let options = RecipeOptions { method: method(SummaryVisibility::Voted), index_loss: 0.5, ..options() };
     let alone = reports(RecipeOptions { workers: 1, ..options.clone() }, 5);
