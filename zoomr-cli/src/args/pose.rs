@@ -26,7 +26,7 @@ pub(crate) struct PoseArgs {
         value_parser = named(Kind::ALL, Kind::name))]
     pose: Option<Kind>,
 
-    /// How long it is with its reasoning, in tokens [default: 1000].
+    /// How long it is with its reasoning, in tokens [default: 2000].
     #[arg(long, value_name = "TOKENS", conflicts_with_all = ["text", "file", "tokens", "model"])]
     pose_tokens: Option<usize>,
 }
@@ -51,7 +51,7 @@ impl PoseArgs {
             Some(Given::Tokens(_)) => bail!("--tokens: the built-in model takes problems as text"),
             None => {
                 let generator = self.pose.unwrap_or(Kind::LaggedSums).generator();
-                let tokens = self.pose_tokens.unwrap_or(1000);
+                let tokens = self.pose_tokens.unwrap_or(2000);
                 let posed = generator.example(tokens, &mut Draw::new(seed, STREAM));
                 posed.context("--pose-tokens")?.question
             }
