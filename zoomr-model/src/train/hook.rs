@@ -101,9 +101,9 @@ where
         k: Tensor<Autodiff<B>, 3>,
         v: Tensor<Autodiff<B>, 3>,
     ) -> Result<Tensor<Autodiff<B>, 3>, zoomr_core::Error> {
-        let spec = self.specs[layer];
-        let mut index_losses = Vec::new();
-        let mut output = |packed: &Packed<'_>| {
+        let &mut Self { kernels, specs, settings, ref packed, ref mut index_losses, .. } = self;
+        let spec = specs[layer];
+        let output = |packed: &Packed<'_>| {
             let [q, k, v] = [&q, &k, &v].map(|x| x.clone().slice(packed.rows.clone()));
             let visible = match (own_window(spec), &packed.sees) {
                 (Some(window), _) => base(&window, packed.sequence.stream(), packed.rows.len()),
@@ -112,13 +112,11 @@ where
                     Arc::clone(sets)
                 }
                 (None, Sees::Zoomed(view)) => {
-                    view.visible(self.kernels, self.settings, &q.clone().inner(), &k.clone().inner(), spec)
+                    view.visible(kernels, settings, &q.clone().inner(), &k.clone().inner(), spec)
                 }
             };
-            attend(self.kernels, q, k, v, visible, spec.scale)
+            attend(kernels, q, k, v, visible, spec.scale)
         };
-        let outputs = self.packed.iter().map(&mut output).collect();
-        self.index_losses.extend(index_losses);
-        Ok(Tensor::cat(outputs, 0))
+        Ok(Tensor::cat(packed.iter().map(output).collect(), 0))
     }
 }
