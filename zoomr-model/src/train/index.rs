@@ -2,8 +2,11 @@
 //!
 //! Votes are choices, which have no gradient: under the zoomed mask nothing tells a query which thought it should have
 //! asked for. Under the full mask a row sees everything, and its attention weights say how much of it went to each old
-//! thought's detail. The loss is the cross-entropy between these masses, taken as given, and the softmax of the row's
-//! index scores; its gradient goes to queries and to the keys that index vectors are means of.
+//! thought's detail. Where most of it went to one thought, the loss is the cross-entropy between this mass, taken as
+//! given, and the softmax of the row's index scores; its gradient goes to queries and to the keys that index vectors are
+//! means of. A head that looks here and there fetches nothing: its masses would only be noise.
+
+use std::ops::Range;
 
 use burn::tensor::{
     Device, Int, Tensor, TensorData,
@@ -11,31 +14,47 @@ use burn::tensor::{
     backend::Backend,
 };
 use burn_autodiff::Autodiff;
-use zoomr_core::{layer::LayerSpec, policy::Policy, segment::Thought};
+use zoomr_core::{
+    layer::LayerSpec,
+    policy::Policy,
+    segment::{Kind, Thought},
+};
 
 use super::sequence::Sequence;
 use crate::data::synth::draw::Draw;
 
-/// Rows of a sequence that take part, at most: all weights of a long one would cost more than the rest of its step.
-const ROWS: usize = 256;
+/// Rows of a sequence's thoughts and summaries that take part, at most: all weights of a long one would cost more than
+/// the rest of its step.
+const ROWS: usize = 512;
+/// How often each row of an answer counts: a text has few, and what they ask for is often long gone.
+const ANSWERED: usize = 8;
+/// The mass that a thought must have for a head to be fetching it: no two can.
+const MOST: f32 = 0.5;
 /// The score of what must not be seen. Not infinite: a product with a mass of zero must be zero.
 const HIDDEN: f32 = -1e9;
 
 /// The rows of one sequence that the loss is about.
 pub(super) struct IndexLesson<'a> {
     thoughts: &'a [Thought],
-    /// In order, each with the number of thoughts that it may zoom into: at least two, as one alone is always right.
+    /// In order of position, each with the number of thoughts that it may zoom into: at least two, as one alone is always right.
     rows: Vec<(usize, usize)>,
 }
 
 impl<'a> IndexLesson<'a> {
-    /// Some rows of `sequence`, drawn from those that have a choice under `policy`; `None` where there is none.
+    /// Some rows of `sequence`, drawn from those that have a choice under `policy`, and [`ANSWERED`] times all of its
+    /// answer; `None` where there is no choice.
     pub(super) fn new(sequence: &'a Sequence, policy: &dyn Policy, random: &mut Draw) -> Option<Self> {
         let stream = sequence.stream();
         let candidates = |row| (row, policy.candidates(stream, row));
-        let may_zoom: Vec<_> =
-            (0..sequence.inputs().len()).map(candidates).filter(|&(_, candidates)| candidates > 1).collect();
-        let mut rows = random.some_of(&may_zoom, ROWS);
+        let choices = |range: &Range<usize>| {
+            let rows = range.start..range.end.min(sequence.inputs().len());
+            rows.map(candidates).filter(|&(_, candidates)| candidates > 1).collect::<Vec<_>>()
+        };
+        let (answers, others): (Vec<_>, Vec<_>) =
+            stream.segments().iter().partition(|segment| segment.kind == Kind::Answer);
+        let [answers, others] = [answers, others]
+            .map(|segments| segments.iter().flat_map(|segment| choices(&segment.range)).collect::<Vec<_>>());
+        let mut rows = [random.some_of(&others, ROWS), answers.repeat(ANSWERED)].concat();
         rows.sort_unstable();
         let most = rows.iter().map(|&(_, candidates)| candidates).max()?;
         Some(Self { thoughts: &stream.thoughts()[..most], rows })
@@ -66,6 +85,7 @@ impl<'a> IndexLesson<'a> {
             let scores = |keys: Tensor<Autodiff<B>, 2>| q.clone().matmul(keys.transpose()) * scale;
             let seen = scores(k.clone().slice([0..len, own.clone()])).inner() + unseen.clone();
             let mass = softmax(seen, 1).matmul(details.clone()) * too_new.clone().equal_elem(0.0).float();
+            let mass = mass.clone() * mass.greater_elem(MOST).float();
             let promised =
                 scores(index.clone().slice([0..thoughts, own])) + Tensor::from_inner(too_new.clone());
             (log_softmax(promised, 1) * Tensor::from_inner(mass)).sum()
@@ -180,7 +200,8 @@ mod tests {
                 let promised =
                     shares(thoughts.iter().map(|j| product(&q, &index(j).collect::<Vec<_>>())).collect());
                 for (thought, promised) in thoughts.iter().zip(promised) {
-                    loss -= thought.detail.clone().map(|t| weights[t]).sum::<f64>() * promised.ln();
+                    let mass = thought.detail.clone().map(|t| weights[t]).sum::<f64>();
+                    loss -= if mass > f64::from(MOST) { mass * promised.ln() } else { 0.0 };
                 }
             }
         }

@@ -39,7 +39,7 @@ pub struct LaggedSumsOptions {
 
 impl Default for LaggedSumsOptions {
     fn default() -> Self {
-        Self { modulus: VALUES, lags: 12..=40, terms_per_thought: 5, labels: LABELS }
+        Self { modulus: VALUES, lags: 12..=40, terms_per_thought: 4, labels: LABELS }
     }
 }
 

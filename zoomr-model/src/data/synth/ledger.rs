@@ -2,16 +2,16 @@
 //!
 //! ```text
 //! ledger : t6 Ann t7 4 t8 5 t11 Bob t12 1 t13 8 pays Ann 7 Bob 2 until t48 ; find t19 ?
-//! <thought> t6 Ann t7 4 t8 5 - Ann 7 : b 8 n 3 t14 3 t15 8 + Bob 2 : c 0 n 4 t16 Ann t17 4 t18 0 ; </thought>
-//! <summary> t16 Ann t17 4 t18 0 t14 </summary> ... answer t19 1 t20 6
+//! <thought> t6 Ann t7 4 t8 5 - Ann 7 : 5 b 8 4 n 3 t14 3 t15 8 + Bob 2 : 8 c 0 3 n 4 t16 Ann t17 4 t18 0 ; </thought>
+//! <summary> t16 Ann t17 4 t18 0 t14 t15 </summary> ... answer t19 1 t20 6
 //! ```
 //!
 //! First come the opening balances, in the order of the accounts, each of which pays the next one every day, and the
 //! last one the first. A thought is one account's day: what it pays, its low point, what it is paid, its closing
 //! balance. Each digit has a label of its own, tens first: two labels for a low point, the next three for the closing
-//! balance, the first of which says whose it is. After a colon come the new digits, units first, each after `b` for a
-//! borrow, `c` for a carry, `n` for none; balances wrap modulo 100. The summary gives the closing balance, and names the
-//! low point. The question asks for one of these, or for a low point, which only the thought's detail holds.
+//! balance, the first of which says whose it is. After a colon each digit is worked out, units first: the digit before,
+//! then `b` for a borrow, `c` for a carry or `n` for none, then the new digit; balances wrap modulo 100. The summary gives
+//! the closing balance, and names the low point. The question asks for one of these, or for a low point, which only the thought's detail holds.
 
 use std::ops::RangeInclusive;
 
@@ -211,10 +211,11 @@ impl Book {
     fn thought(&self, entry: usize) -> Thought {
         let [account, _] = self.parties(entry);
         let closing = self.balance(account, self.closes(entry), self.entry(entry).closing);
-        Thought { detail: self.line(entry), summary: format!("{closing} t{}", self.lows(entry)) }
+        let low = self.lows(entry);
+        Thought { detail: self.line(entry), summary: format!("{closing} t{low} t{}", low + 1) }
     }
 
-    /// `t6 Ann t7 4 t8 5 - Ann 7 : b 8 n 3 t14 3 t15 8 + Bob 2 : c 0 n 4 t16 Ann t17 4 t18 0 ;`
+    /// `t6 Ann t7 4 t8 5 - Ann 7 : 5 b 8 4 n 3 t14 3 t15 8 + Bob 2 : 8 c 0 3 n 4 t16 Ann t17 4 t18 0 ;`
     fn line(&self, entry: usize) -> String {
         let Entry { opening, low, closing } = self.entry(entry);
         let [account, payer] = self.parties(entry);
@@ -232,33 +233,27 @@ fn digits(first: usize, value: usize) -> String {
     format!("t{first} {} t{} {}", value / 10, first + 1, value % 10)
 }
 
-/// `b 7 n 1`: the digits of a difference, units first, each after whether it borrows from the next.
+/// `2 b 7 5 n 1`: each digit of a number, units first, whether it borrows from the next, and the digit of the difference.
 fn subtraction(from: usize, amount: usize) -> String {
-    by_digit(from, amount, |digit, less| ((digit + 10 - less) % 10, digit < less))
-        .map(|(digit, borrows)| format!("{} {digit}", if borrows { 'b' } else { 'n' }))
-        .join(" ")
+    by_digit(from, amount, |digit, less| ((digit + 10 - less) % 10, if digit < less { 'b' } else { 'n' }))
 }
 
-/// `n 7 n 6`: the digits of a sum, units first, each after whether it carries into the next.
+/// `7 n 7 1 n 6`: each digit of a number, units first, whether it carries into the next, and the digit of the sum.
 fn addition(to: usize, amount: usize) -> String {
-    by_digit(to, amount, |digit, more| ((digit + more) % 10, digit + more > 9))
-        .map(|(digit, carries)| format!("{} {digit}", if carries { 'c' } else { 'n' }))
-        .join(" ")
+    by_digit(to, amount, |digit, more| ((digit + more) % 10, if digit + more > 9 { 'c' } else { 'n' }))
 }
 
 /// Works through two numbers, units first: `step` gets a digit of the one, and of the other with what came over from
-/// the place before; it returns the new digit and whether something goes over to the next.
-fn by_digit(
-    number: usize,
-    amount: usize,
-    step: impl Fn(usize, usize) -> (usize, bool),
-) -> [(usize, bool); 2] {
-    let mut over = false;
-    [1, 10].map(|place| {
-        let (digit, goes_over) = step(number / place % 10, amount / place % 10 + usize::from(over));
-        over = goes_over;
-        (digit, over)
-    })
+/// the place before; it returns the new digit, and `n` if nothing goes over to the next place.
+fn by_digit(number: usize, amount: usize, step: impl Fn(usize, usize) -> (usize, char)) -> String {
+    let mut over = 0;
+    let place = |place: usize| {
+        let digit = number / place % 10;
+        let (new, goes_over) = step(digit, amount / place % 10 + over);
+        over = usize::from(goes_over != 'n');
+        format!("{digit} {goes_over} {new}")
+    };
+    [1, 10].map(place).join(" ")
 }
 
 #[cfg(test)]
@@ -267,10 +262,10 @@ mod tests {
 
     #[test]
     fn digits_are_worked_out_units_first() {
-        assert_eq!(subtraction(52, 35), "b 7 n 1");
-        assert_eq!(addition(17, 50), "n 7 n 6");
-        assert_eq!(addition(85, 99), "c 4 c 8");
-        assert_eq!(subtraction(5, 6), "b 9 b 9");
+        assert_eq!(subtraction(52, 35), "2 b 7 5 n 1");
+        assert_eq!(addition(17, 50), "7 n 7 1 n 6");
+        assert_eq!(addition(85, 99), "5 c 4 8 c 8");
+        assert_eq!(subtraction(5, 6), "5 b 9 0 b 9");
         assert_eq!(digits(8, 7), "t8 0 t9 7");
     }
 }
