@@ -154,12 +154,16 @@ mod tests {
     const SPEC: LayerSpec =
         LayerSpec { query_heads: 4, kv_heads: 2, head_dim: 3, scale: 0.7, sliding_window: None };
 
-    /// A prompt and three thoughts of different lengths with summaries; tokens 2 to 5 are their marks.
+    /// Rows of the answer: its last token is only ever predicted.
+    const ANSWER: usize = 2;
+
+    /// A prompt, three thoughts of different lengths with summaries, and an answer; tokens 2 to 5 are their marks.
     fn sequence() -> Sequence {
         let pair = |begin, end| MarkerPair { begin: Marker::Id(begin), end: Marker::Id(end) };
         let segmenter = Markers::new(pair(2, 3), pair(4, 5)).unwrap();
         let written: Vec<u32> =
             (1..4).flat_map(|n| [&[2][..], &vec![9; 2 * n], &[3, 4, 8, 5]].concat()).collect();
+        let written = [written, vec![6; ANSWER + 1]].concat();
         Sequence::new(&[7; 5], &written, Box::new(segmenter)).unwrap()
     }
 
@@ -169,11 +173,11 @@ mod tests {
 
     /// `[rows, heads, head_dim]`, different everywhere.
     fn values(rows: usize, heads: usize, seed: f32) -> Vec<f32> {
-        (0..rows * heads * SPEC.head_dim).map(|i| (i as f32 * 1.7 + seed).sin() * 1.5).collect()
+        (0..rows * heads * SPEC.head_dim).map(|i| (i as f32 * 1.7 + seed).sin() * 4.0).collect()
     }
 
-    /// The loss in plain loops.
-    fn expected(lesson: &IndexLesson<'_>, q: &[f32], k: &[f32]) -> f64 {
+    /// The loss in plain loops, and the rows in which some head fetches.
+    fn expected(lesson: &IndexLesson<'_>, q: &[f32], k: &[f32]) -> (f64, Vec<usize>) {
         let LayerSpec { query_heads, kv_heads, head_dim, scale, .. } = SPEC;
         let product =
             |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() * f64::from(scale);
@@ -185,7 +189,7 @@ mod tests {
             let sum: f64 = scores.iter().map(|score| score.exp()).sum();
             scores.into_iter().map(|score| score.exp() / sum).collect()
         };
-        let mut loss = 0.0;
+        let (mut loss, mut fetching) = (0.0, Vec::new());
         for &(row, candidates) in &lesson.rows {
             for head in 0..query_heads {
                 let kv_head = head / (query_heads / kv_heads);
@@ -201,11 +205,15 @@ mod tests {
                     shares(thoughts.iter().map(|j| product(&q, &index(j).collect::<Vec<_>>())).collect());
                 for (thought, promised) in thoughts.iter().zip(promised) {
                     let mass = thought.detail.clone().map(|t| weights[t]).sum::<f64>();
-                    loss -= if mass > f64::from(MOST) { mass * promised.ln() } else { 0.0 };
+                    if mass > f64::from(MOST) {
+                        loss -= mass * promised.ln();
+                        fetching.push(row);
+                    }
                 }
             }
         }
-        loss / query_heads as f64
+        fetching.dedup();
+        (loss / query_heads as f64, fetching)
     }
 
     #[test]
@@ -213,7 +221,7 @@ mod tests {
         let (sequence, settings) = (sequence(), settings());
         let rows = sequence.inputs().len();
         let lesson = IndexLesson::new(&sequence, settings.policy().as_ref(), &mut Draw::new(1, 0)).unwrap();
-        assert!(lesson.thoughts.len() == 2 && lesson.rows.len() > 5, "{:?}", lesson.rows);
+        assert!(lesson.thoughts.len() == 3 && lesson.rows.len() > 5, "{:?}", lesson.rows);
         let (device, [q, k]) =
             (Default::default(), [(4, 0.3), (2, 0.9)].map(|(h, seed)| values(rows, h, seed)));
         let tensor = |values: &[f32], heads| {
@@ -223,18 +231,32 @@ mod tests {
         let (queries, keys) = (tensor(&q, 4), tensor(&k, 2));
         let loss = lesson.loss(&queries, &keys, SPEC);
         let found = f64::from(loss.clone().into_scalar());
-        assert!((found - expected(&lesson, &q, &k)).abs() < 1e-4 * found, "{found}");
+        let (expected, fetching) = expected(&lesson, &q, &k);
+        assert!((found - expected).abs() < 1e-4 * found, "{found}");
 
-        // Only what makes scores learns: rows that may zoom, and the keys of summaries.
+        // Only what makes scores learns: rows in which a head fetches, and the keys of summaries.
+        assert!(!fetching.is_empty() && fetching.len() < lesson.rows.len(), "{fetching:?}");
         let gradients = loss.backward();
         let learns = |x: &Tensor<Autodiff<Cpu>, 3>| -> Vec<usize> {
             let gradient = x.grad(&gradients).unwrap().abs().flatten::<2>(1, 2).sum_dim(1);
             let sums: Vec<f32> = gradient.into_data().into_vec().unwrap();
             (0..rows).filter(|&row| sums[row] > 0.0).collect()
         };
-        assert_eq!(learns(&queries), lesson.rows.iter().map(|&(row, _)| row).collect::<Vec<_>>());
-        let summaries: Vec<usize> = lesson.thoughts.iter().flat_map(Thought::indexed_by).collect();
+        assert_eq!(learns(&queries), fetching);
+        let learning = lesson.rows.iter().filter(|(row, _)| fetching.contains(row));
+        let reached = learning.map(|&(_, candidates)| candidates).max().unwrap();
+        let summaries: Vec<usize> = lesson.thoughts[..reached].iter().flat_map(Thought::indexed_by).collect();
         assert_eq!(learns(&keys), summaries);
+    }
+
+    #[test]
+    fn each_row_of_an_answer_counts_and_more_than_others() {
+        let (sequence, settings) = (sequence(), settings());
+        let lesson = IndexLesson::new(&sequence, settings.policy().as_ref(), &mut Draw::new(1, 0)).unwrap();
+        let times = |row: usize| lesson.rows.iter().filter(|&&(at, _)| at == row).count();
+        let end = sequence.inputs().len();
+        assert!((end - ANSWER..end).all(|row| times(row) == ANSWERED), "{:?}", lesson.rows);
+        assert_eq!(times(end - ANSWER - 1), 1);
     }
 
     #[test]
