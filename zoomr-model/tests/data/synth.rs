@@ -29,8 +29,8 @@ pub(crate) fn kinds() -> impl Strategy<Value = Kind> {
 /// The most tokens by which one more thought would be too many.
 fn step(kind: Kind) -> usize {
     match kind {
-        Kind::LaggedSums => 5 * 11 + 9,
-        Kind::Ledger => 44,
+        Kind::LaggedSums => 4 * 11 + 8,
+        Kind::Ledger => 49,
         Kind::ProgramTrace => 3 * 13 + 12,
     }
 }

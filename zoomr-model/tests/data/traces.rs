@@ -74,19 +74,20 @@ fn check_sums(example: &Example) -> Known<'_> {
         }
         let names = (first..next).map(|n| format!("t{n}")).collect::<Vec<_>>().join(" ");
         assert_eq!(thought.summary, names);
-        assert!(next.is_multiple_of(5), "a thought ends after t{}", next - 1);
+        assert!(next.is_multiple_of(4), "a thought ends after t{}", next - 1);
     }
     known
 }
 
-/// Asserts that an operation on two digits and one is right: `x` has tens first, the work has pairs of a flag and a
-/// digit, units first. Returns the result's digits, tens first.
-fn check_digits(x: [&str; 2], sign: &str, y: &str, work: [&str; 4]) -> [String; 2] {
+/// Asserts that an operation on two digits and one is right: `x` has tens first, the work has a digit of
+/// it, a flag and the new digit for each place, units first. Returns the result's digits, tens first.
+fn check_digits(x: [&str; 2], sign: &str, y: &str, work: [&str; 6]) -> [String; 2] {
     let (mut over, mut value) = (number(y), 0);
-    for (place, pair) in work.chunks(2).enumerate() {
-        assert_eq!(pair[0], flag(number(x[1 - place]), sign, over), "{work:?}");
-        over = usize::from(pair[0] != "n");
-        value += number(pair[1]) * 10usize.pow(place as u32);
+    for (place, step) in work.chunks(3).enumerate() {
+        let digit = x[1 - place];
+        assert_eq!(step[..2], [digit, flag(number(digit), sign, over)], "{work:?}");
+        over = usize::from(step[1] != "n");
+        value += number(step[2]) * 10usize.pow(place as u32);
     }
     let x = 10 * number(x[0]) + number(x[1]);
     assert_eq!(value, if sign == "+" { x + number(y) } else { 100 + x - number(y) } % 100);
@@ -110,22 +111,22 @@ fn check_ledger(example: &Example) -> HashMap<String, String> {
         let (account, payer) = (turn % accounts.len(), (turn + accounts.len() - 1) % accounts.len());
         let closing = first + 5 * (accounts.len() + turn);
         let line = worked(example, thought).concat();
-        assert_eq!(line.len(), 32, "{line:?}");
-        let (from, via, to) = (&line[..6], &line[14..18], &line[26..]);
+        assert_eq!(line.len(), 36, "{line:?}");
+        let (from, via, to) = (&line[..6], &line[16..20], &line[30..]);
         let labels = [from[0], via[0], via[2], to[0], to[2], to[4]].map(index);
         assert_eq!(labels, [first + 5 * turn, closing - 2, closing - 1, closing, closing + 1, closing + 2]);
         assert_eq!(records[from[0]], from[1..].join(" "));
-        assert_eq!([line[6], line[9], line[18], line[21]], ["-", ":", "+", ":"]);
-        assert_eq!((&line[7..9], &line[19..21]), (accounts[account], accounts[payer]));
+        assert_eq!([line[6], line[9], line[20], line[23]], ["-", ":", "+", ":"]);
+        assert_eq!((&line[7..9], &line[21..23]), (accounts[account], accounts[payer]));
         assert_eq!(to[1], line[7]);
-        let less = check_digits([from[3], from[5]], "-", line[8], line[10..14].try_into().unwrap());
+        let less = check_digits([from[3], from[5]], "-", line[8], line[10..16].try_into().unwrap());
         assert_eq!([via[1], via[3]], less);
-        let more = check_digits([via[1], via[3]], "+", line[20], line[22..26].try_into().unwrap());
+        let more = check_digits([via[1], via[3]], "+", line[22], line[24..30].try_into().unwrap());
         assert_eq!([to[3], to[5]], more);
         records.insert(to[0].into(), to[1..].join(" "));
         balances.insert(via[0].into(), via[1..].join(" "));
         balances.insert(to[2].into(), to[3..].join(" "));
-        assert_eq!(thought.summary, [&to.join(" "), via[0]].join(" "));
+        assert_eq!(thought.summary, [&to.join(" "), via[0], via[2]].join(" "));
     }
     balances
 }
