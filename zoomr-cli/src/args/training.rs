@@ -114,6 +114,6 @@ impl RecipeArgs {
         };
         let steps = self.steps.context("--steps: say for how long")?;
         let step_tokens = self.step_tokens;
-        Ok(Phase { steps, step_tokens, learning_rate: None, zoomed: None, index_loss: None, data })
+        Ok(Phase { steps, step_tokens, zoomed: None, index_loss: None, data })
     }
 }

@@ -31,10 +31,6 @@ pub struct Phase {
     pub steps: usize,
     /// Tokens per step, at least; the last text is not cut.
     pub step_tokens: usize,
-    /// Begins anew with this learning rate, as the recipe began with its own: up to it, and down again over this phase
-    /// and those after it (warm restarts, arXiv 1608.03983).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub learning_rate: Option<f64>,
     /// The share of sequences trained under the zoomed mask, where this phase has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zoomed: Option<f64>,

@@ -13,12 +13,12 @@ use super::{TrainError, lessons::Phase, lora::LoraOptions};
 pub struct RecipeOptions {
     /// What is learnt, in this order.
     pub phases: Vec<Phase>,
-    /// The learning rate after the warm-up, until a phase begins anew with one of its own.
+    /// The learning rate after the warm-up.
     pub learning_rate: f64,
     /// Steps over which the learning rate grows linearly from zero.
     pub warm_up: usize,
-    /// What a learning rate ends at, as a share of its highest; it falls like a cosine over the tokens that the phases'
-    /// steps are to have.
+    /// What the learning rate ends at, as a share of its highest; it falls like a cosine over the tokens that the
+    /// phases' steps are to have.
     pub final_rate: f64,
     /// AdamW's decay of matrices, per step and unit of learning rate; vectors do not decay.
     pub weight_decay: f64,
@@ -99,9 +99,7 @@ impl TryFrom<RecipeOptions> for Recipe {
             () if o.phases.iter().any(|phase| phase.steps == 0 || phase.step_tokens == 0) => {
                 refuse("phases", "each phase needs at least one step of at least one token")
             }
-            () if !(positive(o.learning_rate) && own(|phase| phase.learning_rate).all(positive)) => {
-                refuse("learning-rate", "give a positive number, 2e-4 say")
-            }
+            () if !positive(o.learning_rate) => refuse("learning-rate", "give a positive number, 2e-4 say"),
             () if !share(o.final_rate) => refuse("final-rate", "a share lies between 0 and 1"),
             () if !share(o.weight_decay) => refuse("weight-decay", "give a number between 0 and 1"),
             () if !(share(o.beta_1) && o.beta_1 < 1.0) => refuse("beta-1", "give a number from 0 to below 1"),
@@ -169,42 +167,26 @@ impl Recipe {
         self.workers
     }
 
-    /// The learning rate of step `step`, the first being 0: up linearly, then down like a cosine. A phase with a rate of
-    /// its own begins anew.
+    /// The learning rate of step `step`, the first being 0: up linearly, then down like a cosine.
     pub fn rate(&self, step: usize) -> f64 {
-        let mut step = step;
-        let cycles = self.phases.chunk_by(|_, next| next.learning_rate.is_none());
-        for cycle in cycles {
-            let steps = cycle.iter().map(|phase| phase.steps).sum();
-            if step < steps {
-                let peak = cycle[0].learning_rate.unwrap_or(self.learning_rate);
-                return self.rate_within(cycle, peak, step);
-            }
-            step -= steps;
-        }
-        self.learning_rate * self.final_rate
-    }
-
-    /// The learning rate of step `step` of such a cycle.
-    fn rate_within(&self, cycle: &[Phase], peak: f64, step: usize) -> f64 {
         if step < self.warm_up {
-            return peak * (step + 1) as f64 / self.warm_up as f64;
+            return self.learning_rate * (step + 1) as f64 / self.warm_up as f64;
         }
-        let warm = tokens_before(cycle, self.warm_up);
-        let [done, all] = [step, usize::MAX].map(|step| tokens_before(cycle, step).saturating_sub(warm));
+        let warm = self.tokens_before(self.warm_up);
+        let [done, all] = [step, usize::MAX].map(|step| self.tokens_before(step).saturating_sub(warm));
         let done = done as f64 / all.max(1) as f64;
         let fall = (1.0 + libm::cos(std::f64::consts::PI * done.min(1.0))) / 2.0;
-        peak * (self.final_rate + (1.0 - self.final_rate) * fall)
+        self.learning_rate * (self.final_rate + (1.0 - self.final_rate) * fall)
     }
-}
 
-/// Tokens that the steps of `phases` before step `step` are to have.
-fn tokens_before(phases: &[Phase], step: usize) -> usize {
-    let mut left = step;
-    let tokens = |phase: &Phase| {
-        let steps = left.min(phase.steps);
-        left -= steps;
-        steps * phase.step_tokens
-    };
-    phases.iter().map(tokens).sum()
+    /// Tokens that the steps before step `step` are to have.
+    fn tokens_before(&self, step: usize) -> usize {
+        let mut left = step;
+        let tokens = |phase: &Phase| {
+            let steps = left.min(phase.steps);
+            left -= steps;
+            steps * phase.step_tokens
+        };
+        self.phases.iter().map(tokens).sum()
+    }
 }

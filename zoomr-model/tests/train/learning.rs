@@ -53,17 +53,17 @@ fn a_phase_may_differ_from_its_recipe() {
     assert!(same[2].loss == foretelling[2].loss && same[2].norm != foretelling[2].norm, "{foretelling:?}");
 }
 
+/// Up over the steps of the warm-up, down over the tokens after it: half of these are done in the second phase.
 #[test]
-fn a_phase_may_begin_anew() {
-    let [first, more] = [phases(20).remove(0), phases(10).remove(0)];
-    let again = Phase { learning_rate: Some(2e-3), ..first.clone() };
-    let phases = vec![first, more.clone(), again, more];
-    let recipe =
-        Recipe::try_from(RecipeOptions { phases, learning_rate: 1e-3, warm_up: 4, ..options() }).unwrap();
-    let rates: Vec<f64> = (0..recipe.steps()).map(|step| recipe.rate(step)).collect();
-    let (once, twice) = rates.split_at(30);
-    assert!((once[3], twice[3]) == (1e-3, 2e-3) && once[29] < 0.12 * 1e-3, "{rates:?}");
-    assert!(once.iter().zip(twice).all(|(once, twice)| (2.0 * once - twice).abs() < 1e-15), "{rates:?}");
+fn the_rate_rises_and_falls() {
+    let long = Phase { step_tokens: 2, ..phases(15).remove(0) };
+    let phases = [phases(14), vec![long]].concat();
+    let options = RecipeOptions { phases, learning_rate: 1e-3, warm_up: 4, final_rate: 0.2, ..options() };
+    let recipe = Recipe::try_from(options).unwrap();
+    let expected = [(0, 0.25e-3), (3, 1e-3), (4, 1e-3), (19, 0.6e-3), (29, 0.2e-3)];
+    for (step, rate) in expected {
+        assert!((recipe.rate(step) - rate).abs() < 1e-15, "{step}: {}", recipe.rate(step));
+    }
 }
 
 #[test]

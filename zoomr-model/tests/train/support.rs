@@ -60,7 +60,7 @@ pub(crate) fn method(summaries: SummaryVisibility) -> Options {
 /// So many steps; what they learn, the tests say.
 pub(crate) fn phases(steps: usize) -> Vec<Phase> {
     let data = Data::Synth { kinds: vec![Kind::Ledger], tokens: 200..=200, labels: None };
-    vec![Phase { steps, step_tokens: 1, learning_rate: None, zoomed: None, index_loss: None, data }]
+    vec![Phase { steps, step_tokens: 1, zoomed: None, index_loss: None, data }]
 }
 
 pub(crate) fn trainer(options: RecipeOptions) -> Trainer<Cpu, Portable> {
