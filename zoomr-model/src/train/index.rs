@@ -36,7 +36,8 @@ const HIDDEN: f32 = -1e9;
 /// The rows of one sequence that the loss is about.
 pub(super) struct IndexLesson<'a> {
     thoughts: &'a [Thought],
-    /// In order of position, each with the number of thoughts that it may zoom into: at least two, as one alone is always right.
+    /// In order of position, each with the number of thoughts that it may zoom into: at least two, as one alone is
+    /// always right.
     rows: Vec<(usize, usize)>,
 }
 

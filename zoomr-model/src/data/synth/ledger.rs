@@ -11,7 +11,8 @@
 //! balance. Each digit has a label of its own, tens first: two labels for a low point, the next three for the closing
 //! balance, the first of which says whose it is. After a colon each digit is worked out, units first: the digit before,
 //! then `b` for a borrow, `c` for a carry or `n` for none, then the new digit; balances wrap modulo 100. The summary gives
-//! the closing balance, and names the low point. The question asks for one of these, or for a low point, which only the thought's detail holds.
+//! the closing balance, and names the low point. The question asks for one of these, or for a low point, which only the
+//! thought's detail holds.
 
 use std::ops::RangeInclusive;
 
