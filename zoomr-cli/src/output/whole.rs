@@ -9,7 +9,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use tempfile::{Builder, TempPath};
+use tempfile::TempPath;
+use zoomr_model::partial;
 
 /// A file under construction; dropped before [`finish`](Self::finish), it leaves no trace.
 #[derive(Debug)]
@@ -45,17 +46,7 @@ impl WholeFile {
                 return Ok(Self { path, flag, writer: BufWriter::new(existing), temporary: None });
             }
         }
-        let name = path.file_name().context("it names no file")?.to_string_lossy();
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = Builder::new();
-        builder.prefix(&*name).suffix(".part");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // As for any new file: what the umask leaves of this.
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        let (file, temporary) = builder.tempfile_in(dir)?.into_parts();
+        let (file, temporary) = partial::beside(&path)?.into_parts();
         Ok(Self { path, flag, writer: BufWriter::new(file), temporary: Some(temporary) })
     }
 

@@ -6,9 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::{Builder, TempPath};
+use tempfile::TempPath;
 
 use super::{DataError, lines::Existing};
+use crate::partial;
 
 /// A file under construction; dropped before [`finish`](Self::finish), it leaves no trace.
 #[derive(Debug)]
@@ -30,20 +31,10 @@ impl WholeFile {
             return Err(DataError::Exists { path: path.to_owned() });
         }
         let failed = |source| DataError::Write { path: path.to_owned(), source };
-        let name = path.file_name().ok_or_else(|| failed(io::ErrorKind::IsADirectory.into()))?;
         if path.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = Builder::new();
-        builder.prefix(name).suffix(".part");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            // As for any new file: what the umask leaves of this.
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        let (file, temporary) = builder.tempfile_in(dir).map_err(failed)?.into_parts();
+        let (file, temporary) = partial::beside(path).map_err(failed)?.into_parts();
         Ok(Self { path: path.to_owned(), existing, writer: BufWriter::new(file), temporary })
     }
 
