@@ -1,8 +1,8 @@
 //! How much KV memory a run will take, from settings and sizes alone.
 //!
 //! The same segments, pages and policy as in a run, over a stream whose thoughts all have one length, and their
-//! summaries too. What a run's votes decide is assumed: every zoomed thought lies outside of the window, and has
-//! been cold before. One that has been zoomed into ever since it left the window has no copy in the cold tier yet:
+//! summaries too. What a run's votes decide is assumed: every zoomed thought lies outside of the window, has been
+//! cold before, and at the peak is as long as any. One that has been zoomed into ever since it left the window has no copy in the cold tier yet:
 //! there a run may hold less, by those thoughts' pages. Where tokens are evicted one by one, how many stay is
 //! known, though not which.
 
@@ -31,6 +31,8 @@ pub struct Assumption {
     pub tokens: usize,
     /// Tokens of a thought.
     pub thought: NonZeroUsize,
+    /// Tokens of the longest thought: where lengths differ, a long run sooner or later zooms into the longest at once.
+    pub longest: NonZeroUsize,
     /// Tokens of a summary; 0 where thoughts stand for themselves.
     pub summary: usize,
 }
@@ -54,8 +56,9 @@ pub struct Forecast {
 /// use zoomr_core::{config::{Options, Settings}, forecast::{Assumption, forecast}, layer::LayerSpec};
 /// let layer = LayerSpec { query_heads: 9, kv_heads: 3, head_dim: 64, scale: 0.125, sliding_window: None };
 /// let settings = Settings::try_from(Options::default())?;
-/// let thought = 96.try_into().unwrap();
-/// let run = forecast(&[layer; 30], &settings, 4, Assumption { prompt: 32, tokens: 32_768, thought, summary: 0 });
+/// let (thought, longest) = (56.try_into().unwrap(), 96.try_into().unwrap());
+/// let assumed = Assumption { prompt: 32, tokens: 32_768, thought, longest, summary: 0 };
+/// let run = forecast(&[layer; 30], &settings, 4, assumed);
 /// assert_eq!(run.full, 32_768 * 30 * 2 * 3 * 64 * 4);
 /// assert!(run.peak * 40 < run.full);
 /// # Ok::<(), zoomr_core::Error>(())
@@ -79,28 +82,24 @@ pub fn forecast(
     let cycle = run.thought.get() + run.summary;
     let period = (2 * cycle).saturating_add(settings.window).saturating_add(settings.buffer);
     let late = run.tokens.saturating_sub(period);
-    let (mut peak, mut end) = (0, TierBytes::default());
+    let longest = if policy.choice() == Choice::Votes { run.longest } else { run.thought };
+    let mut peak = 0;
     for position in 0..run.tokens {
         simulation.push(position, run);
         if position >= late || (run.prompt..=run.prompt + 1).contains(&(position + 1)) {
             // A row's page opens while all that the row before it saw is still there.
             for seen in [position.saturating_sub(1), position] {
-                end = simulation.bytes(layers, element_bytes, seen);
-                peak = peak.max(end.resident());
+                let bytes = |zoomed| simulation.bytes(layers, element_bytes, seen, zoomed).resident();
+                peak = peak.max(bytes(longest)).max(bytes(run.thought));
             }
         }
         simulation.evict();
     }
-    if policy.eviction().is_some() {
-        // Evicted tokens leave the last pages, which pools then give up.
-        end = run.tokens.checked_sub(1).map_or(end, |last| simulation.bytes(layers, element_bytes, last));
-    } else {
-        // Pools hold on to the pages of the fullest moment: the next one is never far.
-        end.free += peak - end.resident();
-    }
+    let end =
+        run.tokens.checked_sub(1).map(|last| simulation.bytes(layers, element_bytes, last, run.thought));
     let tokens = |layer: &LayerSpec| layer.sliding_window.map_or(run.tokens, |w| w.get().min(run.tokens));
     let full = layers.iter().map(|layer| (tokens(layer) * token_bytes(layer, element_bytes)) as u64).sum();
-    Forecast { end, peak, full }
+    Forecast { end: end.unwrap_or_default(), peak, full }
 }
 
 /// Bytes of one token's keys and values in one layer.
@@ -140,15 +139,21 @@ impl Simulation<'_> {
         }
     }
 
-    /// Bytes by tier while the newest page is there, and what the row at `position` sees, or after what
-    /// [`evict`](Self::evict) destroyed.
-    fn bytes(&self, layers: &[LayerSpec], element_bytes: usize, position: usize) -> TierBytes {
+    /// Bytes by tier while the newest page is there, and what the row at `position` sees if each thought that it
+    /// zooms into has `zoomed` tokens; or after what [`evict`](Self::evict) destroyed.
+    fn bytes(
+        &self,
+        layers: &[LayerSpec],
+        element_bytes: usize,
+        position: usize,
+        zoomed: NonZeroUsize,
+    ) -> TierBytes {
         let base = self.policy.base(&self.stream, position);
         let uses = Use::of_pages(&self.stream, &self.layout, &base);
         let held = self.pages(&base);
         let newest = self.layout.pages().len() - 1;
-        let mut resident: BTreeSet<usize> =
-            held.iter().copied().chain(self.zoomed(&base, position)).collect();
+        let zoomed = self.zoomed_pages(&base, position, zoomed);
+        let mut resident = held.clone();
         resident.insert(newest);
         let mut bytes = TierBytes::default();
         for (number, layer) in layers.iter().enumerate() {
@@ -167,9 +172,10 @@ impl Simulation<'_> {
                 }
                 None => {
                     resident.iter().for_each(|&logical| bytes.add(uses[logical], page));
+                    bytes.add(Use::Zoomed, zoomed as u64 * page);
                     bytes.index += self.index_pages(number) as u64 * page / 2;
                     bytes.cold += self.cold_pages(&held) as u64 * page;
-                    resident.len()
+                    resident.len() + zoomed
                 }
             };
             let slabs = pages.next_multiple_of(self.settings.slab_pages);
@@ -182,22 +188,20 @@ impl Simulation<'_> {
         set.ranges().iter().flat_map(|range| self.layout.overlapping(range.clone())).collect()
     }
 
-    /// Pages of the thoughts zoomed into or held, all of them outside of what is seen anyway.
-    fn zoomed(&self, base: &PositionSet, position: usize) -> Vec<usize> {
+    /// Pages of the thoughts zoomed into or held, each of `length` tokens and outside of what is seen anyway.
+    fn zoomed_pages(&self, base: &PositionSet, position: usize, length: NonZeroUsize) -> usize {
         let candidates = self.policy.candidates(&self.stream, position);
-        let thoughts = &self.stream.thoughts()[..candidates];
         let count = match (self.policy.choice(), self.settings.zoom) {
             (Choice::Nothing | Choice::Pages(_), _) => 0,
             (Choice::Mass, _) => candidates,
             (Choice::Votes, Zoom::Thoughts(count)) => count.max(self.settings.resident_thoughts.unwrap_or(0)),
-            (Choice::Votes, Zoom::Tokens(budget)) => {
-                thoughts.first().map_or(0, |thought| budget / thought.detail.len().max(1))
-            }
+            (Choice::Votes, Zoom::Tokens(budget)) => budget / length,
             // Scores spread evenly would take this many.
             (Choice::Votes, Zoom::Mass(share)) => (share * candidates as f64).ceil() as usize,
         };
-        let outside = thoughts.iter().filter(|thought| !base.overlaps(thought.detail.clone()));
-        outside.take(count).flat_map(|thought| self.layout.overlapping(thought.detail.clone())).collect()
+        let thoughts = &self.stream.thoughts()[..candidates];
+        let outside = thoughts.iter().filter(|thought| !base.overlaps(thought.detail.clone())).count();
+        outside.min(count) * length.get().div_ceil(self.settings.page_size)
     }
 
     /// Pages of index vectors in layer `number`.

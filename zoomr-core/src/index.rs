@@ -57,6 +57,11 @@ impl Index {
         self.pages.truncate(len, pool, budget);
     }
 
+    /// Moves pages down into free ones, as [`Pool::compact`].
+    pub fn compact<B: Backend>(&mut self, pool: &mut Pool<B, 1>, budget: &mut Budget) {
+        self.pages.compact(pool, budget);
+    }
+
     /// Where the vectors lie.
     pub fn spans(&self, page_size: usize) -> Vec<PageSpan> {
         self.pages.spans(0..self.len(), page_size)

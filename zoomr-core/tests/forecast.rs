@@ -50,6 +50,7 @@ fn forecasts_agree_with_runs() {
                 prompt: 20,
                 tokens: session.stream(driven.id).unwrap().len(),
                 thought: 12.try_into().unwrap(),
+                longest: 12.try_into().unwrap(),
                 summary,
             };
             let expected = forecast(&scenario.host.layers, session.settings(), 4, run);

@@ -272,6 +272,24 @@ impl MethodArgs {
         })
     }
 
+    /// The longest that thoughts may be, in tokens, where they are `usual` long as a rule; only paragraphs are cut
+    /// by length and differ in it.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(crate) fn longest_thought(
+        &self,
+        usual: NonZeroUsize,
+        habits: Option<&Habits>,
+    ) -> Result<NonZeroUsize> {
+        let paragraphs = match self.segmenter {
+            Some(kind) => kind == SegmenterKind::Paragraphs,
+            None => habits.is_none(),
+        };
+        let longest = NonZeroUsize::new(*self.thought_range(habits)?.end());
+        Ok(longest.filter(|_| paragraphs).map_or(usual, |longest| longest.max(usual)))
+    }
+
     fn segmenter(
         &self,
         tokenizer: Option<&Tokenizer>,

@@ -78,6 +78,8 @@ struct Report {
     prompt_tokens: usize,
     /// Tokens of each thought, assumed.
     thought_tokens: usize,
+    /// Tokens of each thought that is zoomed into at the peak, assumed.
+    longest_thought_tokens: usize,
     /// Tokens of each summary, assumed.
     summary_tokens: usize,
     /// A full cache of the same tokens, without waste.
@@ -145,7 +147,9 @@ impl Job for Plan {
             None => NonZeroUsize::new(args.method.expected_thought(habits.as_ref())?)
                 .context("--thought-tokens: thoughts of 0 tokens cannot be planned for; give --thought")?,
         };
-        let report = report(&args, &config, &options, thought, element_bytes::<P::Backend>())?;
+        let longest = args.method.longest_thought(thought, habits.as_ref())?;
+        let run = assumption(&args, &options, thought, longest)?;
+        let report = report(&config, &options, run, element_bytes::<P::Backend>())?;
         if args.json {
             print_json(&report)?;
         } else {
@@ -161,13 +165,11 @@ fn element_bytes<B: Backend>() -> usize {
 }
 
 fn report(
-    args: &PlanArgs,
     config: &ModelConfig,
     options: &EngineOptions,
-    thought: NonZeroUsize,
+    run: Assumption,
     element_bytes: usize,
 ) -> Result<Report> {
-    let run = assumption(args, options, thought)?;
     let full = Options { policy: PolicyKind::Full, ..(*options.settings).clone() };
     let of = |settings: &Settings| forecast(&config.layer_specs(), settings, element_bytes, run);
     let (planned, full) = (of(&options.settings), of(&Settings::try_from(full)?));
@@ -177,6 +179,7 @@ fn report(
         tokens: run.tokens,
         prompt_tokens: run.prompt,
         thought_tokens: run.thought.get(),
+        longest_thought_tokens: run.longest.get(),
         summary_tokens: run.summary,
         kv_bytes_full: planned.full,
         kv_bytes_resident: resident,
@@ -189,7 +192,12 @@ fn report(
     })
 }
 
-fn assumption(args: &PlanArgs, options: &EngineOptions, thought: NonZeroUsize) -> Result<Assumption> {
+fn assumption(
+    args: &PlanArgs,
+    options: &EngineOptions,
+    thought: NonZeroUsize,
+    longest: NonZeroUsize,
+) -> Result<Assumption> {
     let summary = match (args.summary, options.trigger) {
         (_, Trigger::Pressure { .. }) => {
             bail!("--trigger: when `pressure` closes thoughts cannot be known beforehand; plan with `forced`")
@@ -205,7 +213,7 @@ fn assumption(args: &PlanArgs, options: &EngineOptions, thought: NonZeroUsize) -
         (None, Trigger::ModelEmitted) => options.summary.limit.get(),
     };
     let prompt = args.prompt_tokens.unwrap_or(PROMPT_TOKENS.min(args.tokens));
-    Ok(Assumption { prompt, tokens: args.tokens, thought, summary })
+    Ok(Assumption { prompt, tokens: args.tokens, thought, longest, summary })
 }
 
 fn table(report: &Report) -> String {
@@ -214,10 +222,11 @@ fn table(report: &Report) -> String {
         0 => "no summaries".to_owned(),
         tokens => format!("summaries of {tokens}"),
     };
-    let assumed = format!(
-        "{} tokens, {} of them prompt; thoughts of {}, {summaries}",
-        r.tokens, r.prompt_tokens, r.thought_tokens
-    );
+    let thoughts = match (r.thought_tokens, r.longest_thought_tokens) {
+        (usual, longest) if usual == longest => format!("thoughts of {usual}"),
+        (usual, longest) => format!("thoughts of {usual}, at most {longest}"),
+    };
+    let assumed = format!("{} tokens, {} of them prompt; {thoughts}, {summaries}", r.tokens, r.prompt_tokens);
     let device = format!(
         "{:.2}x at the end, {:.2}x at the peak, against a full cache there",
         r.reduction_of_device,
@@ -280,6 +289,7 @@ mod tests {
             tokens: 32_768,
             prompt_tokens: 128,
             thought_tokens: 56,
+            longest_thought_tokens: 96,
             summary_tokens: 0,
             kv_bytes_full: 1 << 30,
             kv_bytes_resident: zoomr.resident(),

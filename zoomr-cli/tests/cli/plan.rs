@@ -86,7 +86,10 @@ fn a_table_shows_every_tier_beside_both_baselines() {
     for (line, name) in lines[1..].iter().zip(names) {
         assert!(line.starts_with(name), "{table}");
     }
-    assert!(table.contains("500 tokens, 20 of them prompt; thoughts of 30, no summaries"), "{table}");
+    assert!(
+        table.contains("500 tokens, 20 of them prompt; thoughts of 30, at most 96, no summaries"),
+        "{table}"
+    );
     assert!(table.contains("against a full cache there"), "{table}");
     assert!(table.contains("against a full cache offloaded to the host"), "{table}");
 }

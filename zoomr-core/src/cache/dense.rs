@@ -61,6 +61,15 @@ impl DensePages {
         self.pages.drain(pages..).for_each(|page| pool.release(page, budget));
     }
 
+    /// Moves pages down into free ones, as [`Pool::compact`].
+    pub fn compact<B: Backend, const PLANES: usize>(
+        &mut self,
+        pool: &mut Pool<B, PLANES>,
+        budget: &mut Budget,
+    ) {
+        self.pages.iter_mut().for_each(|page| *page = pool.compact(*page, budget));
+    }
+
     /// The page that holds `slot`, and the slot within it.
     pub fn place(&self, slot: usize, page_size: usize) -> (usize, usize) {
         (self.pages[slot / page_size], slot % page_size)

@@ -149,6 +149,15 @@ impl LayerCache {
         Ok(moved)
     }
 
+    /// Moves resident pages down into free ones, as [`Pool::compact`].
+    pub fn compact<B: Backend>(&mut self, pool: &mut Pool<B, 2>, budget: &mut Budget) {
+        for &logical in &self.resident {
+            if let Place::Resident { page, .. } = &mut self.places[logical] {
+                *page = pool.compact(*page, budget);
+            }
+        }
+    }
+
     /// Forgets all logical pages from `pages` on.
     pub(crate) fn truncate<B: Backend>(&mut self, pages: usize, stores: &mut Stores<'_, B>) {
         for place in self.places.drain(pages.min(self.places.len())..) {

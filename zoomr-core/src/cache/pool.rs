@@ -137,6 +137,23 @@ impl<B: Backend, const PLANES: usize> Pool<B, PLANES> {
         }
     }
 
+    /// Moves `page` down to the lowest free one where it lies beyond the slabs that all pages in use would fit
+    /// into; returns where it is now. Once every page in use has been asked, less than a slab is free.
+    pub fn compact(&mut self, page: usize, budget: &mut Budget) -> usize {
+        let per_slab = self.geometry.pages_per_slab;
+        let used = self.planes[0].len() * per_slab - self.free.len();
+        if page < used.next_multiple_of(per_slab) {
+            return page;
+        }
+        let Some(lower) = self.free.pop_first() else { return page };
+        for plane in 0..PLANES {
+            let tokens = self.tokens(plane, page, 0..self.geometry.page_size);
+            self.write(plane, lower, 0, tokens);
+        }
+        self.release(page, budget);
+        lower
+    }
+
     /// Writes `tokens` `[kv_heads, n, head_dim]` into slots `slot..slot + n` of a page.
     pub fn write(&mut self, plane: usize, page: usize, slot: usize, tokens: Tensor<B, 3>) {
         self.assign(plane, 0, (page, slot), tokens);

@@ -84,6 +84,11 @@ impl Slots {
         self.pages.truncate(len, pool, budget);
     }
 
+    /// Moves pages down into free ones, as [`Pool::compact`].
+    pub fn compact<B: Backend>(&mut self, pool: &mut Pool<B, 2>, budget: &mut Budget) {
+        self.pages.compact(pool, budget);
+    }
+
     /// Ends a step: what is held now stays.
     pub fn settle(&mut self) {
         self.settled = self.len();

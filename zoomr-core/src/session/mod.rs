@@ -134,6 +134,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     pub fn remove_sequence(&mut self, id: SequenceId) -> Result<(), Error> {
         self.cut(id.0, 0)?;
         self.sequences.remove(&id.0);
+        self.compact();
         Ok(())
     }
 
@@ -201,7 +202,9 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 }
             }
         }
-        self.cut(id.0, len)
+        self.cut(id.0, len)?;
+        self.compact();
+        Ok(())
     }
 
     /// What the last step did.
@@ -226,6 +229,15 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let sequence = self.sequences.get_mut(&id).ok_or(Error::NoSequence(id))?;
         sequence.truncate(len, &mut self.layers, self.tier.as_mut(), &mut self.budget);
         Ok(())
+    }
+
+    /// Closes the gaps that pages left which went, so that no pool holds a slab more than it needs.
+    fn compact(&mut self) {
+        for sequence in self.sequences.values_mut() {
+            for (state, layer) in sequence.layers.iter_mut().zip(&mut self.layers) {
+                state.compact(layer, &mut self.budget);
+            }
+        }
     }
 }
 

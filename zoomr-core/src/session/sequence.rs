@@ -83,6 +83,15 @@ impl LayerState {
         }
     }
 
+    /// Moves pages down into free ones, as [`Pool::compact`](crate::cache::Pool::compact).
+    pub(super) fn compact<B: Backend>(&mut self, layer: &mut Layer<B>, budget: &mut Budget) {
+        self.cache.compact(&mut layer.pool, budget);
+        self.index.compact(&mut layer.index, budget);
+        if let Some(evicting) = &mut self.evicting {
+            evicting.slots.compact(&mut layer.pool, budget);
+        }
+    }
+
     /// Where the tokens of `set` lie on the device.
     pub(super) fn spans(&self, layout: &Layout, set: &PositionSet, page_size: usize) -> Vec<PageSpan> {
         match &self.evicting {
