@@ -9,7 +9,7 @@ fn answer(question: &str) -> String {
     solve(question).unwrap_or_else(|error| panic!("{question}: {error}")).answer
 }
 
-const LEDGER: &str = "ledger : t6 Ann t7 4 t8 5 t11 Bob t12 1 t13 8 t16 Cid t17 9 t18 0 \
+const LEDGER: &str = "ledger : t6 Ann t7 5 t8 4 t11 Bob t12 8 t13 1 t16 Cid t17 0 t18 9 \
     pays Ann 7 Bob 2 Cid 9 until t48 ;";
 const PROGRAM: &str = "program : x t36 3 y t37 2 a t29 9 a t32 1 a t35 4 a t38 6 loop x t39 = x t36 + a t29 ; \
     y t40 = y t37 - x t36 ; a t41 = x t36 + y t37 ; until t80 ;";
@@ -23,16 +23,16 @@ fn small_problems_by_hand() {
     assert_eq!(answer(&format!("{sums} t45 ?")), "t45 5");
     // Ann 45 - 7 + 9, Bob 18 - 2 + 7, Cid 90 - 9 + 2, Ann 47 - 7 + 9, ..., Cid 83 - 9 + 2.
     let balances = [
-        "t19 3 t20 8",
-        "t22 4 t23 7",
-        "t24 1 t25 6",
-        "t27 2 t28 3",
-        "t29 8 t30 1",
-        "t32 8 t33 3",
-        "t34 4 t35 0",
-        "t37 4 t38 9",
-        "t44 7 t45 4",
-        "t47 7 t48 6",
+        "t19 8 t20 3",
+        "t22 7 t23 4",
+        "t24 6 t25 1",
+        "t27 3 t28 2",
+        "t29 1 t30 8",
+        "t32 3 t33 8",
+        "t34 0 t35 4",
+        "t37 9 t38 4",
+        "t44 4 t45 7",
+        "t47 6 t48 7",
     ];
     for balance in balances {
         let label = balance.split(' ').next().unwrap();
@@ -113,8 +113,8 @@ fn errors_say_what_was_expected_where() {
         let message = solve(question).unwrap_err().to_string();
         assert!(message.contains(says), "{message}");
     };
-    wrong(&format!("{LEDGER} find t48 ?"), "t19 to t47, the tens' label");
-    wrong(&format!("{LEDGER} find t46 ?"), "t19 to t47, the tens' label");
+    wrong(&format!("{LEDGER} find t48 ?"), "t19 to t47, the units' label");
+    wrong(&format!("{LEDGER} find t46 ?"), "t19 to t47, the units' label");
     wrong(&format!("{PROGRAM} find t38 ?"), "t39 to t80");
     wrong(&format!("{PROGRAM} find t81 ?"), "t39 to t80");
     let long = solve(&"é".repeat(1 << 20)).unwrap_err().to_string();

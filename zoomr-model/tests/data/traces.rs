@@ -79,56 +79,72 @@ fn check_sums(example: &Example) -> Known<'_> {
     known
 }
 
-/// Asserts that an operation on two digits and one is right: `x` has tens first, the work has a digit of
-/// it, a flag and the new digit for each place, units first. Returns the result's digits, tens first.
-fn check_digits(x: [&str; 2], sign: &str, y: &str, work: [&str; 6]) -> [String; 2] {
-    let (mut over, mut value) = (number(y), 0);
-    for (place, step) in work.chunks(3).enumerate() {
-        let digit = x[1 - place];
-        assert_eq!(step[..2], [digit, flag(number(digit), sign, over)], "{work:?}");
-        over = usize::from(step[1] != "n");
-        value += number(step[2]) * 10usize.pow(place as u32);
-    }
-    let x = 10 * number(x[0]) + number(x[1]);
-    assert_eq!(value, if sign == "+" { x + number(y) } else { 100 + x - number(y) } % 100);
-    [value / 10, value % 10].map(|digit| digit.to_string())
+/// Asserts that two lines work out a number of two digits and one more, units first: `lines` are without what says whose
+/// amount it is. Returns what the new labels are followed by.
+fn check_digits<'a>(
+    balances: &HashMap<String, String>,
+    sign: &str,
+    amount: &str,
+    lines: [&[&'a str]; 2],
+) -> [(&'a str, &'a str); 2] {
+    let mut operand = amount;
+    let mut over = number(amount);
+    lines.map(|line| {
+        let &[old, x, by, y, flagged, "=", new, z] = line else { panic!("{line:?}") };
+        assert_eq!((balances[old].as_str(), by, y), (x, sign, operand), "{line:?}");
+        assert_eq!(flagged, flag(number(x), sign, over), "{line:?}");
+        let value = if sign == "+" { number(x) + over } else { 10 + number(x) - over } % 10;
+        assert_eq!(number(z), value, "{line:?}");
+        (operand, over) = (flagged, usize::from(flagged != "n"));
+        (new, z)
+    })
 }
 
-/// Asserts that a ledger's every line is right; returns, by the label of its tens, what stands after that.
+/// Asserts that a ledger's every line is right; returns, by the label of its units, what stands after that.
 fn check_ledger(example: &Example) -> HashMap<String, String> {
     let opening = words(between(&example.question, "ledger : ", " pays "));
     let pays = words(between(&example.question, " pays ", " until "));
     let accounts: Vec<&[&str]> = pays.chunks(2).collect();
     assert_eq!(opening.len(), 6 * accounts.len());
     let first = index(opening[0]);
-    let mut records: HashMap<String, String> = HashMap::new();
-    let mut balances: HashMap<String, String> = HashMap::new();
+    // Digits by their labels, and owners by the labels before them.
+    let mut known: HashMap<String, String> = HashMap::new();
+    let mut learn = |label: &str, word: &str| known.insert(label.into(), word.into());
     for (record, account) in opening.chunks(6).zip(&accounts) {
         assert_eq!(record[1], account[0]);
-        records.insert(record[0].into(), record[1..].join(" "));
+        record.chunks(2).for_each(|pair| drop(learn(pair[0], pair[1])));
     }
+    let mut asked = HashMap::new();
     for (turn, thought) in example.thoughts.iter().enumerate() {
-        let (account, payer) = (turn % accounts.len(), (turn + accounts.len() - 1) % accounts.len());
-        let closing = first + 5 * (accounts.len() + turn);
-        let line = worked(example, thought).concat();
-        assert_eq!(line.len(), 36, "{line:?}");
-        let (from, via, to) = (&line[..6], &line[16..20], &line[30..]);
-        let labels = [from[0], via[0], via[2], to[0], to[2], to[4]].map(index);
-        assert_eq!(labels, [first + 5 * turn, closing - 2, closing - 1, closing, closing + 1, closing + 2]);
-        assert_eq!(records[from[0]], from[1..].join(" "));
-        assert_eq!([line[6], line[9], line[20], line[23]], ["-", ":", "+", ":"]);
-        assert_eq!((&line[7..9], &line[21..23]), (accounts[account], accounts[payer]));
-        assert_eq!(to[1], line[7]);
-        let less = check_digits([from[3], from[5]], "-", line[8], line[10..16].try_into().unwrap());
-        assert_eq!([via[1], via[3]], less);
-        let more = check_digits([via[1], via[3]], "+", line[22], line[24..30].try_into().unwrap());
-        assert_eq!([to[3], to[5]], more);
-        records.insert(to[0].into(), to[1..].join(" "));
-        balances.insert(via[0].into(), via[1..].join(" "));
-        balances.insert(to[2].into(), to[3..].join(" "));
-        assert_eq!(thought.summary, [&to.join(" "), via[0], via[2]].join(" "));
+        let [account, payer] = [turn, turn + accounts.len() - 1].map(|turn| accounts[turn % accounts.len()]);
+        let opens = first + 5 * turn;
+        let closes = opens + 5 * accounts.len();
+        let worked = worked(example, thought);
+        let [units, less, more, tens] = &worked[..] else { panic!("{worked:?}") };
+        assert_eq!((index(units[0]), known[units[0]].as_str()), (opens, units[1]));
+        assert_eq!(
+            (units[1], [units[5], units[6]], [more[3], more[4]]),
+            (account[0], [account[0], account[1]], [payer[0], payer[1]])
+        );
+        let units = [&units[2..5], &units[6..]].concat();
+        let low = check_digits(&known, "-", account[1], [&units, less]);
+        low.iter().for_each(|(label, digit)| drop(known.insert((*label).into(), (*digit).into())));
+        let more = [&more[..3], &more[4..]].concat();
+        let close = check_digits(&known, "+", payer[1], [&more, tens]);
+        close.iter().for_each(|(label, digit)| drop(known.insert((*label).into(), (*digit).into())));
+        known.insert(format!("t{closes}"), account[0].into());
+        let new = [low, close].map(|digits| digits.map(|(label, _)| index(label)));
+        assert_eq!(new, [[closes - 2, closes - 1], [closes + 1, closes + 2]]);
+        let written = |[(units, x), (tens, y)]: [(&str, &str); 2]| format!("{units} {x} {tens} {y}");
+        assert_eq!(
+            thought.summary,
+            format!("t{closes} {} {} {} {}", account[0], written(close), low[0].0, low[1].0)
+        );
+        for digits in [low, close] {
+            asked.insert(digits[0].0.to_owned(), written(digits)[digits[0].0.len() + 1..].to_owned());
+        }
     }
-    balances
+    asked
 }
 
 /// Asserts that a program's every line is right; returns every value by label.

@@ -1,18 +1,19 @@
 //! Ledger: accounts that pay each other in a ring, day after day, worked out digit by digit.
 //!
 //! ```text
-//! ledger : t6 Ann t7 4 t8 5 t11 Bob t12 1 t13 8 pays Ann 7 Bob 2 until t48 ; find t19 ?
-//! <thought> t6 Ann t7 4 t8 5 - Ann 7 : 5 b 8 4 n 3 t14 3 t15 8 + Bob 2 : 8 c 0 3 n 4 t16 Ann t17 4 t18 0 ; </thought>
-//! <summary> t16 Ann t17 4 t18 0 t14 t15 </summary> ... answer t19 1 t20 6
+//! ledger : t6 Ann t7 5 t8 4 t11 Bob t12 8 t13 1 pays Ann 7 Bob 2 until t48 ; find t19 ?
+//! <thought> t6 Ann t7 5 - Ann 7 b = t14 8 ; t8 4 - b n = t15 3 ;
+//! t14 8 + Bob 2 c = t17 0 ; t15 3 + c n = t18 4 ; </thought>
+//! <summary> t16 Ann t17 0 t18 4 t14 t15 </summary> ... answer t19 6 t20 1
 //! ```
 //!
 //! First come the opening balances, in the order of the accounts, each of which pays the next one every day, and the
 //! last one the first. A thought is one account's day: what it pays, its low point, what it is paid, its closing
-//! balance. Each digit has a label of its own, tens first: two labels for a low point, the next three for the closing
-//! balance, the first of which says whose it is. After a colon each digit is worked out, units first: the digit before,
-//! then `b` for a borrow, `c` for a carry or `n` for none, then the new digit; balances wrap modulo 100. The summary gives
-//! the closing balance, and names the low point. The question asks for one of these, or for a low point, which only the
-//! thought's detail holds.
+//! balance. Each digit has a label of its own, units first: two labels for a low point, the next three for the closing
+//! balance, the first of which says whose it is. A line works out one digit: the digit before, what is added to it or
+//! taken from it, and, before the new digit, `b` for a borrow, `c` for a carry or `n` for none; the line of the tens
+//! takes that from the line of the units. Balances wrap modulo 100. The summary gives the closing balance, and names the
+//! low point. The question asks for one of these, or for a low point, which only the thought's detail holds.
 
 use std::ops::RangeInclusive;
 
@@ -184,13 +185,13 @@ impl Book {
         self.closes(entry) - 2
     }
 
-    /// The number in the label of the tens that are asked for.
+    /// The number in the label of the units that are asked for.
     fn wanted(&self) -> usize {
         let Wanted { entry, low } = self.wanted;
         if low { self.lows(entry) } else { self.closes(entry) + 1 }
     }
 
-    /// `t8 Ann t9 4 t10 6`: a balance of an account, under three labels from the first on.
+    /// `t8 Ann t9 6 t10 4`: a balance of an account, under three labels from the first on.
     fn balance(&self, account: usize, first: usize, value: usize) -> String {
         format!("t{first} {} {}", self.accounts[account], digits(first + 1, value))
     }
@@ -213,48 +214,43 @@ impl Book {
         let [account, _] = self.parties(entry);
         let closing = self.balance(account, self.closes(entry), self.entry(entry).closing);
         let low = self.lows(entry);
-        Thought { detail: self.line(entry), summary: format!("{closing} t{low} t{}", low + 1) }
+        Thought { detail: self.lines(entry), summary: format!("{closing} t{low} t{}", low + 1) }
     }
 
-    /// `t6 Ann t7 4 t8 5 - Ann 7 : 5 b 8 4 n 3 t14 3 t15 8 + Bob 2 : 8 c 0 3 n 4 t16 Ann t17 4 t18 0 ;`
-    fn line(&self, entry: usize) -> String {
+    /// `t6 Ann t7 5 - Ann 7 b = t14 8 ; t8 4 - b n = t15 3 ; t14 8 + Bob 2 c = t17 0 ; t15 3 + c n = t18 4 ;`
+    fn lines(&self, entry: usize) -> String {
         let Entry { opening, low, closing } = self.entry(entry);
         let [account, payer] = self.parties(entry);
-        let less = subtraction(opening, self.payments[account]);
-        let more = addition(low, self.payments[payer]);
-        let from = self.balance(account, self.opens(entry), opening);
-        let via = digits(self.lows(entry), low);
-        let to = self.balance(account, self.closes(entry), closing);
-        format!("{from} - {} : {less} {via} + {} : {more} {to} ;", self.amount(account), self.amount(payer))
+        let [opens, lows, closes] = [self.opens(entry), self.lows(entry), self.closes(entry)];
+        let owner = format!("t{opens} {}", self.accounts[account]);
+        let less = change((opens + 1, opening), '-', &self.amount(account), (lows, low));
+        let more = change((lows, low), '+', &self.amount(payer), (closes + 1, closing));
+        format!("{owner} {less} {more}")
     }
 }
 
-/// `t8 4 t9 6`: two digits under two labels from the first on.
+/// `t8 6 t9 4`: two digits under two labels from the first on, units first.
 fn digits(first: usize, value: usize) -> String {
-    format!("t{first} {} t{} {}", value / 10, first + 1, value % 10)
+    format!("t{first} {} t{} {}", value % 10, first + 1, value / 10)
 }
 
-/// `2 b 7 5 n 1`: each digit of a number, units first, whether it borrows from the next, and the digit of the difference.
-fn subtraction(from: usize, amount: usize) -> String {
-    by_digit(from, amount, |digit, less| ((digit + 10 - less) % 10, if digit < less { 'b' } else { 'n' }))
-}
-
-/// `7 n 7 1 n 6`: each digit of a number, units first, whether it carries into the next, and the digit of the sum.
-fn addition(to: usize, amount: usize) -> String {
-    by_digit(to, amount, |digit, more| ((digit + more) % 10, if digit + more > 9 { 'c' } else { 'n' }))
-}
-
-/// Works through two numbers, units first: `step` gets a digit of the one, and of the other with what came over from
-/// the place before; it returns the new digit, and `n` if nothing goes over to the next place.
-fn by_digit(number: usize, amount: usize, step: impl Fn(usize, usize) -> (usize, char)) -> String {
-    let mut over = 0;
-    let place = |place: usize| {
-        let digit = number / place % 10;
-        let (new, goes_over) = step(digit, amount / place % 10 + over);
-        over = usize::from(goes_over != 'n');
-        format!("{digit} {goes_over} {new}")
+/// `t7 5 - Ann 7 b = t14 8 ; t8 4 - b n = t15 3 ;`: a balance, each given with the first of its labels, becomes another
+/// by an amount of one digit.
+fn change(from: (usize, usize), sign: char, amount: &str, to: (usize, usize)) -> String {
+    let digit = |value: usize, place: usize| value / [1, 10][place] % 10;
+    let mut operand = amount.to_owned();
+    let line = |place: usize| {
+        let [old, new] = [from, to].map(|(_, value)| digit(value, place));
+        let flag = match sign {
+            '-' if new > old => 'b',
+            '+' if new < old => 'c',
+            _ => 'n',
+        };
+        let line = format!("t{} {old} {sign} {operand} {flag} = t{} {new} ;", from.0 + place, to.0 + place);
+        operand = flag.to_string();
+        line
     };
-    [1, 10].map(place).join(" ")
+    [0, 1].map(line).join(" ")
 }
 
 #[cfg(test)]
@@ -263,10 +259,10 @@ mod tests {
 
     #[test]
     fn digits_are_worked_out_units_first() {
-        assert_eq!(subtraction(52, 35), "2 b 7 5 n 1");
-        assert_eq!(addition(17, 50), "7 n 7 1 n 6");
-        assert_eq!(addition(85, 99), "5 c 4 8 c 8");
-        assert_eq!(subtraction(5, 6), "5 b 9 0 b 9");
-        assert_eq!(digits(8, 7), "t8 0 t9 7");
+        assert_eq!(change((3, 52), '-', "Ann 5", (8, 47)), "t3 2 - Ann 5 b = t8 7 ; t4 5 - b n = t9 4 ;");
+        assert_eq!(change((3, 17), '+', "Bob 2", (8, 19)), "t3 7 + Bob 2 n = t8 9 ; t4 1 + n n = t9 1 ;");
+        assert_eq!(change((3, 95), '+', "Bob 9", (8, 4)), "t3 5 + Bob 9 c = t8 4 ; t4 9 + c c = t9 0 ;");
+        assert_eq!(change((3, 5), '-', "Ann 6", (8, 99)), "t3 5 - Ann 6 b = t8 9 ; t4 0 - b b = t9 9 ;");
+        assert_eq!(digits(8, 7), "t8 7 t9 0");
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     let until = words.label_that(first..=LABELS - 1, ends, "the last label of a closing balance")?;
     words.literally("; find")?;
     let begins = |label: usize| matches!((label - first) % STRIDE, 0 | 3);
-    let what = "the tens' label of a low point or a closing balance";
+    let what = "the units' label of a low point or a closing balance";
     let wanted = words.label_that(first..=until - 1, begins, what)?;
     words.literally("?")?;
 
@@ -38,7 +38,7 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
         balances[account] = (low + amounts[payer(account)]) % WRAP;
     }
     let value = if closes { balances[day % amounts.len()] } else { low };
-    Ok(format!("t{wanted} {} t{} {}", value / 10, wanted + 1, value % 10))
+    Ok(format!("t{wanted} {} t{} {}", value % 10, wanted + 1, value / 10))
 }
 
 /// The accounts before the first day.
@@ -73,9 +73,9 @@ impl<'a> Openings<'a> {
             |word: &'a str| Some(word).filter(|word| ACCOUNTS.contains(word) && !self.names.contains(word));
         let name = words.take(unused, || "an account's name (Ann, Bob, Cid, ...) not used before".into())?;
         let mut balance = 0;
-        for label in [self.last + 1, self.last + 2] {
+        for (label, place) in [(self.last + 1, 1), (self.last + 2, 10)] {
             words.label(label..=label.min(LABELS - 1), "the label of the balance's next digit")?;
-            balance = 10 * balance + words.number(0..=9, "a digit of the balance")?;
+            balance += place * words.number(0..=9, "a digit of the balance")?;
         }
         self.names.push(name);
         self.balances.push(balance);
