@@ -27,13 +27,15 @@ fn index(label: &str) -> usize {
     number(label.strip_prefix('t').unwrap())
 }
 
-/// What stands before a result: whether a sum of two digits goes over, or a difference under.
-fn flag(x: usize, sign: &str, y: usize) -> &'static str {
-    match sign {
-        "+" if x + y > 9 => "c",
-        "-" if x < y => "b",
-        _ => "n",
-    }
+/// A sum or difference of two digits, and the digit that is left of it, as they are written.
+fn worked_out(x: &str, sign: &str, y: &str) -> [String; 2] {
+    let [x, y] = [x, y].map(|word| word.parse::<i32>().unwrap());
+    let result = match sign {
+        "+" => x + y,
+        "-" => x - y,
+        _ => panic!("{sign}"),
+    };
+    [format!("={result}"), ((result + 10) % 10).to_string()]
 }
 
 /// A thought's lines, each without its semicolon, or the full stop that the last of all has.
@@ -64,11 +66,11 @@ fn check_sums(example: &Example) -> Known<'_> {
     for thought in &example.thoughts {
         let first = next;
         for line in worked(example, thought) {
-            let [a, x, "+", b, y, over, "=", c, z] = line[..] else { panic!("{line:?}") };
+            let [a, x, "+", b, y, result, c, z] = line[..] else { panic!("{line:?}") };
             assert_eq!([index(a), index(b)], lags.map(|lag| next - lag));
             assert_eq!([known[a], known[b]], [number(x), number(y)], "{line:?}");
-            assert_eq!((index(c), number(z)), (next, (number(x) + number(y)) % 10), "{line:?}");
-            assert_eq!(over, flag(number(x), "+", number(y)), "{line:?}");
+            assert_eq!(index(c), next, "{line:?}");
+            assert_eq!([result, z], worked_out(x, "+", y), "{line:?}");
             known.insert(c.into(), number(z));
             next += 1;
         }
@@ -88,14 +90,11 @@ fn check_digits<'a>(
     lines: [&[&'a str]; 2],
 ) -> [(&'a str, &'a str); 2] {
     let mut operand = amount;
-    let mut over = number(amount);
     lines.map(|line| {
-        let &[old, x, by, y, flagged, "=", new, z] = line else { panic!("{line:?}") };
+        let &[old, x, by, y, result, new, z] = line else { panic!("{line:?}") };
         assert_eq!((balances[old].as_str(), by, y), (x, sign, operand), "{line:?}");
-        assert_eq!(flagged, flag(number(x), sign, over), "{line:?}");
-        let value = if sign == "+" { number(x) + over } else { 10 + number(x) - over } % 10;
-        assert_eq!(number(z), value, "{line:?}");
-        (operand, over) = (flagged, usize::from(flagged != "n"));
+        assert_eq!([result, z], worked_out(x, sign, y), "{line:?}");
+        operand = if result == format!("={z}") { "0" } else { "1" };
         (new, z)
     })
 }
@@ -168,13 +167,12 @@ fn check_program(example: &Example) -> Known<'_> {
         for line in &thought_lines {
             let statement = &statements[line_number % statements.len()];
             let pass = line_number / statements.len();
-            let [a, i, x, sign, b, j, y, over, "=", c, k, z] = line[..] else { panic!("{line:?}") };
+            let [a, i, x, sign, b, j, y, result, c, k, z] = line[..] else { panic!("{line:?}") };
             let wanted: Vec<String> = statement.iter().map(|word| later(word, pass)).collect();
             assert_eq!([c, k, "=", a, i, sign, b, j].map(String::from), wanted[..], "{line:?}");
             assert_eq!((known[i], known[j]), (number(x), number(y)), "{line:?}");
-            let value = if sign == "-" { number(x) + 10 - number(y) } else { number(x) + number(y) } % 10;
-            assert_eq!((over, number(z)), (flag(number(x), sign, number(y)), value), "{line:?}");
-            known.insert(k.to_owned(), value);
+            assert_eq!([result, z], worked_out(x, sign, y), "{line:?}");
+            known.insert(k.to_owned(), number(z));
             match c {
                 "a" => cells.push(format!("a {k}")),
                 _ => newest.push(format!("{c} {k} {z}")),

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! ledger : t6 Ann t7 5 t8 4 t11 Bob t12 8 t13 1 pays Ann 7 Bob 2 until t48 ; find t19 ?
-//! <thought> t6 Ann t7 5 - Ann 7 b = t14 8 ; t8 4 - b n = t15 3 ;
-//! t14 8 + Bob 2 c = t17 0 ; t15 3 + c n = t18 4 ; </thought>
+//! <thought> t6 Ann t7 5 - Ann 7 =-2 t14 8 ; t8 4 - 1 =3 t15 3 ;
+//! t14 8 + Bob 2 =10 t17 0 ; t15 3 + 1 =4 t18 4 ; </thought>
 //! <summary> t16 Ann t17 0 t18 4 t14 t15 </summary> ... answer t19 6 t20 1
 //! ```
 //!
@@ -11,9 +11,9 @@
 //! last one the first. A thought is one account's day: what it pays, its low point, what it is paid, its closing
 //! balance. Each digit has a label of its own, units first: two labels for a low point, the next three for the closing
 //! balance, the first of which says whose it is. A line works out one digit: the digit before, what is added to it or
-//! taken from it, and, before the new digit, `b` for a borrow, `c` for a carry or `n` for none; the line of the tens
-//! takes that from the line of the units. Balances wrap modulo 100. The summary gives the closing balance, and names the
-//! low point. The question asks for one of these, or for a low point, which only the thought's detail holds.
+//! taken from it, the result, and the new digit; the line of the tens adds or takes what the units carry or borrow, 0 or
+//! 1. Balances wrap modulo 100. The summary gives the closing balance, and names the low point. The question asks for
+//! one of these, or for a low point, which only the thought's detail holds.
 
 use std::ops::RangeInclusive;
 
@@ -199,15 +199,10 @@ impl Book {
     fn question(&self, entries: usize) -> String {
         let opening =
             (0..self.accounts.len()).map(|k| self.balance(k, self.opens(k), self.balances[k]) + " ");
-        let pays = (0..self.accounts.len()).map(|k| self.amount(k) + " ");
+        let pays = (0..self.accounts.len()).map(|k| format!("{} {} ", self.accounts[k], self.payments[k]));
         let (until, wanted) = (self.closes(entries - 1) + 2, self.wanted());
         let (opening, pays) = (opening.collect::<String>(), pays.collect::<String>());
         format!("ledger : {opening}pays {pays}until t{until} ; find t{wanted} ?")
-    }
-
-    /// `Ann 7`: what an account pays.
-    fn amount(&self, account: usize) -> String {
-        format!("{} {}", self.accounts[account], self.payments[account])
     }
 
     fn thought(&self, entry: usize) -> Thought {
@@ -217,14 +212,15 @@ impl Book {
         Thought { detail: self.lines(entry), summary: format!("{closing} t{low} t{}", low + 1) }
     }
 
-    /// `t6 Ann t7 5 - Ann 7 b = t14 8 ; t8 4 - b n = t15 3 ; t14 8 + Bob 2 c = t17 0 ; t15 3 + c n = t18 4 ;`
+    /// `t6 Ann t7 5 - Ann 7 =-2 t14 8 ; t8 4 - 1 =3 t15 3 ; t14 8 + Bob 2 =10 t17 0 ; t15 3 + 1 =4 t18 4 ;`
     fn lines(&self, entry: usize) -> String {
-        let Entry { opening, low, closing } = self.entry(entry);
+        let Entry { opening, low, .. } = self.entry(entry);
         let [account, payer] = self.parties(entry);
         let [opens, lows, closes] = [self.opens(entry), self.lows(entry), self.closes(entry)];
         let owner = format!("t{opens} {}", self.accounts[account]);
-        let less = change((opens + 1, opening), '-', &self.amount(account), (lows, low));
-        let more = change((lows, low), '+', &self.amount(payer), (closes + 1, closing));
+        let amount = |account: usize| (self.accounts[account], self.payments[account]);
+        let less = change((opens + 1, opening), '-', amount(account), lows);
+        let more = change((lows, low), '+', amount(payer), closes + 1);
         format!("{owner} {less} {more}")
     }
 }
@@ -234,23 +230,29 @@ fn digits(first: usize, value: usize) -> String {
     format!("t{first} {} t{} {}", value % 10, first + 1, value / 10)
 }
 
-/// `t7 5 - Ann 7 b = t14 8 ; t8 4 - b n = t15 3 ;`: a balance, each given with the first of its labels, becomes another
-/// by an amount of one digit.
-fn change(from: (usize, usize), sign: char, amount: &str, to: (usize, usize)) -> String {
-    let digit = |value: usize, place: usize| value / [1, 10][place] % 10;
-    let mut operand = amount.to_owned();
-    let line = |place: usize| {
-        let [old, new] = [from, to].map(|(_, value)| digit(value, place));
-        let flag = match sign {
-            '-' if new > old => 'b',
-            '+' if new < old => 'c',
-            _ => 'n',
-        };
-        let line = format!("t{} {old} {sign} {operand} {flag} = t{} {new} ;", from.0 + place, to.0 + place);
-        operand = flag.to_string();
-        line
+/// `t7 5 - Ann 7 =-2 t14 8 ; t8 4 - 1 =3 t15 3 ;`: a balance, given with the first of its labels, changes by what an
+/// account pays, one digit; the new one's first label is `to`.
+fn change(
+    (label, balance): (usize, usize),
+    sign: char,
+    (account, amount): (&str, usize),
+    to: usize,
+) -> String {
+    let result = |digit: usize, operand: usize| match sign {
+        '-' => digit as i32 - operand as i32,
+        _ => (digit + operand) as i32,
     };
-    [0, 1].map(line).join(" ")
+    let [units, tens] = [balance % 10, balance / 10];
+    let low = result(units, amount);
+    let carried = usize::from(!(0..=9).contains(&low));
+    let high = result(tens, carried);
+    let [new_units, new_tens] = [low, high].map(|result| result.rem_euclid(10));
+    format!(
+        "t{label} {units} {sign} {account} {amount} ={low} t{to} {new_units} ; \
+         t{} {tens} {sign} {carried} ={high} t{} {new_tens} ;",
+        label + 1,
+        to + 1
+    )
 }
 
 #[cfg(test)]
@@ -259,10 +261,11 @@ mod tests {
 
     #[test]
     fn digits_are_worked_out_units_first() {
-        assert_eq!(change((3, 52), '-', "Ann 5", (8, 47)), "t3 2 - Ann 5 b = t8 7 ; t4 5 - b n = t9 4 ;");
-        assert_eq!(change((3, 17), '+', "Bob 2", (8, 19)), "t3 7 + Bob 2 n = t8 9 ; t4 1 + n n = t9 1 ;");
-        assert_eq!(change((3, 95), '+', "Bob 9", (8, 4)), "t3 5 + Bob 9 c = t8 4 ; t4 9 + c c = t9 0 ;");
-        assert_eq!(change((3, 5), '-', "Ann 6", (8, 99)), "t3 5 - Ann 6 b = t8 9 ; t4 0 - b b = t9 9 ;");
+        let change = |from, sign, amount| change(from, sign, amount, 8);
+        assert_eq!(change((3, 52), '-', ("Ann", 5)), "t3 2 - Ann 5 =-3 t8 7 ; t4 5 - 1 =4 t9 4 ;");
+        assert_eq!(change((3, 17), '+', ("Bob", 2)), "t3 7 + Bob 2 =9 t8 9 ; t4 1 + 0 =1 t9 1 ;");
+        assert_eq!(change((3, 95), '+', ("Bob", 9)), "t3 5 + Bob 9 =14 t8 4 ; t4 9 + 1 =10 t9 0 ;");
+        assert_eq!(change((3, 5), '-', ("Ann", 6)), "t3 5 - Ann 6 =-1 t8 9 ; t4 0 - 1 =-1 t9 9 ;");
         assert_eq!(digits(8, 7), "t8 7 t9 0");
     }
 }

@@ -3,7 +3,7 @@
 //! The order is fixed, as ids are: special tokens, then `answer`, then the words of the formats. A word that is
 //! not here is no token at all: the tokenizer refuses it by name, instead of reading something else.
 
-use std::path::Path;
+use std::{ops::RangeInclusive, path::Path};
 
 use tokenizers::{AddedToken, models::wordlevel::WordLevel, pre_tokenizers::whitespace::WhitespaceSplit};
 
@@ -41,10 +41,12 @@ pub(super) const ACCOUNTS: [&str; 26] = [
     "Ann", "Bob", "Cid", "Dan", "Eve", "Fay", "Gus", "Hal", "Ida", "Jim", "Kay", "Lou", "Max", "Ned", "Oda",
     "Pam", "Quin", "Roy", "Sue", "Tom", "Uma", "Val", "Wes", "Xia", "Yan", "Zoe",
 ];
-/// Words of questions, signs, the array `a`, and the flags borrow, carry and none.
-const OTHERS: [&str; 25] = [
+/// Sums and differences of two digits, as they are before the wrap: `=-9` to `=18`.
+const RESULTS: RangeInclusive<i32> = -9..=18;
+/// Words of questions, signs, and the array `a`.
+const OTHERS: [&str; 22] = [
     "lagged", "sums", "mod", "rule", "find", "ledger", "pays", "until", "program", "loop", ":", ";", ".",
-    "?", "=", "+", "-", "a", "b", "c", "n", "x", "y", "z", "w",
+    "?", "=", "+", "-", "a", "x", "y", "z", "w",
 ];
 
 /// All tokens; the place of each is its id.
@@ -57,6 +59,7 @@ pub fn words() -> Vec<String> {
         .chain(fixed(&[ANSWER]))
         .chain(fixed(&OTHERS))
         .chain(fixed(&ACCOUNTS))
+        .chain(RESULTS.map(|result| format!("={result}")))
         .chain(numbered("", 0..VALUES + 1))
         .chain(numbered("t", 0..LABELS))
         .collect()
