@@ -1,7 +1,7 @@
 //! Reasoning for people: thoughts and summaries under headings, and below each thought which older ones it reopened.
 //!
 //! ```text
-//! thought 9    t56 5 + t40 7 =12 t69 2 ; ...
+//! thought 9    t56 5 + t40 7 =12 -> t69 2 ; ...
 //! in short     t69 t70 t71
 //! reopened     3, 7 and 2 more; KV memory 61.50 KiB, a full cache 412.00 KiB
 //! ```

@@ -66,7 +66,7 @@ fn check_sums(example: &Example) -> Known<'_> {
     for thought in &example.thoughts {
         let first = next;
         for line in worked(example, thought) {
-            let [a, x, "+", b, y, result, c, z] = line[..] else { panic!("{line:?}") };
+            let [a, x, "+", b, y, result, "->", c, z] = line[..] else { panic!("{line:?}") };
             assert_eq!([index(a), index(b)], lags.map(|lag| next - lag));
             assert_eq!([known[a], known[b]], [number(x), number(y)], "{line:?}");
             assert_eq!(index(c), next, "{line:?}");
@@ -91,7 +91,7 @@ fn check_digits<'a>(
 ) -> [(&'a str, &'a str); 2] {
     let mut operand = amount;
     lines.map(|line| {
-        let &[old, x, by, y, result, new, z] = line else { panic!("{line:?}") };
+        let &[old, x, by, y, result, "->", new, z] = line else { panic!("{line:?}") };
         assert_eq!((balances[old].as_str(), by, y), (x, sign, operand), "{line:?}");
         assert_eq!([result, z], worked_out(x, sign, y), "{line:?}");
         operand = if result == format!("={z}") { "0" } else { "1" };
@@ -128,7 +128,8 @@ fn check_ledger(example: &Example) -> HashMap<String, String> {
         let units = [&units[2..5], &units[6..]].concat();
         let low = check_digits(&known, "-", account[1], [&units, less]);
         low.iter().for_each(|(label, digit)| drop(known.insert((*label).into(), (*digit).into())));
-        let more = [&more[..3], &more[4..]].concat();
+        assert_eq!(more[7..10], [&format!("t{closes}"), account[0], "->"]);
+        let more = [&more[..3], &more[4..7], &more[10..]].concat();
         let close = check_digits(&known, "+", payer[1], [&more, tens]);
         close.iter().for_each(|(label, digit)| drop(known.insert((*label).into(), (*digit).into())));
         known.insert(format!("t{closes}"), account[0].into());
@@ -167,7 +168,7 @@ fn check_program(example: &Example) -> Known<'_> {
         for line in &thought_lines {
             let statement = &statements[line_number % statements.len()];
             let pass = line_number / statements.len();
-            let [a, i, x, sign, b, j, y, result, c, k, z] = line[..] else { panic!("{line:?}") };
+            let [a, i, x, sign, b, j, y, result, "->", c, k, z] = line[..] else { panic!("{line:?}") };
             let wanted: Vec<String> = statement.iter().map(|word| later(word, pass)).collect();
             assert_eq!([c, k, "=", a, i, sign, b, j].map(String::from), wanted[..], "{line:?}");
             assert_eq!((known[i], known[j]), (number(x), number(y)), "{line:?}");

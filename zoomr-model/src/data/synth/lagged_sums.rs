@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! lagged sums mod 10 : t40 7 t41 3 ... t68 1 rule t69 = t56 + t40 until t319 ; find t319 ?
-//! <thought> t56 5 + t40 7 =12 t69 2 ; ... </thought> <summary> t69 t70 t71 </summary> ... answer t319 4
+//! <thought> t56 5 + t40 7 =12 -> t69 2 ; ... </thought> <summary> t69 t70 t71 </summary> ... answer t319 4
 //! ```
 //!
 //! A sum is written out before it is taken modulo `m`. Without it a model learns no sums: modulo anything, one summand
 //! alone says nothing about the sum, so there is no slope towards using both. And as it follows right after the second
-//! summand, only the first must be looked up.
+//! summand, only the first must be looked up. The arrow tells where a value was worked out from where it is used.
 //!
 //! There are as many starts as the larger lag, with consecutive names from a random first. Each line has two values
 //! that only older thoughts hold; a summary names what was worked out and gives no value. A thought ends after the
@@ -153,11 +153,11 @@ impl Sums {
         )
     }
 
-    /// `t56 5 + t40 7 =12 t69 2 ;`
+    /// `t56 5 + t40 7 =12 -> t69 2 ;`
     fn line(&self, values: &[usize], k: usize) -> String {
         let term = |k: usize| format!("{} {}", self.name(k), values[k]);
         let (near, far) = (k - self.near, k - self.lag);
-        format!("{} + {} ={} {} ;", term(near), term(far), values[near] + values[far], term(k))
+        format!("{} + {} ={} -> {} ;", term(near), term(far), values[near] + values[far], term(k))
     }
 
     fn thoughts(&self, values: &[usize]) -> Vec<Thought> {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! ledger : t6 Ann t7 5 t8 4 t11 Bob t12 8 t13 1 pays Ann 7 Bob 2 until t48 ; find t19 ?
-//! <thought> t6 Ann t7 5 - Ann 7 =-2 t14 8 ; t8 4 - 1 =3 t15 3 ;
-//! t14 8 + Bob 2 =10 t17 0 ; t15 3 + 1 =4 t18 4 ; </thought>
+//! <thought> t6 Ann t7 5 - Ann 7 =-2 -> t14 8 ; t8 4 - 1 =3 -> t15 3 ;
+//! t14 8 + Bob 2 =10 -> t16 Ann -> t17 0 ; t15 3 + 1 =4 -> t18 4 ; </thought>
 //! <summary> t16 Ann t17 0 t18 4 t14 t15 </summary> ... answer t19 6 t20 1
 //! ```
 //!
@@ -11,9 +11,9 @@
 //! last one the first. A thought is one account's day: what it pays, its low point, what it is paid, its closing
 //! balance. Each digit has a label of its own, units first: two labels for a low point, the next three for the closing
 //! balance, the first of which says whose it is. A line works out one digit: the digit before, what is added to it or
-//! taken from it, the result, and the new digit; the line of the tens adds or takes what the units carry or borrow, 0 or
-//! 1. Balances wrap modulo 100. The summary gives the closing balance, and names the low point. The question asks for
-//! one of these, or for a low point, which only the thought's detail holds.
+//! taken from it, the result, and, after an arrow, the new digit; the line of the tens adds or takes what the units
+//! carry or borrow, 0 or 1. Balances wrap modulo 100. The summary gives the closing balance, and names the low point.
+//! The question asks for one of these, or for a low point, which only the thought's detail holds.
 
 use std::ops::RangeInclusive;
 
@@ -212,16 +212,16 @@ impl Book {
         Thought { detail: self.lines(entry), summary: format!("{closing} t{low} t{}", low + 1) }
     }
 
-    /// `t6 Ann t7 5 - Ann 7 =-2 t14 8 ; t8 4 - 1 =3 t15 3 ; t14 8 + Bob 2 =10 t17 0 ; t15 3 + 1 =4 t18 4 ;`
+    /// `t6 Ann t7 5 - Ann 7 =-2 -> t14 8 ; t8 4 - 1 =3 -> t15 3 ; t14 8 + Bob 2 =10 -> t16 Ann -> t17 0 ; ...`
     fn lines(&self, entry: usize) -> String {
         let Entry { opening, low, .. } = self.entry(entry);
         let [account, payer] = self.parties(entry);
         let [opens, lows, closes] = [self.opens(entry), self.lows(entry), self.closes(entry)];
-        let owner = format!("t{opens} {}", self.accounts[account]);
+        let owner = |label: usize| format!("t{label} {}", self.accounts[account]);
         let amount = |account: usize| (self.accounts[account], self.payments[account]);
-        let less = change((opens + 1, opening), '-', amount(account), lows);
-        let more = change((lows, low), '+', amount(payer), closes + 1);
-        format!("{owner} {less} {more}")
+        let less = change((opens + 1, opening), '-', amount(account), ("", lows));
+        let more = change((lows, low), '+', amount(payer), (&format!("{} -> ", owner(closes)), closes + 1));
+        format!("{} {less} {more}", owner(opens))
     }
 }
 
@@ -230,13 +230,13 @@ fn digits(first: usize, value: usize) -> String {
     format!("t{first} {} t{} {}", value % 10, first + 1, value / 10)
 }
 
-/// `t7 5 - Ann 7 =-2 t14 8 ; t8 4 - 1 =3 t15 3 ;`: a balance, given with the first of its labels, changes by what an
-/// account pays, one digit; the new one's first label is `to`.
+/// `t7 5 - Ann 7 =-2 -> t14 8 ; t8 4 - 1 =3 -> t15 3 ;`: a balance, given with the first of its labels, changes by what
+/// an account pays, one digit; the new one is given by the words that say whose it is, if any, and its first label.
 fn change(
     (label, balance): (usize, usize),
     sign: char,
     (account, amount): (&str, usize),
-    to: usize,
+    (owner, to): (&str, usize),
 ) -> String {
     let result = |digit: usize, operand: usize| match sign {
         '-' => digit as i32 - operand as i32,
@@ -248,8 +248,8 @@ fn change(
     let high = result(tens, carried);
     let [new_units, new_tens] = [low, high].map(|result| result.rem_euclid(10));
     format!(
-        "t{label} {units} {sign} {account} {amount} ={low} t{to} {new_units} ; \
-         t{} {tens} {sign} {carried} ={high} t{} {new_tens} ;",
+        "t{label} {units} {sign} {account} {amount} ={low} -> {owner}t{to} {new_units} ; \
+         t{} {tens} {sign} {carried} ={high} -> t{} {new_tens} ;",
         label + 1,
         to + 1
     )
@@ -261,11 +261,13 @@ mod tests {
 
     #[test]
     fn digits_are_worked_out_units_first() {
-        let change = |from, sign, amount| change(from, sign, amount, 8);
-        assert_eq!(change((3, 52), '-', ("Ann", 5)), "t3 2 - Ann 5 =-3 t8 7 ; t4 5 - 1 =4 t9 4 ;");
-        assert_eq!(change((3, 17), '+', ("Bob", 2)), "t3 7 + Bob 2 =9 t8 9 ; t4 1 + 0 =1 t9 1 ;");
-        assert_eq!(change((3, 95), '+', ("Bob", 9)), "t3 5 + Bob 9 =14 t8 4 ; t4 9 + 1 =10 t9 0 ;");
-        assert_eq!(change((3, 5), '-', ("Ann", 6)), "t3 5 - Ann 6 =-1 t8 9 ; t4 0 - 1 =-1 t9 9 ;");
+        let change = |from, sign, amount| change(from, sign, amount, ("", 8));
+        assert_eq!(change((3, 52), '-', ("Ann", 5)), "t3 2 - Ann 5 =-3 -> t8 7 ; t4 5 - 1 =4 -> t9 4 ;");
+        assert_eq!(change((3, 17), '+', ("Bob", 2)), "t3 7 + Bob 2 =9 -> t8 9 ; t4 1 + 0 =1 -> t9 1 ;");
+        assert_eq!(change((3, 95), '+', ("Bob", 9)), "t3 5 + Bob 9 =14 -> t8 4 ; t4 9 + 1 =10 -> t9 0 ;");
+        assert_eq!(change((3, 5), '-', ("Ann", 6)), "t3 5 - Ann 6 =-1 -> t8 9 ; t4 0 - 1 =-1 -> t9 9 ;");
+        let closing = super::change((3, 17), '+', ("Bob", 2), ("t7 Ann -> ", 8));
+        assert_eq!(closing, "t3 7 + Bob 2 =9 -> t7 Ann -> t8 9 ; t4 1 + 0 =1 -> t9 1 ;");
         assert_eq!(digits(8, 7), "t8 7 t9 0");
     }
 }

@@ -3,11 +3,12 @@
 //! ```text
 //! program : x t36 3 y t37 2 a t29 4 a t32 0 a t35 9 a t38 6 loop x t39 = x t36 + a t29 ; y t40 = y t37 - x t36 ;
 //!     a t41 = x t36 + y t37 ; until t119 ; find t76 ?
-//! <thought> x t36 3 + a t29 4 =7 x t39 7 ; ... </thought> <summary> x t39 7 y t40 9 a t41 </summary> ...
+//! <thought> x t36 3 + a t29 4 =7 -> x t39 7 ; ... </thought> <summary> x t39 7 y t40 9 a t41 </summary> ...
 //! answer t76 8
 //! ```
 //!
-//! A sum or difference is written out before it is taken modulo 10, as in lagged sums.
+//! A sum or difference is written out before it is taken modulo 10, and an arrow stands before what it is assigned to,
+//! as in lagged sums.
 //!
 //! Each assignment has a label of its own, one after the other, so that a label says which value is meant. The body
 //! is written for its first pass; all labels go up by the number of statements per pass. All assignments of a pass
@@ -279,7 +280,7 @@ impl Program {
         format!("{} = {left} {} {right} ; ", self.dest(dest, 1), sign(minus))
     }
 
-    /// `x t36 3 + a t29 4 =7 x t39 7 ;`
+    /// `x t36 3 + a t29 4 =7 -> x t39 7 ;`
     fn line(&self, histories: &[History], dest: usize, pass: usize) -> String {
         let Statement { left, minus, right } = self.body[dest];
         let [first, second] = [left, right].map(|operand| self.value(histories, operand, pass) as i32);
@@ -287,7 +288,7 @@ impl Program {
         let [left, right] = [left, right].map(|operand| self.operand(operand, pass));
         let value = self.assigned(histories, dest, pass);
         format!(
-            "{left} {first} {} {right} {second} ={result} {} {value} ;",
+            "{left} {first} {} {right} {second} ={result} -> {} {value} ;",
             sign(minus),
             self.dest(dest, pass)
         )

@@ -43,10 +43,10 @@ pub(super) const ACCOUNTS: [&str; 26] = [
 ];
 /// Sums and differences of two digits, as they are before the wrap: `=-9` to `=18`.
 const RESULTS: RangeInclusive<i32> = -9..=18;
-/// Words of questions, signs, and the array `a`.
-const OTHERS: [&str; 22] = [
+/// Words of questions, signs, the arrow to what is worked out, and the array `a`.
+const OTHERS: [&str; 23] = [
     "lagged", "sums", "mod", "rule", "find", "ledger", "pays", "until", "program", "loop", ":", ";", ".",
-    "?", "=", "+", "-", "a", "x", "y", "z", "w",
+    "?", "=", "+", "-", "->", "a", "x", "y", "z", "w",
 ];
 
 /// All tokens; the place of each is its id.
