@@ -9,8 +9,8 @@ fn answer(question: &str) -> String {
     solve(question).unwrap_or_else(|error| panic!("{question}: {error}")).answer
 }
 
-const LEDGER: &str = "ledger : t6 Ann t7 5 t8 4 t11 Bob t12 8 t13 1 t16 Cid t17 0 t18 9 \
-    pays Ann 7 Bob 2 Cid 9 until t48 ;";
+const LEDGER: &str = "ledger : t6 Ann t9 5 t10 4 t11 Bob t14 8 t15 1 t16 Cid t19 0 t20 9 \
+    pays Ann 7 Bob 2 Cid 9 until t50 ;";
 const PROGRAM: &str = "program : x t36 3 y t37 2 a t29 9 a t32 1 a t35 4 a t38 6 loop x t39 = x t36 + a t29 ; \
     y t40 = y t37 - x t36 ; a t41 = x t36 + y t37 ; until t80 ;";
 
@@ -23,16 +23,16 @@ fn small_problems_by_hand() {
     assert_eq!(answer(&format!("{sums} t45 ?")), "t45 5");
     // Ann 45 - 7 + 9, Bob 18 - 2 + 7, Cid 90 - 9 + 2, Ann 47 - 7 + 9, ..., Cid 83 - 9 + 2.
     let balances = [
-        "t19 8 t20 3",
-        "t22 7 t23 4",
-        "t24 6 t25 1",
-        "t27 3 t28 2",
-        "t29 1 t30 8",
-        "t32 3 t33 8",
-        "t34 0 t35 4",
-        "t37 9 t38 4",
-        "t44 4 t45 7",
-        "t47 6 t48 7",
+        "t22 8 t23 3",
+        "t24 7 t25 4",
+        "t27 6 t28 1",
+        "t29 3 t30 2",
+        "t32 1 t33 8",
+        "t34 3 t35 8",
+        "t37 0 t38 4",
+        "t39 9 t40 4",
+        "t47 4 t48 7",
+        "t49 6 t50 7",
     ];
     for balance in balances {
         let label = balance.split(' ').next().unwrap();
@@ -80,17 +80,20 @@ const BAD: &[(&str, &[&str])] = &[
         "lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t9 ; find t9 ? now",
         &["`now`", "nothing after the `?`"],
     ),
-    ("ledger : t6 Ann t7 4 t8 5 pays", &["`pays`", "t11, the next opening balance"]),
-    ("ledger : t6 Ann t7 4 t8 5 t9", &["word 9 is `t9`", "t11, the next opening balance"]),
+    ("ledger : t6 Ann t9 4 t10 5 pays", &["`pays`", "t11, the next opening balance"]),
+    ("ledger : t6 Ann t9 4 t10 5 t12", &["word 9 is `t12`", "t11, the next opening balance"]),
     ("ledger : t6 4", &["word 4 is `4`", "an account's name"]),
-    ("ledger : t6 Ann t8", &["word 5 is `t8`", "t7, the label of the balance's next digit"]),
-    ("ledger : t6 Ann t7 45", &["word 6 is `45`", "0 to 9, a digit of the balance"]),
-    ("ledger : t6 Ann t7 4 t8 5 t11 Ann", &["word 10 is `Ann`", "not used before"]),
-    ("ledger : t6 Ann t7 4 t8 5 t11 Bob t12 4 t13 5 pays Bob", &["word 16 is `Bob`", "`Ann`"]),
-    ("ledger : t6 Ann t7 4 t8 5 t11 Bob t12 4 t13 5 pays Ann 10", &["`10`", "1 to 9, what the account pays"]),
+    ("ledger : t6 Ann t8", &["word 5 is `t8`", "t9, the label of the balance's next digit"]),
+    ("ledger : t6 Ann t9 45", &["word 6 is `45`", "0 to 9, a digit of the balance"]),
+    ("ledger : t6 Ann t9 4 t10 5 t11 Ann", &["word 10 is `Ann`", "not used before"]),
+    ("ledger : t6 Ann t9 4 t10 5 t11 Bob t14 4 t15 5 pays Bob", &["word 16 is `Bob`", "`Ann`"]),
     (
-        "ledger : t6 Ann t7 4 t8 5 t11 Bob t12 4 t13 5 pays Ann 1 Bob 1 until t17",
-        &["word 21 is `t17`", "the last label of a closing balance"],
+        "ledger : t6 Ann t9 4 t10 5 t11 Bob t14 4 t15 5 pays Ann 10",
+        &["`10`", "1 to 9, what the account pays"],
+    ),
+    (
+        "ledger : t6 Ann t9 4 t10 5 t11 Bob t14 4 t15 5 pays Ann 1 Bob 1 until t17",
+        &["word 21 is `t17`", "the last label of a day"],
     ),
     ("program : loop", &["`loop`", "a scalar"]),
     ("program : x t3 1 a t3", &["word 7 is `t3`", "not used before"]),
@@ -113,8 +116,8 @@ fn errors_say_what_was_expected_where() {
         let message = solve(question).unwrap_err().to_string();
         assert!(message.contains(says), "{message}");
     };
-    wrong(&format!("{LEDGER} find t48 ?"), "t19 to t47, the units' label");
-    wrong(&format!("{LEDGER} find t46 ?"), "t19 to t47, the units' label");
+    wrong(&format!("{LEDGER} find t50 ?"), "t21 to t49, the units' label");
+    wrong(&format!("{LEDGER} find t46 ?"), "t21 to t49, the units' label");
     wrong(&format!("{PROGRAM} find t38 ?"), "t39 to t80");
     wrong(&format!("{PROGRAM} find t81 ?"), "t39 to t80");
     let long = solve(&"é".repeat(1 << 20)).unwrap_err().to_string();

@@ -81,20 +81,25 @@ fn check_sums(example: &Example) -> Known<'_> {
     known
 }
 
-/// Asserts that two lines work out a number of two digits and one more, units first: `lines` are without what says whose
-/// amount it is. Returns what the new labels are followed by.
+/// Asserts that two lines add or take what an account pays, units first; what their labels are followed by is known
+/// from then on, and returned.
 fn check_digits<'a>(
-    balances: &HashMap<String, String>,
+    known: &mut HashMap<String, String>,
     sign: &str,
-    amount: &str,
+    account: &[&str],
     lines: [&[&'a str]; 2],
 ) -> [(&'a str, &'a str); 2] {
-    let mut operand = amount;
-    lines.map(|line| {
-        let &[old, x, by, y, result, "->", new, z] = line else { panic!("{line:?}") };
-        assert_eq!((balances[old].as_str(), by, y), (x, sign, operand), "{line:?}");
-        assert_eq!([result, z], worked_out(x, sign, y), "{line:?}");
+    let &[old, x, by, who, y, result, "->", new, z] = lines[0] else { panic!("{lines:?}") };
+    assert_eq!(who, account[0]);
+    let units = [old, x, by, y, result, new, z];
+    let &[old, x, by, y, result, "->", new, z] = lines[1] else { panic!("{lines:?}") };
+    let tens = [old, x, by, y, result, new, z];
+    let mut operand = account[1];
+    [units, tens].map(|[old, x, by, y, result, new, z]| {
+        assert_eq!((known[old].as_str(), by, y), (x, sign, operand), "{lines:?}");
+        assert_eq!([result, z], worked_out(x, sign, y), "{lines:?}");
         operand = if result == format!("={z}") { "0" } else { "1" };
+        known.insert(new.into(), z.into());
         (new, z)
     })
 }
@@ -108,10 +113,9 @@ fn check_ledger(example: &Example) -> HashMap<String, String> {
     let first = index(opening[0]);
     // Digits by their labels, and owners by the labels before them.
     let mut known: HashMap<String, String> = HashMap::new();
-    let mut learn = |label: &str, word: &str| known.insert(label.into(), word.into());
     for (record, account) in opening.chunks(6).zip(&accounts) {
         assert_eq!(record[1], account[0]);
-        record.chunks(2).for_each(|pair| drop(learn(pair[0], pair[1])));
+        known.extend(record.chunks(2).map(|pair| (pair[0].into(), pair[1].into())));
     }
     let mut asked = HashMap::new();
     for (turn, thought) in example.thoughts.iter().enumerate() {
@@ -119,28 +123,21 @@ fn check_ledger(example: &Example) -> HashMap<String, String> {
         let opens = first + 5 * turn;
         let closes = opens + 5 * accounts.len();
         let worked = worked(example, thought);
-        let [units, less, more, tens] = &worked[..] else { panic!("{worked:?}") };
-        assert_eq!((index(units[0]), known[units[0]].as_str()), (opens, units[1]));
-        assert_eq!(
-            (units[1], [units[5], units[6]], [more[3], more[4]]),
-            (account[0], [account[0], account[1]], [payer[0], payer[1]])
-        );
-        let units = [&units[2..5], &units[6..]].concat();
-        let low = check_digits(&known, "-", account[1], [&units, less]);
-        low.iter().for_each(|(label, digit)| drop(known.insert((*label).into(), (*digit).into())));
-        assert_eq!(more[7..10], [&format!("t{closes}"), account[0], "->"]);
-        let more = [&more[..3], &more[4..7], &more[10..]].concat();
-        let close = check_digits(&known, "+", payer[1], [&more, tens]);
-        close.iter().for_each(|(label, digit)| drop(known.insert((*label).into(), (*digit).into())));
-        known.insert(format!("t{closes}"), account[0].into());
-        let new = [low, close].map(|digits| digits.map(|(label, _)| index(label)));
-        assert_eq!(new, [[closes - 2, closes - 1], [closes + 1, closes + 2]]);
+        let [owner, units, less, more, tens] = &worked[..] else { panic!("{worked:?}") };
+        let new_owner = format!("t{closes}");
+        assert_eq!(owner[..], [&format!("t{opens}"), account[0], "->", &new_owner, account[0]]);
+        assert_eq!(known[owner[0]], account[0]);
+        let less = check_digits(&mut known, "-", account, [units, less]);
+        let more = check_digits(&mut known, "+", payer, [more, tens]);
+        known.insert(new_owner.clone(), account[0].into());
+        let new = [less, more].map(|digits| digits.map(|(label, _)| index(label)));
+        assert_eq!(new, [[closes + 1, closes + 2], [closes + 3, closes + 4]]);
         let written = |[(units, x), (tens, y)]: [(&str, &str); 2]| format!("{units} {x} {tens} {y}");
         assert_eq!(
             thought.summary,
-            format!("t{closes} {} {} {} {}", account[0], written(close), low[0].0, low[1].0)
+            format!("{new_owner} {} {} {} {}", account[0], written(more), less[0].0, less[1].0)
         );
-        for digits in [low, close] {
+        for digits in [less, more] {
             asked.insert(digits[0].0.to_owned(), written(digits)[digits[0].0.len() + 1..].to_owned());
         }
     }

@@ -1,19 +1,19 @@
 //! Ledger: accounts that pay each other in a ring, day after day, worked out digit by digit.
 //!
 //! ```text
-//! ledger : t6 Ann t7 5 t8 4 t11 Bob t12 8 t13 1 pays Ann 7 Bob 2 until t48 ; find t19 ?
-//! <thought> t6 Ann t7 5 - Ann 7 =-2 -> t14 8 ; t8 4 - 1 =3 -> t15 3 ;
-//! t14 8 + Bob 2 =10 -> t16 Ann -> t17 0 ; t15 3 + 1 =4 -> t18 4 ; </thought>
-//! <summary> t16 Ann t17 0 t18 4 t14 t15 </summary> ... answer t19 6 t20 1
+//! ledger : t6 Ann t9 5 t10 4 t11 Bob t14 8 t15 1 pays Ann 7 Bob 2 until t50 ; find t19 ?
+//! <thought> t6 Ann -> t16 Ann ; t9 5 - Ann 7 =-2 -> t17 8 ; t10 4 - 1 =3 -> t18 3 ;
+//! t17 8 + Bob 2 =10 -> t19 0 ; t18 3 + 1 =4 -> t20 4 ; </thought>
+//! <summary> t16 Ann t19 0 t20 4 t17 t18 </summary> ... answer t19 0 t20 4
 //! ```
 //!
 //! First come the opening balances, in the order of the accounts, each of which pays the next one every day, and the
 //! last one the first. A thought is one account's day: what it pays, its low point, what it is paid, its closing
-//! balance. Each digit has a label of its own, units first: two labels for a low point, the next three for the closing
-//! balance, the first of which says whose it is. A line works out one digit: the digit before, what is added to it or
-//! taken from it, the result, and, after an arrow, the new digit; the line of the tens adds or takes what the units
-//! carry or borrow, 0 or 1. Balances wrap modulo 100. The summary gives the closing balance, and names the low point.
-//! The question asks for one of these, or for a low point, which only the thought's detail holds.
+//! balance. It has five labels, in the order in which it writes them: whose it is; a low point's two digits, units
+//! first, which opening balances lack; a closing balance's. A line works out one digit: the digit before, what is added
+//! to it or taken from it, the result, and, after an arrow, the new digit; the line of the tens adds or takes what the
+//! units carry or borrow, 0 or 1. Balances wrap modulo 100. The summary gives the closing balance, and names the low
+//! point. The question asks for one of these, or for a low point, which only the thought's detail holds.
 
 use std::ops::RangeInclusive;
 
@@ -28,8 +28,12 @@ use crate::data::example::{Example, Thought};
 
 /// Balances are below it.
 const WRAP: usize = 100;
-/// Labels of an account's day: two digits of a low point; the name and two digits of a closing balance.
+/// Labels of an account's day: its owner's, two digits of a low point, two of a closing balance.
 const LABELS_PER_ENTRY: usize = 5;
+/// The place among them of a low point's units.
+const LOW: usize = 1;
+/// The place among them of a balance's units.
+const BALANCE: usize = 3;
 
 /// What ledgers are like, as a person gives it; [`Ledger`] has checked it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +126,7 @@ struct Entry {
 
 impl Shape for Book {
     fn most(&self) -> usize {
-        (self.labels + 2 - self.first) / LABELS_PER_ENTRY - self.accounts.len()
+        (self.labels - self.first) / LABELS_PER_ENTRY - self.accounts.len()
     }
 
     fn tokens(&self, units: usize) -> usize {
@@ -170,7 +174,7 @@ impl Book {
         Entry { opening, low, closing: (low + receives) % WRAP }
     }
 
-    /// The number in the first label of an entry's opening balance.
+    /// The number in the first label of an entry's opening balance, which says whose it is.
     fn opens(&self, entry: usize) -> usize {
         self.first + LABELS_PER_ENTRY * entry
     }
@@ -180,63 +184,58 @@ impl Book {
         self.opens(entry + self.accounts.len())
     }
 
-    /// The number in the first label of its low point.
-    fn lows(&self, entry: usize) -> usize {
-        self.closes(entry) - 2
-    }
-
     /// The number in the label of the units that are asked for.
     fn wanted(&self) -> usize {
         let Wanted { entry, low } = self.wanted;
-        if low { self.lows(entry) } else { self.closes(entry) + 1 }
+        self.closes(entry) + if low { LOW } else { BALANCE }
     }
 
-    /// `t8 Ann t9 6 t10 4`: a balance of an account, under three labels from the first on.
+    /// `t6 Ann t9 5 t10 4`: a balance of an account, by the first of the five labels.
     fn balance(&self, account: usize, first: usize, value: usize) -> String {
-        format!("t{first} {} {}", self.accounts[account], digits(first + 1, value))
+        format!("t{first} {} {}", self.accounts[account], digits(first + BALANCE, value))
     }
 
     fn question(&self, entries: usize) -> String {
         let opening =
             (0..self.accounts.len()).map(|k| self.balance(k, self.opens(k), self.balances[k]) + " ");
         let pays = (0..self.accounts.len()).map(|k| format!("{} {} ", self.accounts[k], self.payments[k]));
-        let (until, wanted) = (self.closes(entries - 1) + 2, self.wanted());
+        let (until, wanted) = (self.closes(entries - 1) + LABELS_PER_ENTRY - 1, self.wanted());
         let (opening, pays) = (opening.collect::<String>(), pays.collect::<String>());
         format!("ledger : {opening}pays {pays}until t{until} ; find t{wanted} ?")
     }
 
     fn thought(&self, entry: usize) -> Thought {
-        let [account, _] = self.parties(entry);
-        let closing = self.balance(account, self.closes(entry), self.entry(entry).closing);
-        let low = self.lows(entry);
-        Thought { detail: self.lines(entry), summary: format!("{closing} t{low} t{}", low + 1) }
+        let ([account, _], closes) = (self.parties(entry), self.closes(entry));
+        let closing = self.balance(account, closes, self.entry(entry).closing);
+        let [units, tens] = [LOW, LOW + 1].map(|label| closes + label);
+        Thought { detail: self.lines(entry), summary: format!("{closing} t{units} t{tens}") }
     }
 
-    /// `t6 Ann t7 5 - Ann 7 =-2 -> t14 8 ; t8 4 - 1 =3 -> t15 3 ; t14 8 + Bob 2 =10 -> t16 Ann -> t17 0 ; ...`
+    /// `t6 Ann -> t16 Ann ; t9 5 - Ann 7 =-2 -> t17 8 ; t10 4 - 1 =3 -> t18 3 ; t17 8 + Bob 2 =10 -> t19 0 ; ...`
     fn lines(&self, entry: usize) -> String {
         let Entry { opening, low, .. } = self.entry(entry);
         let [account, payer] = self.parties(entry);
-        let [opens, lows, closes] = [self.opens(entry), self.lows(entry), self.closes(entry)];
-        let owner = |label: usize| format!("t{label} {}", self.accounts[account]);
+        let [opens, closes] = [self.opens(entry), self.closes(entry)];
+        let owner = self.accounts[account];
         let amount = |account: usize| (self.accounts[account], self.payments[account]);
-        let less = change((opens + 1, opening), '-', amount(account), ("", lows));
-        let more = change((lows, low), '+', amount(payer), (&format!("{} -> ", owner(closes)), closes + 1));
-        format!("{} {less} {more}", owner(opens))
+        let less = change((opens + BALANCE, opening), '-', amount(account), closes + LOW);
+        let more = change((closes + LOW, low), '+', amount(payer), closes + BALANCE);
+        format!("t{opens} {owner} -> t{closes} {owner} ; {less} {more}")
     }
 }
 
-/// `t8 6 t9 4`: two digits under two labels from the first on, units first.
+/// `t9 5 t10 4`: two digits under two labels from the first on, units first.
 fn digits(first: usize, value: usize) -> String {
     format!("t{first} {} t{} {}", value % 10, first + 1, value / 10)
 }
 
-/// `t7 5 - Ann 7 =-2 -> t14 8 ; t8 4 - 1 =3 -> t15 3 ;`: a balance, given with the first of its labels, changes by what
-/// an account pays, one digit; the new one is given by the words that say whose it is, if any, and its first label.
+/// `t9 5 - Ann 7 =-2 -> t17 8 ; t10 4 - 1 =3 -> t18 3 ;`: a balance, given with its first label, changes by what an
+/// account pays, one digit; the new one has labels from `to` on.
 fn change(
     (label, balance): (usize, usize),
     sign: char,
     (account, amount): (&str, usize),
-    (owner, to): (&str, usize),
+    to: usize,
 ) -> String {
     let result = |digit: usize, operand: usize| match sign {
         '-' => digit as i32 - operand as i32,
@@ -248,7 +247,7 @@ fn change(
     let high = result(tens, carried);
     let [new_units, new_tens] = [low, high].map(|result| result.rem_euclid(10));
     format!(
-        "t{label} {units} {sign} {account} {amount} ={low} -> {owner}t{to} {new_units} ; \
+        "t{label} {units} {sign} {account} {amount} ={low} -> t{to} {new_units} ; \
          t{} {tens} {sign} {carried} ={high} -> t{} {new_tens} ;",
         label + 1,
         to + 1
@@ -261,13 +260,11 @@ mod tests {
 
     #[test]
     fn digits_are_worked_out_units_first() {
-        let change = |from, sign, amount| change(from, sign, amount, ("", 8));
+        let change = |from, sign, amount| change(from, sign, amount, 8);
         assert_eq!(change((3, 52), '-', ("Ann", 5)), "t3 2 - Ann 5 =-3 -> t8 7 ; t4 5 - 1 =4 -> t9 4 ;");
         assert_eq!(change((3, 17), '+', ("Bob", 2)), "t3 7 + Bob 2 =9 -> t8 9 ; t4 1 + 0 =1 -> t9 1 ;");
         assert_eq!(change((3, 95), '+', ("Bob", 9)), "t3 5 + Bob 9 =14 -> t8 4 ; t4 9 + 1 =10 -> t9 0 ;");
         assert_eq!(change((3, 5), '-', ("Ann", 6)), "t3 5 - Ann 6 =-1 -> t8 9 ; t4 0 - 1 =-1 -> t9 9 ;");
-        let closing = super::change((3, 17), '+', ("Bob", 2), ("t7 Ann -> ", 8));
-        assert_eq!(closing, "t3 7 + Bob 2 =9 -> t7 Ann -> t8 9 ; t4 1 + 0 =1 -> t9 1 ;");
         assert_eq!(digits(8, 7), "t8 7 t9 0");
     }
 }

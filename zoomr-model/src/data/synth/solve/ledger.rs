@@ -9,6 +9,10 @@ use crate::data::synth::vocabulary::{ACCOUNTS, LABELS};
 const WRAP: usize = 100;
 /// From one balance's first label to the next one's.
 const STRIDE: usize = 5;
+/// From a day's first label to that of its low point's units.
+const LOW: usize = 1;
+/// And to that of its closing balance's units.
+const CLOSING: usize = 3;
 
 /// The answer.
 pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
@@ -21,16 +25,16 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     };
     let amounts = names.iter().map(amount).collect::<Result<Vec<_>, _>>()?;
     words.literally("until")?;
-    let first = last + STRIDE - 2;
+    let first = last + STRIDE;
     let ends = |label: usize| (label + 1 - first).is_multiple_of(STRIDE);
-    let until = words.label_that(first..=LABELS - 1, ends, "the last label of a closing balance")?;
+    let until = words.label_that(first..=LABELS - 1, ends, "the last label of a day")?;
     words.literally("; find")?;
-    let begins = |label: usize| matches!((label - first) % STRIDE, 0 | 3);
+    let begins = |label: usize| matches!((label - first) % STRIDE, LOW | CLOSING);
     let what = "the units' label of a low point or a closing balance";
     let wanted = words.label_that(first..=until - 1, begins, what)?;
     words.literally("?")?;
 
-    let (day, closes) = ((wanted - first) / STRIDE, !(wanted - first).is_multiple_of(STRIDE));
+    let (day, closes) = ((wanted - first) / STRIDE, (wanted - first) % STRIDE == CLOSING);
     let payer = |account: usize| account.checked_sub(1).unwrap_or(amounts.len() - 1);
     let mut low = 0;
     for account in (0..balances.len()).cycle().take(day + 1) {
@@ -73,7 +77,7 @@ impl<'a> Openings<'a> {
             |word: &'a str| Some(word).filter(|word| ACCOUNTS.contains(word) && !self.names.contains(word));
         let name = words.take(unused, || "an account's name (Ann, Bob, Cid, ...) not used before".into())?;
         let mut balance = 0;
-        for (label, place) in [(self.last + 1, 1), (self.last + 2, 10)] {
+        for (label, place) in [(self.last + CLOSING, 1), (self.last + CLOSING + 1, 10)] {
             words.label(label..=label.min(LABELS - 1), "the label of the balance's next digit")?;
             balance += place * words.number(0..=9, "a digit of the balance")?;
         }
