@@ -109,34 +109,26 @@ fn check_ledger(example: &Example) -> HashMap<String, String> {
     let opening = words(between(&example.question, "ledger : ", " pays "));
     let pays = words(between(&example.question, " pays ", " until "));
     let accounts: Vec<&[&str]> = pays.chunks(2).collect();
-    assert_eq!(opening.len(), 6 * accounts.len());
-    let first = index(opening[0]);
-    // Digits by their labels, and owners by the labels before them.
+    assert_eq!(opening.len(), 5 * accounts.len());
+    let first = index(opening[1]);
     let mut known: HashMap<String, String> = HashMap::new();
-    for (record, account) in opening.chunks(6).zip(&accounts) {
-        assert_eq!(record[1], account[0]);
-        known.extend(record.chunks(2).map(|pair| (pair[0].into(), pair[1].into())));
+    for (record, account) in opening.chunks(5).zip(&accounts) {
+        assert_eq!(record[0], account[0]);
+        known.extend(record[1..].chunks(2).map(|pair| (pair[0].into(), pair[1].into())));
     }
     let mut asked = HashMap::new();
     for (turn, thought) in example.thoughts.iter().enumerate() {
         let [account, payer] = [turn, turn + accounts.len() - 1].map(|turn| accounts[turn % accounts.len()]);
-        let opens = first + 5 * turn;
-        let closes = opens + 5 * accounts.len();
+        let low = first + 4 * (accounts.len() + turn) - 2;
         let worked = worked(example, thought);
-        let [owner, units, less, more, tens] = &worked[..] else { panic!("{worked:?}") };
-        let new_owner = format!("t{closes}");
-        assert_eq!(owner[..], [&format!("t{opens}"), account[0], "->", &new_owner, account[0]]);
-        assert_eq!(known[owner[0]], account[0]);
-        let less = check_digits(&mut known, "-", account, [units, less]);
-        let more = check_digits(&mut known, "+", payer, [more, tens]);
-        known.insert(new_owner.clone(), account[0].into());
+        let [units, tens, more_units, more_tens] = &worked[..] else { panic!("{worked:?}") };
+        assert_eq!((units[0], index(units[1])), (account[0], first + 4 * turn));
+        let less = check_digits(&mut known, "-", account, [&units[1..], tens]);
+        let more = check_digits(&mut known, "+", payer, [more_units, more_tens]);
         let new = [less, more].map(|digits| digits.map(|(label, _)| index(label)));
-        assert_eq!(new, [[closes + 1, closes + 2], [closes + 3, closes + 4]]);
+        assert_eq!(new, [[low, low + 1], [low + 2, low + 3]]);
         let written = |[(units, x), (tens, y)]: [(&str, &str); 2]| format!("{units} {x} {tens} {y}");
-        assert_eq!(
-            thought.summary,
-            format!("{new_owner} {} {} {} {}", account[0], written(more), less[0].0, less[1].0)
-        );
+        assert_eq!(thought.summary, format!("{} {} {} {}", account[0], written(more), less[0].0, less[1].0));
         for digits in [less, more] {
             asked.insert(digits[0].0.to_owned(), written(digits)[digits[0].0.len() + 1..].to_owned());
         }

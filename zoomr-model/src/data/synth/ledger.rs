@@ -1,19 +1,22 @@
 //! Ledger: accounts that pay each other in a ring, day after day, worked out digit by digit.
 //!
 //! ```text
-//! ledger : t6 Ann t9 5 t10 4 t11 Bob t14 8 t15 1 pays Ann 7 Bob 2 until t50 ; find t19 ?
-//! <thought> t6 Ann -> t16 Ann ; t9 5 - Ann 7 =-2 -> t17 8 ; t10 4 - 1 =3 -> t18 3 ;
-//! t17 8 + Bob 2 =10 -> t19 0 ; t18 3 + 1 =4 -> t20 4 ; </thought>
-//! <summary> t16 Ann t19 0 t20 4 t17 t18 </summary> ... answer t19 0 t20 4
+//! ledger : Ann t8 5 t9 4 Bob t12 8 t13 1 pays Ann 7 Bob 2 until t49 ; find t16 ?
+//! <thought> Ann t8 5 - Ann 7 =-2 -> t14 8 ; t9 4 - 1 =3 -> t15 3 ;
+//! t14 8 + Bob 2 =10 -> t16 0 ; t15 3 + 1 =4 -> t17 4 ; </thought>
+//! <summary> Ann t16 0 t17 4 t14 t15 </summary> ... answer t16 0 t17 4
 //! ```
 //!
 //! First come the opening balances, in the order of the accounts, each of which pays the next one every day, and the
 //! last one the first. A thought is one account's day: what it pays, its low point, what it is paid, its closing
-//! balance. It has five labels, in the order in which it writes them: whose it is; a low point's two digits, units
-//! first, which opening balances lack; a closing balance's. A line works out one digit: the digit before, what is added
-//! to it or taken from it, the result, and, after an arrow, the new digit; the line of the tens adds or takes what the
-//! units carry or borrow, 0 or 1. Balances wrap modulo 100. The summary gives the closing balance, and names the low
-//! point. The question asks for one of these, or for a low point, which only the thought's detail holds.
+//! balance. It has four labels, in the order in which it writes them: a low point's two digits, units first, which
+//! opening balances lack, and a closing balance's. A line works out one digit: the digit before, what is added to it or
+//! taken from it, the result, and, after an arrow, the new digit; the line of the tens adds or takes what the units
+//! carry or borrow, 0 or 1. Balances wrap modulo 100. The summary gives the closing balance, and names the low point.
+//! The question asks for one of these, or for a low point, which only the thought's detail holds.
+//!
+//! No label leads to a name: who comes next, the question always says. A model that had to look up names learnt it late
+//! and badly.
 
 use std::ops::RangeInclusive;
 
@@ -28,12 +31,10 @@ use crate::data::example::{Example, Thought};
 
 /// Balances are below it.
 const WRAP: usize = 100;
-/// Labels of an account's day: its owner's, two digits of a low point, two of a closing balance.
-const LABELS_PER_ENTRY: usize = 5;
-/// The place among them of a low point's units.
-const LOW: usize = 1;
+/// Labels of an account's day: two digits of a low point, two of a closing balance.
+const LABELS_PER_ENTRY: usize = 4;
 /// The place among them of a balance's units.
-const BALANCE: usize = 3;
+const BALANCE: usize = 2;
 
 /// What ledgers are like, as a person gives it; [`Ledger`] has checked it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,62 +175,65 @@ impl Book {
         Entry { opening, low, closing: (low + receives) % WRAP }
     }
 
-    /// The number in the first label of an entry's opening balance, which says whose it is.
-    fn opens(&self, entry: usize) -> usize {
-        self.first + LABELS_PER_ENTRY * entry
+    /// The number in the label of an entry's low point's units, the first of its labels.
+    fn low(&self, entry: usize) -> usize {
+        self.first + LABELS_PER_ENTRY * (self.accounts.len() + entry)
     }
 
-    /// The number in the first label of its closing balance.
-    fn closes(&self, entry: usize) -> usize {
-        self.opens(entry + self.accounts.len())
+    /// The number in the label of its closing balance's units.
+    fn closing(&self, entry: usize) -> usize {
+        self.low(entry) + BALANCE
+    }
+
+    /// The number in the label of its opening balance's units.
+    fn opening(&self, entry: usize) -> usize {
+        self.first + LABELS_PER_ENTRY * entry + BALANCE
     }
 
     /// The number in the label of the units that are asked for.
     fn wanted(&self) -> usize {
         let Wanted { entry, low } = self.wanted;
-        self.closes(entry) + if low { LOW } else { BALANCE }
+        if low { self.low(entry) } else { self.closing(entry) }
     }
 
-    /// `t6 Ann t9 5 t10 4`: a balance of an account, by the first of the five labels.
-    fn balance(&self, account: usize, first: usize, value: usize) -> String {
-        format!("t{first} {} {}", self.accounts[account], digits(first + BALANCE, value))
+    /// `Ann t8 5 t9 4`: a balance of an account, by the label of its units.
+    fn balance(&self, account: usize, label: usize, value: usize) -> String {
+        format!("{} {}", self.accounts[account], digits(label, value))
     }
 
     fn question(&self, entries: usize) -> String {
         let opening =
-            (0..self.accounts.len()).map(|k| self.balance(k, self.opens(k), self.balances[k]) + " ");
+            (0..self.accounts.len()).map(|k| self.balance(k, self.opening(k), self.balances[k]) + " ");
         let pays = (0..self.accounts.len()).map(|k| format!("{} {} ", self.accounts[k], self.payments[k]));
-        let (until, wanted) = (self.closes(entries - 1) + LABELS_PER_ENTRY - 1, self.wanted());
+        let (until, wanted) = (self.closing(entries - 1) + 1, self.wanted());
         let (opening, pays) = (opening.collect::<String>(), pays.collect::<String>());
         format!("ledger : {opening}pays {pays}until t{until} ; find t{wanted} ?")
     }
 
     fn thought(&self, entry: usize) -> Thought {
-        let ([account, _], closes) = (self.parties(entry), self.closes(entry));
-        let closing = self.balance(account, closes, self.entry(entry).closing);
-        let [units, tens] = [LOW, LOW + 1].map(|label| closes + label);
-        Thought { detail: self.lines(entry), summary: format!("{closing} t{units} t{tens}") }
+        let [account, _] = self.parties(entry);
+        let closing = self.balance(account, self.closing(entry), self.entry(entry).closing);
+        let low = self.low(entry);
+        Thought { detail: self.lines(entry), summary: format!("{closing} t{low} t{}", low + 1) }
     }
 
-    /// `t6 Ann -> t16 Ann ; t9 5 - Ann 7 =-2 -> t17 8 ; t10 4 - 1 =3 -> t18 3 ; t17 8 + Bob 2 =10 -> t19 0 ; ...`
+    /// `Ann t8 5 - Ann 7 =-2 -> t14 8 ; t9 4 - 1 =3 -> t15 3 ; t14 8 + Bob 2 =10 -> t16 0 ; ...`
     fn lines(&self, entry: usize) -> String {
         let Entry { opening, low, .. } = self.entry(entry);
         let [account, payer] = self.parties(entry);
-        let [opens, closes] = [self.opens(entry), self.closes(entry)];
-        let owner = self.accounts[account];
         let amount = |account: usize| (self.accounts[account], self.payments[account]);
-        let less = change((opens + BALANCE, opening), '-', amount(account), closes + LOW);
-        let more = change((closes + LOW, low), '+', amount(payer), closes + BALANCE);
-        format!("t{opens} {owner} -> t{closes} {owner} ; {less} {more}")
+        let less = change((self.opening(entry), opening), '-', amount(account), self.low(entry));
+        let more = change((self.low(entry), low), '+', amount(payer), self.closing(entry));
+        format!("{} {less} {more}", self.accounts[account])
     }
 }
 
-/// `t9 5 t10 4`: two digits under two labels from the first on, units first.
+/// `t8 5 t9 4`: two digits under two labels from the first on, units first.
 fn digits(first: usize, value: usize) -> String {
     format!("t{first} {} t{} {}", value % 10, first + 1, value / 10)
 }
 
-/// `t9 5 - Ann 7 =-2 -> t17 8 ; t10 4 - 1 =3 -> t18 3 ;`: a balance, given with its first label, changes by what an
+/// `t8 5 - Ann 7 =-2 -> t14 8 ; t9 4 - 1 =3 -> t15 3 ;`: a balance, given with its first label, changes by what an
 /// account pays, one digit; the new one has labels from `to` on.
 fn change(
     (label, balance): (usize, usize),

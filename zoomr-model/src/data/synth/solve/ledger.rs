@@ -1,23 +1,23 @@
-//! `ledger : tN Name tN D tN D ... pays Name D ... until tU ; find tF ?`
+//! `ledger : Name tN D tN D ... pays Name D ... until tU ; find tF ?`
 //!
 //! The generator has a closed form for each balance; here money moves, one account after the other.
+
+use std::ops::RangeInclusive;
 
 use super::words::{ParseError, Words};
 use crate::data::synth::vocabulary::{ACCOUNTS, LABELS};
 
 /// Balances wrap at this.
 const WRAP: usize = 100;
-/// From one balance's first label to the next one's.
-const STRIDE: usize = 5;
-/// From a day's first label to that of its low point's units.
-const LOW: usize = 1;
-/// And to that of its closing balance's units.
-const CLOSING: usize = 3;
+/// From the label of one balance's units to that of the next one's.
+const STRIDE: usize = 4;
+/// From the label of a low point's units to that of the closing balance's.
+const CLOSING: usize = 2;
 
 /// The answer.
 pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     words.literally("ledger :")?;
-    let Openings { names, mut balances, last } = openings(words)?;
+    let Openings { names, mut balances, next } = openings(words)?;
     words.literally("pays")?;
     let amount = |name: &&str| {
         words.literally(name)?;
@@ -25,11 +25,11 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     };
     let amounts = names.iter().map(amount).collect::<Result<Vec<_>, _>>()?;
     words.literally("until")?;
-    let first = last + STRIDE;
+    let first = next.start() - CLOSING;
     let ends = |label: usize| (label + 1 - first).is_multiple_of(STRIDE);
     let until = words.label_that(first..=LABELS - 1, ends, "the last label of a day")?;
     words.literally("; find")?;
-    let begins = |label: usize| matches!((label - first) % STRIDE, LOW | CLOSING);
+    let begins = |label: usize| matches!((label - first) % STRIDE, 0 | CLOSING);
     let what = "the units' label of a low point or a closing balance";
     let wanted = words.label_that(first..=until - 1, begins, what)?;
     words.literally("?")?;
@@ -49,40 +49,36 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
 struct Openings<'a> {
     names: Vec<&'a str>,
     balances: Vec<usize>,
-    /// The last balance's first label.
-    last: usize,
+    /// The labels that the next balance's units may have.
+    next: RangeInclusive<usize>,
 }
 
 /// The opening balances, up to `pays`.
 fn openings<'a>(words: &mut Words<'a>) -> Result<Openings<'a>, ParseError> {
-    let last = words.label(0..=LABELS - 1, "the first opening balance")?;
-    let mut openings = Openings { names: Vec::new(), balances: Vec::new(), last };
-    openings.take(words)?;
-    while words.peek() != Some("pays") || openings.names.len() < 2 {
-        let next = openings.last + STRIDE;
-        let what = match openings.names.len() {
-            1 => "the next opening balance",
-            _ => "the next opening balance, or `pays`",
-        };
-        openings.last = words.label(next..=next.min(LABELS - 1), what)?;
+    let mut openings = Openings { names: Vec::new(), balances: Vec::new(), next: 0..=LABELS - 1 };
+    while openings.names.len() < 2 || words.peek() != Some("pays") {
         openings.take(words)?;
     }
     Ok(openings)
 }
 
 impl<'a> Openings<'a> {
-    /// Takes what stands after a balance's first label.
+    /// Takes an account's name and balance.
     fn take(&mut self, words: &mut Words<'a>) -> Result<(), ParseError> {
         let unused =
             |word: &'a str| Some(word).filter(|word| ACCOUNTS.contains(word) && !self.names.contains(word));
-        let name = words.take(unused, || "an account's name (Ann, Bob, Cid, ...) not used before".into())?;
-        let mut balance = 0;
-        for (label, place) in [(self.last + CLOSING, 1), (self.last + CLOSING + 1, 10)] {
-            words.label(label..=label.min(LABELS - 1), "the label of the balance's next digit")?;
-            balance += place * words.number(0..=9, "a digit of the balance")?;
-        }
+        let or_pays = if self.names.len() < 2 { "" } else { ", or `pays`" };
+        let what = || format!("an account's name (Ann, Bob, Cid, ...) not used before{or_pays}");
+        let name = words.take(unused, what)?;
+        let units = words.label(self.next.clone(), "the label of the balance's units")?;
+        let mut balance = words.number(0..=9, "a digit of the balance")?;
+        let tens = units + 1;
+        words.label(tens..=tens.min(LABELS - 1), "the label of the balance's tens")?;
+        balance += 10 * words.number(0..=9, "a digit of the balance")?;
         self.names.push(name);
         self.balances.push(balance);
+        let next = units + STRIDE;
+        self.next = next..=next.min(LABELS - 1);
         Ok(())
     }
 }
