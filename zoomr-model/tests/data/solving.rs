@@ -10,7 +10,7 @@ fn answer(question: &str) -> String {
 }
 
 const LEDGER: &str = "ledger : Ann t8 5 t9 4 Bob t12 8 t13 1 Cid t16 0 t17 9 \
-    pays Ann 7 Bob 2 Cid 9 until t41 ;";
+    pays Ann 7 Bob 2 Cid 9 ring Ann Bob Cid Ann until t41 ;";
 const PROGRAM: &str = "program : x t36 3 y t37 2 a t29 9 a t32 1 a t35 4 a t38 6 loop x t39 = x t36 + a t29 ; \
     y t40 = y t37 - x t36 ; a t41 = x t36 + y t37 ; until t80 ;";
 
@@ -89,9 +89,10 @@ const BAD: &[(&str, &[&str])] = &[
     ("ledger : Ann t8 5 t9 4 Bob t12 8 t13 1 find", &["word 13 is `find`", "not used before, or `pays`"]),
     ("ledger : Ann t8 5 t9 4 Bob t12 8 t13 1 pays Bob", &["word 14 is `Bob`", "`Ann`"]),
     ("ledger : Ann t8 5 t9 4 Bob t12 8 t13 1 pays Ann 10", &["`10`", "1 to 9, what the account pays"]),
+    ("ledger : Ann t8 5 t9 4 Bob t12 8 t13 1 pays Ann 1 Bob 1 ring Ann until", &["`until`", "`Bob`"]),
     (
-        "ledger : Ann t8 5 t9 4 Bob t12 8 t13 1 pays Ann 1 Bob 1 until t16",
-        &["word 19 is `t16`", "the last label of a day"],
+        "ledger : Ann t8 5 t9 4 Bob t12 8 t13 1 pays Ann 1 Bob 1 ring Ann Bob Ann until t16",
+        &["word 23 is `t16`", "the last label of a day"],
     ),
     ("program : loop", &["`loop`", "a scalar"]),
     ("program : x t3 1 a t3", &["word 7 is `t3`", "not used before"]),

@@ -30,7 +30,7 @@ pub(crate) fn kinds() -> impl Strategy<Value = Kind> {
 fn step(kind: Kind) -> usize {
     match kind {
         Kind::LaggedSums => 4 * 11 + 8,
-        Kind::Ledger => 51,
+        Kind::Ledger => 52,
         Kind::ProgramTrace => 3 * 13 + 12,
     }
 }

@@ -107,9 +107,11 @@ fn check_digits<'a>(
 /// Asserts that a ledger's every line is right; returns, by the label of its units, what stands after that.
 fn check_ledger(example: &Example) -> HashMap<String, String> {
     let opening = words(between(&example.question, "ledger : ", " pays "));
-    let pays = words(between(&example.question, " pays ", " until "));
+    let pays = words(between(&example.question, " pays ", " ring "));
+    let ring = words(between(&example.question, " ring ", " until "));
     let accounts: Vec<&[&str]> = pays.chunks(2).collect();
     assert_eq!(opening.len(), 5 * accounts.len());
+    assert_eq!(ring, accounts.iter().chain(&accounts[..1]).map(|account| account[0]).collect::<Vec<_>>());
     let first = index(opening[1]);
     let mut known: HashMap<String, String> = HashMap::new();
     for (record, account) in opening.chunks(5).zip(&accounts) {
@@ -122,8 +124,8 @@ fn check_ledger(example: &Example) -> HashMap<String, String> {
         let low = first + 4 * (accounts.len() + turn) - 2;
         let worked = worked(example, thought);
         let [units, tens, more_units, more_tens] = &worked[..] else { panic!("{worked:?}") };
-        assert_eq!((units[0], index(units[1])), (account[0], first + 4 * turn));
-        let less = check_digits(&mut known, "-", account, [&units[1..], tens]);
+        assert_eq!((&units[..2], index(units[2])), (&[payer[0], account[0]][..], first + 4 * turn));
+        let less = check_digits(&mut known, "-", account, [&units[2..], tens]);
         let more = check_digits(&mut known, "+", payer, [more_units, more_tens]);
         let new = [less, more].map(|digits| digits.map(|(label, _)| index(label)));
         assert_eq!(new, [[low, low + 1], [low + 2, low + 3]]);

@@ -1,22 +1,22 @@
 //! Ledger: accounts that pay each other in a ring, day after day, worked out digit by digit.
 //!
 //! ```text
-//! ledger : Ann t8 5 t9 4 Bob t12 8 t13 1 pays Ann 7 Bob 2 until t49 ; find t16 ?
-//! <thought> Ann t8 5 - Ann 7 =-2 -> t14 8 ; t9 4 - 1 =3 -> t15 3 ;
+//! ledger : Ann t8 5 t9 4 Bob t12 8 t13 1 pays Ann 7 Bob 2 ring Ann Bob Ann until t49 ; find t16 ?
+//! <thought> Bob Ann t8 5 - Ann 7 =-2 -> t14 8 ; t9 4 - 1 =3 -> t15 3 ;
 //! t14 8 + Bob 2 =10 -> t16 0 ; t15 3 + 1 =4 -> t17 4 ; </thought>
 //! <summary> Ann t16 0 t17 4 t14 t15 </summary> ... answer t16 0 t17 4
 //! ```
 //!
-//! First come the opening balances, in the order of the accounts, each of which pays the next one every day, and the
-//! last one the first. A thought is one account's day: what it pays, its low point, what it is paid, its closing
+//! First come the opening balances, then what each account pays the next one in the ring, every day. A thought is one
+//! account's day, in the order of the ring: who pays it, what it pays, its low point, what it is paid, its closing
 //! balance. It has four labels, in the order in which it writes them: a low point's two digits, units first, which
 //! opening balances lack, and a closing balance's. A line works out one digit: the digit before, what is added to it or
 //! taken from it, the result, and, after an arrow, the new digit; the line of the tens adds or takes what the units
 //! carry or borrow, 0 or 1. Balances wrap modulo 100. The summary gives the closing balance, and names the low point.
 //! The question asks for one of these, or for a low point, which only the thought's detail holds.
 //!
-//! No label leads to a name: who comes next, the question always says. A model that had to look up names learnt it late
-//! and badly.
+//! A thought names the payer first, as the last summary does, because then the account is what follows in the ring:
+//! to look something up is one step everywhere.
 
 use std::ops::RangeInclusive;
 
@@ -207,7 +207,8 @@ impl Book {
         let pays = (0..self.accounts.len()).map(|k| format!("{} {} ", self.accounts[k], self.payments[k]));
         let (until, wanted) = (self.closing(entries - 1) + 1, self.wanted());
         let (opening, pays) = (opening.collect::<String>(), pays.collect::<String>());
-        format!("ledger : {opening}pays {pays}until t{until} ; find t{wanted} ?")
+        let ring = format!("{} {}", self.accounts.join(" "), self.accounts[0]);
+        format!("ledger : {opening}pays {pays}ring {ring} until t{until} ; find t{wanted} ?")
     }
 
     fn thought(&self, entry: usize) -> Thought {
@@ -217,14 +218,14 @@ impl Book {
         Thought { detail: self.lines(entry), summary: format!("{closing} t{low} t{}", low + 1) }
     }
 
-    /// `Ann t8 5 - Ann 7 =-2 -> t14 8 ; t9 4 - 1 =3 -> t15 3 ; t14 8 + Bob 2 =10 -> t16 0 ; ...`
+    /// `Bob Ann t8 5 - Ann 7 =-2 -> t14 8 ; t9 4 - 1 =3 -> t15 3 ; t14 8 + Bob 2 =10 -> t16 0 ; ...`
     fn lines(&self, entry: usize) -> String {
         let Entry { opening, low, .. } = self.entry(entry);
         let [account, payer] = self.parties(entry);
         let amount = |account: usize| (self.accounts[account], self.payments[account]);
         let less = change((self.opening(entry), opening), '-', amount(account), self.low(entry));
         let more = change((self.low(entry), low), '+', amount(payer), self.closing(entry));
-        format!("{} {less} {more}", self.accounts[account])
+        format!("{} {} {less} {more}", self.accounts[payer], self.accounts[account])
     }
 }
 

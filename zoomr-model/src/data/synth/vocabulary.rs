@@ -44,9 +44,9 @@ pub(super) const ACCOUNTS: [&str; 26] = [
 /// Sums and differences of two digits, as they are before the wrap: `=-9` to `=18`.
 const RESULTS: RangeInclusive<i32> = -9..=18;
 /// Words of questions, signs, the arrow to what is worked out, and the array `a`.
-const OTHERS: [&str; 23] = [
-    "lagged", "sums", "mod", "rule", "find", "ledger", "pays", "until", "program", "loop", ":", ";", ".",
-    "?", "=", "+", "-", "->", "a", "x", "y", "z", "w",
+const OTHERS: [&str; 24] = [
+    "lagged", "sums", "mod", "rule", "find", "ledger", "pays", "ring", "until", "program", "loop", ":", ";",
+    ".", "?", "=", "+", "-", "->", "a", "x", "y", "z", "w",
 ];
 
 /// All tokens; the place of each is its id.

@@ -1,4 +1,4 @@
-//! `ledger : Name tN D tN D ... pays Name D ... until tU ; find tF ?`
+//! `ledger : Name tN D tN D ... pays Name D ... ring Name ... until tU ; find tF ?`
 //!
 //! The generator has a closed form for each balance; here money moves, one account after the other.
 
@@ -24,6 +24,8 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
         words.number(1..=9, "what the account pays")
     };
     let amounts = names.iter().map(amount).collect::<Result<Vec<_>, _>>()?;
+    words.literally("ring")?;
+    names.iter().chain(&names[..1]).try_for_each(|name| words.literally(name))?;
     words.literally("until")?;
     let first = next.start() - CLOSING;
     let ends = |label: usize| (label + 1 - first).is_multiple_of(STRIDE);
