@@ -124,8 +124,9 @@ fn check_ledger(example: &Example) -> HashMap<String, String> {
         let low = first + 4 * (accounts.len() + turn) - 2;
         let worked = worked(example, thought);
         let [units, tens, more_units, more_tens] = &worked[..] else { panic!("{worked:?}") };
-        assert_eq!((&units[..2], index(units[2])), (&[payer[0], account[0]][..], first + 4 * turn));
-        let less = check_digits(&mut known, "-", account, [&units[2..], tens]);
+        assert_eq!((index(units[0]), &units[2..4]), (first + 4 * turn, &[payer[0], account[0]][..]));
+        let units = &[&units[..2], &units[4..]].concat();
+        let less = check_digits(&mut known, "-", account, [units, tens]);
         let more = check_digits(&mut known, "+", payer, [more_units, more_tens]);
         let new = [less, more].map(|digits| digits.map(|(label, _)| index(label)));
         assert_eq!(new, [[low, low + 1], [low + 2, low + 3]]);

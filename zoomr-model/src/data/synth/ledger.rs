@@ -2,21 +2,21 @@
 //!
 //! ```text
 //! ledger : Ann t8 5 t9 4 Bob t12 8 t13 1 pays Ann 7 Bob 2 ring Ann Bob Ann until t49 ; find t16 ?
-//! <thought> Bob Ann t8 5 - Ann 7 =-2 -> t14 8 ; t9 4 - 1 =3 -> t15 3 ;
+//! <thought> t8 5 Bob Ann - Ann 7 =-2 -> t14 8 ; t9 4 - 1 =3 -> t15 3 ;
 //! t14 8 + Bob 2 =10 -> t16 0 ; t15 3 + 1 =4 -> t17 4 ; </thought>
 //! <summary> Ann t16 0 t17 4 t14 t15 </summary> ... answer t16 0 t17 4
 //! ```
 //!
 //! First come the opening balances, then what each account pays the next one in the ring, every day. A thought is one
-//! account's day, in the order of the ring: who pays it, what it pays, its low point, what it is paid, its closing
-//! balance. It has four labels, in the order in which it writes them: a low point's two digits, units first, which
-//! opening balances lack, and a closing balance's. A line works out one digit: the digit before, what is added to it or
-//! taken from it, the result, and, after an arrow, the new digit; the line of the tens adds or takes what the units
-//! carry or borrow, 0 or 1. Balances wrap modulo 100. The summary gives the closing balance, and names the low point.
-//! The question asks for one of these, or for a low point, which only the thought's detail holds.
+//! account's day, in the order of the ring: its opening balance, who pays it, what it pays, its low point, what it is
+//! paid, its closing balance. It has four labels, in the order in which it writes them: a low point's two digits, units
+//! first, which opening balances lack, and a closing balance's. A line works out one digit: the digit before, what is
+//! added to it or taken from it, the result, and, after an arrow, the new digit; the line of the tens adds or takes what
+//! the units carry or borrow, 0 or 1. Balances wrap modulo 100. The summary gives the closing balance, and names the low
+//! point. The question asks for one of these, or for a low point, which only the thought's detail holds.
 //!
-//! A thought names the payer first, as the last summary does, because then the account is what follows in the ring:
-//! to look something up is one step everywhere.
+//! A thought names the payer before the account, as the last summary does, because then the account is what follows in
+//! the ring: to look something up is one step everywhere.
 
 use std::ops::RangeInclusive;
 
@@ -218,14 +218,16 @@ impl Book {
         Thought { detail: self.lines(entry), summary: format!("{closing} t{low} t{}", low + 1) }
     }
 
-    /// `Bob Ann t8 5 - Ann 7 =-2 -> t14 8 ; t9 4 - 1 =3 -> t15 3 ; t14 8 + Bob 2 =10 -> t16 0 ; ...`
+    /// `t8 5 Bob Ann - Ann 7 =-2 -> t14 8 ; t9 4 - 1 =3 -> t15 3 ; t14 8 + Bob 2 =10 -> t16 0 ; ...`
     fn lines(&self, entry: usize) -> String {
         let Entry { opening, low, .. } = self.entry(entry);
-        let [account, payer] = self.parties(entry);
-        let amount = |account: usize| (self.accounts[account], self.payments[account]);
-        let less = change((self.opening(entry), opening), '-', amount(account), self.low(entry));
-        let more = change((self.low(entry), low), '+', amount(payer), self.closing(entry));
-        format!("{} {} {less} {more}", self.accounts[payer], self.accounts[account])
+        let [(account, pays), (payer, receives)] =
+            self.parties(entry).map(|account| (self.accounts[account], self.payments[account]));
+        let by = format!("{payer} {account} - {account}");
+        let less = change((self.opening(entry), opening), '-', (&by, pays), self.low(entry));
+        let by = format!("+ {payer}");
+        let more = change((self.low(entry), low), '+', (&by, receives), self.closing(entry));
+        format!("{less} {more}")
     }
 }
 
@@ -234,14 +236,9 @@ fn digits(first: usize, value: usize) -> String {
     format!("t{first} {} t{} {}", value % 10, first + 1, value / 10)
 }
 
-/// `t8 5 - Ann 7 =-2 -> t14 8 ; t9 4 - 1 =3 -> t15 3 ;`: a balance, given with its first label, changes by what an
-/// account pays, one digit; the new one has labels from `to` on.
-fn change(
-    (label, balance): (usize, usize),
-    sign: char,
-    (account, amount): (&str, usize),
-    to: usize,
-) -> String {
+/// `t8 5 - Ann 7 =-2 -> t14 8 ; t9 4 - 1 =3 -> t15 3 ;`: a balance, given with its first label, changes by an amount of
+/// one digit, given with the words before it; the new one has labels from `to` on.
+fn change((label, balance): (usize, usize), sign: char, (by, amount): (&str, usize), to: usize) -> String {
     let result = |digit: usize, operand: usize| match sign {
         '-' => digit as i32 - operand as i32,
         _ => (digit + operand) as i32,
@@ -252,7 +249,7 @@ fn change(
     let high = result(tens, carried);
     let [new_units, new_tens] = [low, high].map(|result| result.rem_euclid(10));
     format!(
-        "t{label} {units} {sign} {account} {amount} ={low} -> t{to} {new_units} ; \
+        "t{label} {units} {by} {amount} ={low} -> t{to} {new_units} ; \
          t{} {tens} {sign} {carried} ={high} -> t{} {new_tens} ;",
         label + 1,
         to + 1
@@ -266,10 +263,10 @@ mod tests {
     #[test]
     fn digits_are_worked_out_units_first() {
         let change = |from, sign, amount| change(from, sign, amount, 8);
-        assert_eq!(change((3, 52), '-', ("Ann", 5)), "t3 2 - Ann 5 =-3 -> t8 7 ; t4 5 - 1 =4 -> t9 4 ;");
-        assert_eq!(change((3, 17), '+', ("Bob", 2)), "t3 7 + Bob 2 =9 -> t8 9 ; t4 1 + 0 =1 -> t9 1 ;");
-        assert_eq!(change((3, 95), '+', ("Bob", 9)), "t3 5 + Bob 9 =14 -> t8 4 ; t4 9 + 1 =10 -> t9 0 ;");
-        assert_eq!(change((3, 5), '-', ("Ann", 6)), "t3 5 - Ann 6 =-1 -> t8 9 ; t4 0 - 1 =-1 -> t9 9 ;");
+        assert_eq!(change((3, 52), '-', ("- Ann", 5)), "t3 2 - Ann 5 =-3 -> t8 7 ; t4 5 - 1 =4 -> t9 4 ;");
+        assert_eq!(change((3, 17), '+', ("+ Bob", 2)), "t3 7 + Bob 2 =9 -> t8 9 ; t4 1 + 0 =1 -> t9 1 ;");
+        assert_eq!(change((3, 95), '+', ("+ Bob", 9)), "t3 5 + Bob 9 =14 -> t8 4 ; t4 9 + 1 =10 -> t9 0 ;");
+        assert_eq!(change((3, 5), '-', ("- Ann", 6)), "t3 5 - Ann 6 =-1 -> t8 9 ; t4 0 - 1 =-1 -> t9 9 ;");
         assert_eq!(digits(8, 7), "t8 7 t9 0");
     }
 }
