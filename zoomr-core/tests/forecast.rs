@@ -76,3 +76,32 @@ fn forecasts_agree_with_runs() {
         }
     }
 }
+
+#[test]
+fn a_peak_has_room_for_the_longest_thoughts() {
+    let options = Options { window: 40, page_size: 1, zoom: Zoom::Thoughts(4), ..Options::default() };
+    let mut scenario = scenario(options, Trigger::Pooled);
+    // A blank line ends a paragraph: most of them after 4 tokens, some not before the limit.
+    scenario.segmentation = Segmentation::Paragraphs(24);
+    let short = |i: &usize| i % 4 == 3 && (i / 24).is_multiple_of(2);
+    (20..scenario.tokens.len()).filter(short).for_each(|i| scenario.tokens[i] = 5);
+    let mut driven = scenario.start::<NdArray<f32>, _>(Portable, &Default::default()).unwrap();
+    driven.run(|_| 1).unwrap();
+    let stream = driven.session.stream(driven.id).unwrap();
+    let lengths: Vec<usize> = stream.thoughts().iter().map(|thought| thought.detail.len()).collect();
+    let usual = lengths.iter().sum::<usize>() / lengths.len();
+    assert!(usual < 8 && lengths.contains(&24), "{lengths:?}");
+    let thought = |tokens: usize| tokens.try_into().unwrap();
+    let run = Assumption {
+        prompt: 20,
+        tokens: stream.len(),
+        thought: thought(usual),
+        longest: thought(24),
+        summary: 0,
+    };
+    let planned = |run| forecast(&scenario.host.layers, driven.session.settings(), 4, run).peak;
+    let peak = driven.session.run_stats().resident_peak;
+    assert!(peak <= planned(run), "{peak}, planned {}", planned(run));
+    let short = Assumption { longest: thought(usual), ..run };
+    assert!(peak > planned(short), "{peak}, planned {} without long thoughts", planned(short));
+}

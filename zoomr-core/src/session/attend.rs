@@ -62,6 +62,7 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionHook<B> for Session<B, K> {
                     group.asked.push(Asked::new(layer, group, &q));
                 }
             }
+            self.compact(layer);
         }
         step.layer += 1;
         self.step = Some(step);

@@ -63,6 +63,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 slots.keep(&kept, pool, budget);
             }
             slots.settle();
+            self.compact(layer);
         }
         Ok(())
     }

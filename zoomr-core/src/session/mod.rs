@@ -134,7 +134,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     pub fn remove_sequence(&mut self, id: SequenceId) -> Result<(), Error> {
         self.cut(id.0, 0)?;
         self.sequences.remove(&id.0);
-        self.compact();
+        (0..self.layers.len()).for_each(|layer| self.compact(layer));
         Ok(())
     }
 
@@ -203,7 +203,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             }
         }
         self.cut(id.0, len)?;
-        self.compact();
+        (0..self.layers.len()).for_each(|layer| self.compact(layer));
         Ok(())
     }
 
@@ -231,12 +231,10 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         Ok(())
     }
 
-    /// Closes the gaps that pages left which went, so that no pool holds a slab more than it needs.
-    fn compact(&mut self) {
+    /// Closes the gaps that pages left which went, so that no pool of the layer holds a slab more than it needs.
+    fn compact(&mut self, layer: usize) {
         for sequence in self.sequences.values_mut() {
-            for (state, layer) in sequence.layers.iter_mut().zip(&mut self.layers) {
-                state.compact(layer, &mut self.budget);
-            }
+            sequence.layers[layer].compact(&mut self.layers[layer], &mut self.budget);
         }
     }
 }

@@ -211,7 +211,6 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     }
 
     fn close(&mut self, step: Step) {
-        self.compact();
         let mut stats = step.stats;
         let acting = self.layers.iter().filter(|l| l.spec.sliding_window.is_none()).count().max(1);
         stats.last_rows = step.groups.into_iter().map(|g| g.stats).collect();
