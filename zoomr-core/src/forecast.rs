@@ -2,9 +2,9 @@
 //!
 //! The same segments, pages and policy as in a run, over a stream whose thoughts all have one length, and their
 //! summaries too. What a run's votes decide is assumed: every zoomed thought lies outside of the window, has been
-//! cold before, and at the peak is as long as any. One that has been zoomed into ever since it left the window has no copy in the cold tier yet:
-//! there a run may hold less, by those thoughts' pages. Where tokens are evicted one by one, how many stay is
-//! known, though not which.
+//! cold before, and at the peak is as long as any. One that has been zoomed into ever since it left the window has
+//! no copy in the cold tier yet: there a run may hold less, by those thoughts' pages. Where tokens are evicted one by
+//! one, how many stay is known, though not which.
 
 use std::{collections::BTreeSet, num::NonZeroUsize};
 
