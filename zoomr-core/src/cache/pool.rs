@@ -1,7 +1,8 @@
 //! One layer's pages on the compute device.
 //!
-//! Pages live in slabs, tensors of a few pages each, so that growing allocates and never copies. A pool has
-//! one or two planes (keys and values; index vectors need keys alone) whose pages share their numbers.
+//! Pages live in slabs, tensors of a few pages each, so that growing allocates and never copies. Where pages go,
+//! the last ones move into the gaps ([`Pool::compact`]), and slabs that are empty then are given up. A pool has one or
+//! two planes (keys and values; index vectors need keys alone) whose pages share their numbers.
 
 use std::{collections::BTreeSet, ops::Range};
 
