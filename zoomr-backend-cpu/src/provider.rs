@@ -2,16 +2,20 @@
 //!
 //! Here tensors become slices and results become tensors; no arithmetic.
 
+use std::borrow::Cow;
+
 use burn::tensor::{Device, Tensor};
 use zoomr_core::{
-    kernels::{AttendGroup, AttentionGradients, AttentionKernels, LinearKernels, PagedKv, ScoreGroup, Whole},
+    kernels::{AttendGroup, AttentionKernels, LinearKernels, PagedKv, ScoreGroup, TrainingKernels, Whole},
     select::Tally,
     state::AttentionState,
     weight::StoredWeight,
 };
 
 use crate::{
-    Cpu, fused, plain,
+    Cpu,
+    fused::{self, blocks::Blocks},
+    plain,
     simd::Simd,
     view::{Held, Queries, Slabs, hold, tensor},
     votes::tally,
@@ -42,6 +46,14 @@ impl CpuKernels {
 impl Default for CpuKernels {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl CpuKernels {
+    /// A whole sequence, given its queries, keys and values as slices.
+    fn blocks<'a>(&self, whole: &Whole<'_, Cpu>, [q, k, v]: &'a [Cow<'_, [f32]>; 3]) -> Blocks<'a> {
+        let ([_, heads, head_dim], [_, kv_heads, _]) = (whole.q.dims(), whole.k.dims());
+        Blocks { simd: self.simd, q, k, v, sizes: [heads, kv_heads, head_dim], scale: whole.scale }
     }
 }
 
@@ -100,29 +112,49 @@ impl AttentionKernels<Cpu> for CpuKernels {
     }
 }
 
-impl AttentionGradients<Cpu> for CpuKernels {
+impl TrainingKernels<Cpu> for CpuKernels {
+    fn attend_whole(&self, whole: &Whole<'_, Cpu>) -> AttentionState<Cpu> {
+        let held = [&whole.q, &whole.k, &whole.v].map(Held::new);
+        let elements = held.each_ref().map(Held::elements);
+        let (output, lse) = fused::forward::run(self.blocks(whole, &elements), whole.visible);
+        let [rows, heads, head_dim] = whole.q.dims();
+        AttentionState { output: tensor(output, [rows, heads, head_dim]), lse: tensor(lse, [rows, heads]) }
+    }
+
     fn attend_backward(
         &self,
         whole: &Whole<'_, Cpu>,
         state: &AttentionState<Cpu>,
         gradient: Tensor<Cpu, 3>,
     ) -> [Tensor<Cpu, 3>; 3] {
-        let [_, heads, head_dim] = whole.q.dims();
-        let (q_shape, kv_shape) = (whole.q.dims(), whole.k.dims());
-        let held = [&whole.q, &whole.k, &whole.v, &state.output, &gradient].map(Held::new);
-        let [q, k, v, output, gradient] = held.each_ref().map(Held::elements);
-        let backward = fused::backward::Backward {
-            simd: self.simd,
-            q: &q,
-            k: &k,
-            v: &v,
-            output: &output,
-            gradient: &gradient,
-            sizes: [heads, kv_shape[1], head_dim],
-            scale: whole.scale,
-        };
+        let held = [&whole.q, &whole.k, &whole.v].map(Held::new);
+        let elements = held.each_ref().map(Held::elements);
+        let given = [&state.output, &gradient].map(Held::new);
+        let [output, gradient] = given.each_ref().map(Held::elements);
+        let inputs = self.blocks(whole, &elements);
+        let backward = fused::backward::Backward { inputs, output: &output, gradient: &gradient };
         let [q, k, v] = backward.run(whole.visible);
+        let (q_shape, kv_shape) = (whole.q.dims(), whole.k.dims());
         [tensor(q, q_shape), tensor(k, kv_shape), tensor(v, kv_shape)]
+    }
+
+    fn product(&self, a: Tensor<Cpu, 2>, b: Tensor<Cpu, 2>) -> Tensor<Cpu, 2> {
+        let ([m, k], [inner, n]) = (a.dims(), b.dims());
+        assert_eq!(k, inner, "[{m}, {k}] by [{inner}, {n}]");
+        let (a, b) = (Held::new(&a), Held::new(&b));
+        tensor(fused::product::product(&a.matrix(), &b.matrix(), [m, k, n]), [m, n])
+    }
+
+    fn swiglu_backward(
+        &self,
+        gate: Tensor<Cpu, 2>,
+        up: Tensor<Cpu, 2>,
+        gradient: Tensor<Cpu, 2>,
+    ) -> [Tensor<Cpu, 2>; 2] {
+        let shape = gate.dims();
+        let held = [&gate, &up, &gradient].map(Held::new);
+        let [gate, up, gradient] = held.each_ref().map(Held::elements);
+        fused::gate::backward(self.simd, &gate, &up, &gradient).map(|values| tensor(values, shape))
     }
 }
 
@@ -151,6 +183,13 @@ impl LinearKernels<Cpu> for CpuKernels {
 
     fn linear(&self, x: Tensor<Cpu, 2>, weight: &StoredWeight) -> Tensor<Cpu, 2> {
         multiply(&x, weight, |x, rows| fused::linear::linear(self.simd, x, rows, weight))
+    }
+
+    fn swiglu(&self, gate: Tensor<Cpu, 2>, up: Tensor<Cpu, 2>) -> Tensor<Cpu, 2> {
+        let shape = gate.dims();
+        let held = [&gate, &up].map(Held::new);
+        let [gate, up] = held.each_ref().map(Held::elements);
+        tensor(fused::gate::forward(self.simd, &gate, &up), shape)
     }
 
     fn rows(&self, weight: &StoredWeight, ids: &[u32], _device: &Device<Cpu>) -> Tensor<Cpu, 2> {

@@ -33,6 +33,23 @@ impl Held {
             None => Cow::Owned(storage.view().iter().copied().collect()),
         }
     }
+
+    /// The elements of a matrix, borrowed where it is the transposed view of one as well.
+    pub(crate) fn matrix(&self) -> Laid<'_> {
+        let columns = match &self.0 {
+            NdArrayTensor::F32(storage) => storage.view().reversed_axes().to_slice(),
+            _ => None,
+        };
+        columns.map_or_else(|| Laid::Rows(self.elements()), Laid::Columns)
+    }
+}
+
+/// A matrix's elements as they lie: row by row, or column by column.
+pub(crate) enum Laid<'a> {
+    /// Row by row, copied if need be.
+    Rows(Cow<'a, [f32]>),
+    /// Column by column.
+    Columns(&'a [f32]),
 }
 
 /// A tensor of `values`, row-major, in `shape`; the values are moved, not copied.

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use anyhow::Result;
 use burn::tensor::{Device, backend::Backend};
-use zoomr_core::kernels::{AttentionGradients, LinearKernels};
+use zoomr_core::kernels::{LinearKernels, TrainingKernels};
 
 #[cfg(not(any(feature = "cpu", feature = "cuda")))]
 compile_error!("zoomr computes on a backend: build it with the Cargo feature `cpu` (the default) or `cuda`");
@@ -16,7 +16,7 @@ pub(crate) trait Provider {
     /// Burn's backend.
     type Backend: Backend;
     /// The kernels.
-    type Kernels: AttentionGradients<Self::Backend> + LinearKernels<Self::Backend> + Clone + Debug + 'static;
+    type Kernels: TrainingKernels<Self::Backend> + LinearKernels<Self::Backend> + Clone + Debug + 'static;
 
     /// Makes sure that this machine can run it.
     ///

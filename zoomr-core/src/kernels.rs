@@ -1,7 +1,7 @@
 //! The provider boundary: what a backend crate supplies, and nothing else.
 //!
 //! The core decides *what* is attended (positions, pages, thoughts); a provider computes it. Kernels see
-//! pages and page tables, never sequences. `portable::Portable` implements both traits in
+//! pages and page tables, never sequences. `portable::Portable` implements all of it in
 //! plain Burn tensor ops on any backend and is the reference that every other provider is tested against
 //! (`testing::conformance`).
 //!
@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, backend::Backend};
+use burn::tensor::{Device, Tensor, activation, backend::Backend};
 
 use crate::{positions::PositionSet, select::Tally, state::AttentionState, weight::StoredWeight};
 
@@ -113,6 +113,26 @@ pub trait AttentionKernels<B: Backend>: Send + Sync {
     ) -> AttentionState<B>;
 }
 
+/// Products with weight matrices, in whatever form the provider keeps them.
+pub trait LinearKernels<B: Backend>: Send + Sync {
+    /// A weight matrix `[out, in]` as this provider multiplies by it.
+    type Matrix: Clone + std::fmt::Debug + Send + Sync;
+
+    /// Takes in a stored matrix; on the CPU this copies nothing.
+    fn matrix(&self, weight: StoredWeight, device: &Device<B>) -> Self::Matrix;
+
+    /// `x W^T`: `[rows, in] -> [rows, out]`.
+    fn linear(&self, x: Tensor<B, 2>, weight: &Self::Matrix) -> Tensor<B, 2>;
+
+    /// `silu(gate) * up`, all of one shape: what lies between the products of most feed-forward networks.
+    fn swiglu(&self, gate: Tensor<B, 2>, up: Tensor<B, 2>) -> Tensor<B, 2> {
+        activation::silu(gate) * up
+    }
+
+    /// The matrix's rows `ids`, each below its row count: `[ids.len(), in]` (a token embedding).
+    fn rows(&self, weight: &Self::Matrix, ids: &[u32], device: &Device<B>) -> Tensor<B, 2>;
+}
+
 /// One sequence whose rows attend to each other, as training sees it: whole, and on the device.
 #[derive(Debug)]
 pub struct Whole<'a, B: Backend> {
@@ -135,8 +155,8 @@ impl<B: Backend> Clone for Whole<'_, B> {
     }
 }
 
-/// The gradients of attention, for training. Decoding needs none of it.
-pub trait AttentionGradients<B: Backend>: AttentionKernels<B> {
+/// What training works out in one go, forwards and backwards. Decoding needs none of it.
+pub trait TrainingKernels<B: Backend>: AttentionKernels<B> + LinearKernels<B> {
     /// The same attention as [`attend`](AttentionKernels::attend), over a whole sequence.
     fn attend_whole(&self, whole: &Whole<'_, B>) -> AttentionState<B> {
         let [rows, _, _] = whole.q.dims();
@@ -157,19 +177,24 @@ pub trait AttentionGradients<B: Backend>: AttentionKernels<B> {
         state: &AttentionState<B>,
         gradient: Tensor<B, 3>,
     ) -> [Tensor<B, 3>; 3];
-}
 
-/// Products with weight matrices, in whatever form the provider keeps them.
-pub trait LinearKernels<B: Backend>: Send + Sync {
-    /// A weight matrix `[out, in]` as this provider multiplies by it.
-    type Matrix: Clone + std::fmt::Debug + Send + Sync;
+    /// `a b`: `[m, k]` by `[k, n] -> [m, n]`. Gradients are products with transposed views, which a provider need not
+    /// copy.
+    fn product(&self, a: Tensor<B, 2>, b: Tensor<B, 2>) -> Tensor<B, 2> {
+        a.matmul(b)
+    }
 
-    /// Takes in a stored matrix; on the CPU this copies nothing.
-    fn matrix(&self, weight: StoredWeight, device: &Device<B>) -> Self::Matrix;
-
-    /// `x W^T`: `[rows, in] -> [rows, out]`.
-    fn linear(&self, x: Tensor<B, 2>, weight: &Self::Matrix) -> Tensor<B, 2>;
-
-    /// The matrix's rows `ids`, each below its row count: `[ids.len(), in]` (a token embedding).
-    fn rows(&self, weight: &Self::Matrix, ids: &[u32], device: &Device<B>) -> Tensor<B, 2>;
+    /// The gradients of [`swiglu`](LinearKernels::swiglu)'s `gate` and `up`, given that of its result. With `s` the sigmoid of
+    /// `gate`, `silu'(gate) = s (1 + gate (1 - s))`.
+    fn swiglu_backward(
+        &self,
+        gate: Tensor<B, 2>,
+        up: Tensor<B, 2>,
+        gradient: Tensor<B, 2>,
+    ) -> [Tensor<B, 2>; 2] {
+        let sigmoid = activation::sigmoid(gate.clone());
+        let slope = (sigmoid.clone().neg() + 1.0) * gate.clone() + 1.0;
+        let of_up = gradient.clone() * gate * sigmoid.clone();
+        [gradient * up * sigmoid * slope, of_up]
+    }
 }

@@ -5,8 +5,7 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData, backend::Backend};
 
 use crate::{
     kernels::{
-        AttendGroup, AttentionGradients, AttentionKernels, LinearKernels, PageSpan, PagedKv, ScoreGroup,
-        Whole,
+        AttendGroup, AttentionKernels, LinearKernels, PageSpan, PagedKv, ScoreGroup, TrainingKernels, Whole,
     },
     positions::PositionSet,
     select::Tally,
@@ -44,7 +43,7 @@ impl<B: Backend> AttentionKernels<B> for Portable {
     }
 }
 
-impl<B: Backend> AttentionGradients<B> for Portable {
+impl<B: Backend> TrainingKernels<B> for Portable {
     /// With `P = exp(S - lse)`: `dV = P^T dO`, `dS = P * (dO V^T - rowsum(dO * O))`, `dQ = dS K`, `dK = dS^T Q`
     /// (FlashAttention-2, arXiv 2307.08691, algorithm 2, in one block).
     fn attend_backward(

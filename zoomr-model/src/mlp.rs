@@ -22,9 +22,9 @@ impl<B: Backend, L: LinearKernels<B>> Mlp<B, L> {
         let gate = self.gate.forward(kernels, x.clone()); // [rows, intermediate]
         let up = self.up.forward(kernels, x); // [rows, intermediate]
         let gated = match self.activation {
-            Activation::Silu => activation::silu(gate),
-            Activation::GeluTanh => activation::gelu_approximate(gate),
+            Activation::Silu => kernels.swiglu(gate, up),
+            Activation::GeluTanh => activation::gelu_approximate(gate) * up,
         };
-        self.down.forward(kernels, gated * up)
+        self.down.forward(kernels, gated)
     }
 }

@@ -1,7 +1,10 @@
 //! The fused kernels: blocks in SIMD, tasks on rayon's threads, f32 accumulation.
 //!
 //! * [`attend`]: paged attention, cut into tasks by [`schedule`], with the running softmax of [`online`].
-//! * [`backward`]: the gradients of attention, in blocks of products ([`strided`]).
+//! * [`forward`], [`backward`]: attention over a whole sequence and its gradients, for training, in [`blocks`] of
+//!   products ([`strided`]).
+//! * [`gate`]: the gate of feed-forward networks, and its gradients.
+//! * [`product`]: products of matrices as they lie, for the gradients of linear layers.
 //! * [`scores`]: scores of thoughts, for the votes.
 //! * [`linear`]: products with a weight matrix as stored: few rows by [`stream`], many by [`gemm`].
 //!
@@ -9,9 +12,13 @@
 
 pub(crate) mod attend;
 pub(crate) mod backward;
+pub(crate) mod blocks;
+pub(crate) mod forward;
+pub(crate) mod gate;
 mod gemm;
 pub(crate) mod linear;
 mod online;
+pub(crate) mod product;
 mod schedule;
 pub(crate) mod scores;
 mod stream;

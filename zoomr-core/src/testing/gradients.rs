@@ -1,4 +1,4 @@
-//! The gradients of attention against the f64 oracle: what a provider that trains must pass.
+//! Attention over whole sequences, and its gradients, against the f64 oracle: what a provider that trains must pass.
 
 use burn::tensor::{Device, Tensor, TensorData, backend::Backend};
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -9,9 +9,10 @@ use super::{
     tolerance::{allowed, error},
 };
 use crate::{
-    kernels::{AttentionGradients, Whole},
+    kernels::{TrainingKernels, Whole},
     portable::Portable,
     positions::PositionSet,
+    state::AttentionState,
 };
 
 /// Sizes of one case: rows, query heads per KV head, KV heads, elements per head; then the range that queries and
@@ -40,20 +41,21 @@ struct Inputs {
 }
 
 /// Every case: the provider within twice the portable kernels' error, and those close to the oracle.
-pub fn gradients_match_the_oracle<B: Backend, K: AttentionGradients<B>>(kernels: &K, device: &Device<B>) {
+pub fn gradients_match_the_oracle<B: Backend, K: TrainingKernels<B>>(kernels: &K, device: &Device<B>) {
     for (number, &sizes) in CASES.iter().enumerate() {
         let inputs = inputs(sizes, number as u64);
-        let expected = backward(&inputs);
+        let expected = expected(&inputs);
         let portable = run::<B, _>(&Portable, &inputs, device);
         let found = run::<B, _>(kernels, &inputs, device);
-        for (i, what) in ["q", "k", "v"].iter().enumerate() {
-            let size = expected[i].iter().fold(0.0, |a: f64, x| a.max(x.abs()));
+        for (i, what) in ["output", "lse", "dq", "dk", "dv"].iter().enumerate() {
+            let finite = expected[i].iter().filter(|x| x.is_finite());
+            let size = finite.fold(0.0, |a: f64, x| a.max(x.abs()));
             let near = error(&portable[i], &expected[i]);
             // One rounding per term of the longest sum, and then some for the scores' own.
             let bound = epsilon::<B>() * size.max(1.0) * 16.0 * (inputs.rows + sizes.0[3]) as f64;
-            assert!(near <= bound, "case {number}, d{what}: portable errs by {near}, over {bound}");
+            assert!(near <= bound, "case {number}, {what}: portable errs by {near}, over {bound}");
             let (err, limit) = (error(&found[i], &expected[i]), allowed(near, epsilon::<B>(), size));
-            assert!(err <= limit, "case {number}, d{what}: errs by {err}, over {limit}");
+            assert!(err <= limit, "case {number}, {what}: errs by {err}, over {limit}");
         }
     }
 }
@@ -83,11 +85,13 @@ fn inputs(([rows, group, kv_heads, head_dim], range, sparse): Sizes, seed: u64) 
     }
 }
 
-/// The gradients of `q`, `k` and `v` in plain loops: the chain rule, written out for one weight at a time.
-fn backward(inputs: &Inputs) -> [Vec<f64>; 3] {
+/// Outputs, log-sum-exps and the gradients of `q`, `k` and `v` in plain loops: the chain rule, written out for one
+/// weight at a time.
+fn expected(inputs: &Inputs) -> [Vec<f64>; 5] {
     let Inputs { heads, q, kv, gradient, visible, scale, .. } = inputs;
     let (d, group) = (kv.head_dim, heads / kv.kv_heads);
     let mut sums = [vec![0.0; q.len()], vec![0.0; kv.keys.len()], vec![0.0; kv.values.len()]];
+    let (mut outputs, mut lses) = (Vec::new(), Vec::new());
     let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
     for (row, visible) in visible.iter().enumerate() {
         let own = row * heads * d..(row + 1) * heads * d;
@@ -108,15 +112,14 @@ fn backward(inputs: &Inputs) -> [Vec<f64>; 3] {
                 }
             }
         }
+        outputs.extend(output);
+        lses.extend(lse);
     }
-    sums
+    let [q, k, v] = sums;
+    [outputs, lses, q, k, v]
 }
 
-fn run<B: Backend, K: AttentionGradients<B>>(
-    kernels: &K,
-    inputs: &Inputs,
-    device: &Device<B>,
-) -> [Vec<f64>; 3] {
+fn run<B: Backend, K: TrainingKernels<B>>(kernels: &K, inputs: &Inputs, device: &Device<B>) -> [Vec<f64>; 5] {
     let Inputs { rows, heads, q, kv, gradient, visible, scale } = inputs;
     let tensor = |values: &[f64], heads: usize| {
         let data = TensorData::new(values.to_vec(), [*rows, heads, kv.head_dim]);
@@ -126,13 +129,26 @@ fn run<B: Backend, K: AttentionGradients<B>>(
     let (k, v) = (tensor(&kv.keys, kv.kv_heads), tensor(&kv.values, kv.kv_heads));
     let whole = Whole { q, k, v, visible, scale: *scale as f32 };
     let state = kernels.attend_whole(&whole);
-    kernels.attend_backward(&whole, &state, gradient).map(|x| x.into_data().iter().collect())
+    let [q, k, v] = kernels.attend_backward(&whole, &state, gradient);
+    let AttentionState { output, lse } = state;
+    [output.into_data(), lse.into_data(), q.into_data(), k.into_data(), v.into_data()]
+        .map(|data| data.iter().collect())
 }
 
-/// Expands to one `#[test]` per check of the gradients, for a provider on a backend.
+/// Expands to one `#[test]` per check of what training needs, for a provider on a backend.
 #[macro_export]
 macro_rules! gradient_tests {
     ($backend:ty, $kernels:expr) => {
+        #[test]
+        fn products_match_the_oracle() {
+            $crate::testing::layers::products_match_the_oracle::<$backend, _>(&$kernels, &Default::default());
+        }
+
+        #[test]
+        fn gates_match_the_oracle() {
+            $crate::testing::layers::gates_match_the_oracle::<$backend, _>(&$kernels, &Default::default());
+        }
+
         #[test]
         fn gradients_match_the_oracle() {
             $crate::testing::gradients::gradients_match_the_oracle::<$backend, _>(

@@ -5,8 +5,8 @@
 //! * [`tolerance`]: how much error is too much.
 //! * [`host`], [`scenario`]: a host model and random sequences for it.
 //! * [`method`]: the whole method in f64, and the policies of other papers; [`laws`]: METHOD.md's laws as properties.
-//! * [`gradients`]: the gradients of attention, for providers that train
-//!   ([`gradient_tests!`](crate::gradient_tests)).
+//! * [`gradients`], [`layers`]: attention over whole sequences, products, gates, and the gradients of each, for
+//!   providers that train ([`gradient_tests!`](crate::gradient_tests)).
 //! * [`conformance_tests!`](crate::conformance_tests): all of it as `#[test]`s for a provider crate.
 
 mod baselines;
@@ -15,6 +15,7 @@ pub mod conformance;
 pub mod gradients;
 pub mod host;
 pub mod laws;
+pub mod layers;
 pub mod method;
 pub mod oracle;
 pub mod scenario;

@@ -6,11 +6,12 @@ use burn::tensor::{
     Device, ElementConversion, Int, Tensor, TensorData, activation::log_softmax, backend::Backend,
 };
 use burn_autodiff::Autodiff;
-use zoomr_core::{config::Settings, kernels::AttentionGradients, layer::LayerSpec, portable::Portable};
+use zoomr_core::{config::Settings, kernels::TrainingKernels, layer::LayerSpec};
 
 use super::{
     TrainError,
     hook::{Masking, TrainingHook},
+    layers::Differentiated,
     mask::Mask,
     ops::cross_entropy,
     parameters::Parameters,
@@ -54,7 +55,7 @@ pub(super) struct Learnt<B: Backend> {
     pub(super) gradients: Parameters<B>,
 }
 
-impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'_, B, K> {
+impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Pass<'_, B, K> {
     /// Runs `sequences` through the model and back.
     pub(super) fn learn(
         &self,
@@ -100,7 +101,8 @@ impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Pass<'
         // 1. The model over these parameters.
         let frozen = self.frozen.constants();
         let source = Tensors { trained, frozen: &frozen, adapter_scale: self.adapter_scale };
-        let model = Model::assemble(self.config.clone(), &source, Portable, self.device)?;
+        let kernels = Differentiated(self.kernels.clone());
+        let model = Model::assemble(self.config.clone(), &source, kernels, self.device)?;
 
         // 2. Forwards, all rows.
         let masking =

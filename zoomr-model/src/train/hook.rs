@@ -5,14 +5,14 @@ use std::{fmt, ops::Range, sync::Arc};
 use burn::tensor::{Tensor, backend::Backend};
 use burn_autodiff::Autodiff;
 use zoomr_core::{
-    config::Settings, hook::AttentionHook, kernels::AttentionGradients, layer::LayerSpec, policy::Full,
+    config::Settings, hook::AttentionHook, kernels::TrainingKernels, layer::LayerSpec, policy::Full,
     positions::PositionSet,
 };
 
 use super::{
     index::IndexLesson,
     mask::{Mask, View, base, own_window},
-    ops::attend,
+    ops::{Attending, attend},
     sequence::Sequence,
 };
 use crate::data::synth::draw::Draw;
@@ -88,7 +88,7 @@ impl<'a, B: Backend, K> TrainingHook<'a, B, K> {
 impl<B, K> AttentionHook<Autodiff<B>> for TrainingHook<'_, B, K>
 where
     B: Backend,
-    K: AttentionGradients<B> + Clone + fmt::Debug + 'static,
+    K: TrainingKernels<B> + Clone + fmt::Debug + 'static,
 {
     fn positions(&self) -> &[usize] {
         &self.positions
@@ -103,20 +103,25 @@ where
     ) -> Result<Tensor<Autodiff<B>, 3>, zoomr_core::Error> {
         let &mut Self { kernels, specs, settings, ref packed, ref mut index_losses, .. } = self;
         let spec = specs[layer];
-        let output = |packed: &Packed<'_>| {
-            let [q, k, v] = [&q, &k, &v].map(|x| x.clone().slice(packed.rows.clone()));
+        let sees = |packed: &Packed<'_>| {
+            let rows = packed.rows.clone();
             let visible = match (own_window(spec), &packed.sees) {
-                (Some(window), _) => base(&window, packed.sequence.stream(), packed.rows.len()),
+                (Some(window), _) => base(&window, packed.sequence.stream(), rows.len()),
                 (None, Sees::Everything { sets, lesson }) => {
-                    index_losses.extend(lesson.as_ref().map(|lesson| lesson.loss(&q, &k, spec)));
+                    index_losses.extend(lesson.as_ref().map(|lesson| {
+                        let [q, k] = [&q, &k].map(|x| x.clone().slice(rows.clone()));
+                        lesson.loss(&q, &k, spec)
+                    }));
                     Arc::clone(sets)
                 }
                 (None, Sees::Zoomed(view)) => {
-                    view.visible(kernels, settings, &q.clone().inner(), &k.clone().inner(), spec)
+                    let [q, k] = [&q, &k].map(|x| x.clone().inner().slice(rows.clone()));
+                    view.visible(kernels, settings, &q, &k, spec)
                 }
             };
-            attend(kernels, q, k, v, visible, spec.scale)
+            Attending { rows, visible }
         };
-        Ok(Tensor::cat(packed.iter().map(output).collect(), 0))
+        let sequences = packed.iter().map(sees).collect();
+        Ok(attend(kernels, [q, k, v], sequences, spec.scale))
     }
 }

@@ -9,6 +9,7 @@
 //! | `hook` | the attention hook that training hands to the model |
 //! | `index` | the loss by which index vectors learn to foretell where attention goes |
 //! | `ops` | attention and loss, differentiated by hand |
+//! | `layers` | products and gates, differentiated by hand |
 //! | `parameters` | tensors by name |
 //! | `source`, `lora` | the model's tensors under autodiff, and adapters beside them |
 //! | `gradients` | one micro-batch forwards and backwards |
@@ -28,6 +29,7 @@ mod error;
 mod gradients;
 mod hook;
 mod index;
+mod layers;
 mod lessons;
 mod lora;
 mod mask;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use burn::tensor::backend::Backend;
-use zoomr_core::kernels::AttentionGradients;
+use zoomr_core::kernels::TrainingKernels;
 
 use super::{
     TrainError,
@@ -32,7 +32,7 @@ pub struct Run<B: Backend, K> {
     interval: usize,
 }
 
-impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Run<B, K> {
+impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<B, K> {
     /// A run that keeps its files in `dir`, which is made where there is none, and writes a checkpoint every
     /// `interval` steps (at least 1). With `resume` it goes on from the last checkpoint, if there is one.
     ///

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use burn::tensor::{Tensor, backend::Backend};
-use zoomr_core::portable::Portable;
+use zoomr_core::kernels::LinearKernels;
 
 use super::{lora, parameters::Parameters};
 use crate::{linear::LowRank, load::Source, weights::WeightsError};
@@ -25,8 +25,7 @@ impl<B: Backend> Tensors<'_, B> {
     }
 }
 
-/// Products are plain ones, which Burn differentiates.
-impl<B: Backend> Source<B, Portable> for Tensors<'_, B> {
+impl<B: Backend, L: LinearKernels<B, Matrix = Tensor<B, 2>>> Source<B, L> for Tensors<'_, B> {
     fn matrix(&self, name: &str, rows: Option<Range<usize>>) -> Result<Tensor<B, 2>, WeightsError> {
         Ok(some(self.tensor(name)?, rows))
     }

@@ -8,7 +8,7 @@ use std::{
 
 use burn::tensor::{Device, backend::Backend};
 use serde::{Deserialize, Serialize};
-use zoomr_core::{kernels::AttentionGradients, layer::LayerSpec};
+use zoomr_core::{kernels::TrainingKernels, layer::LayerSpec};
 
 use super::{
     TrainError, checkpoint,
@@ -53,7 +53,7 @@ pub struct Trainer<B: Backend, K> {
     step: usize,
 }
 
-impl<B: Backend, K: AttentionGradients<B> + Clone + fmt::Debug + 'static> Trainer<B, K> {
+impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B, K> {
     /// Trains a model's `parameters`, or adapters beside them, as the recipe says.
     ///
     /// # Errors
