@@ -82,21 +82,23 @@ pub fn forecast(
     let cycle = run.thought.get() + run.summary;
     let period = (2 * cycle).saturating_add(settings.window).saturating_add(settings.buffer);
     let late = run.tokens.saturating_sub(period);
-    let longest = if policy.choice() == Choice::Votes { run.longest } else { run.thought };
+    let mut lengths = vec![run.thought];
+    if policy.choice() == Choice::Votes {
+        lengths.push(run.longest);
+    }
     let mut peak = 0;
     for position in 0..run.tokens {
         simulation.push(position, run);
         if position >= late || (run.prompt..=run.prompt + 1).contains(&(position + 1)) {
             // A row's page opens while all that the row before it saw is still there.
             for seen in [position.saturating_sub(1), position] {
-                let bytes = |zoomed| simulation.bytes(layers, element_bytes, seen, zoomed).resident();
-                peak = peak.max(bytes(longest)).max(bytes(run.thought));
+                peak = peak.max(simulation.bytes(layers, element_bytes, seen, &lengths).resident());
             }
         }
         simulation.evict();
     }
     let end =
-        run.tokens.checked_sub(1).map(|last| simulation.bytes(layers, element_bytes, last, run.thought));
+        run.tokens.checked_sub(1).map(|last| simulation.bytes(layers, element_bytes, last, &[run.thought]));
     let tokens = |layer: &LayerSpec| layer.sliding_window.map_or(run.tokens, |w| w.get().min(run.tokens));
     let full = layers.iter().map(|layer| (tokens(layer) * token_bytes(layer, element_bytes)) as u64).sum();
     Forecast { end: end.unwrap_or_default(), peak, full }
@@ -140,19 +142,21 @@ impl Simulation<'_> {
     }
 
     /// Bytes by tier while the newest page is there, and what the row at `position` sees if each thought that it
-    /// zooms into has `zoomed` tokens; or after what [`evict`](Self::evict) destroyed.
+    /// zooms into has as many tokens as one of `lengths`, whichever takes most; or after what [`evict`](Self::evict)
+    /// destroyed.
     fn bytes(
         &self,
         layers: &[LayerSpec],
         element_bytes: usize,
         position: usize,
-        zoomed: NonZeroUsize,
+        lengths: &[NonZeroUsize],
     ) -> TierBytes {
         let base = self.policy.base(&self.stream, position);
         let uses = Use::of_pages(&self.stream, &self.layout, &base);
         let held = self.pages(&base);
         let newest = self.layout.pages().len() - 1;
-        let zoomed = self.zoomed_pages(&base, position, zoomed);
+        let zoomed =
+            lengths.iter().map(|&length| self.zoomed_pages(&base, position, length)).max().unwrap_or(0);
         let mut resident = held.clone();
         resident.insert(newest);
         let mut bytes = TierBytes::default();

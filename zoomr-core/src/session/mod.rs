@@ -134,7 +134,6 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     pub fn remove_sequence(&mut self, id: SequenceId) -> Result<(), Error> {
         self.cut(id.0, 0)?;
         self.sequences.remove(&id.0);
-        (0..self.layers.len()).for_each(|layer| self.compact(layer));
         Ok(())
     }
 
@@ -202,9 +201,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 }
             }
         }
-        self.cut(id.0, len)?;
-        (0..self.layers.len()).for_each(|layer| self.compact(layer));
-        Ok(())
+        self.cut(id.0, len)
     }
 
     /// What the last step did.
@@ -225,9 +222,11 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         self.sequences.get_mut(&id).ok_or(Error::NoSequence(id))
     }
 
+    /// Cuts a sequence back to its first `len` tokens, whatever its policy has destroyed.
     fn cut(&mut self, id: usize, len: usize) -> Result<(), Error> {
         let sequence = self.sequences.get_mut(&id).ok_or(Error::NoSequence(id))?;
         sequence.truncate(len, &mut self.layers, self.tier.as_mut(), &mut self.budget);
+        (0..self.layers.len()).for_each(|layer| self.compact(layer));
         Ok(())
     }
 
