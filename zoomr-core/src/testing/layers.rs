@@ -7,10 +7,7 @@ use super::{
     laws::epsilon,
     tolerance::{allowed, error},
 };
-use crate::{
-    kernels::{LinearKernels, TrainingKernels},
-    portable::Portable,
-};
+use crate::{kernels::TrainingKernels, portable::Portable};
 
 /// Rows, columns within, columns: one alone, odd sizes, more than any block holds.
 const SIZES: [[usize; 3]; 5] = [[1, 1, 1], [1, 59, 7], [97, 1, 3], [33, 64, 20], [130, 300, 17]];
@@ -92,9 +89,8 @@ pub fn gates_match_the_oracle<B: Backend, K: TrainingKernels<B>>(kernels: &K, de
                 }),
                 each(|gate, _, gradient| gradient * gate * sigmoid(gate)),
             ];
-            let [gate, up, gradient] = [&gate, &up, &gradient].map(|x| x.tensor::<B>(device));
-            let run = |kernels: &dyn Gates<B>| kernels.run(&gate, &up, &gradient);
-            let results = run(&Portable).into_iter().zip(run(kernels));
+            let inputs = [&gate, &up, &gradient].map(|x| x.tensor::<B>(device));
+            let results = gated(&Portable, &inputs).into_iter().zip(gated(kernels, &inputs));
             for (((portable, found), expected), what) in results.zip(&expected).zip(["output", "gate", "up"])
             {
                 let what = format!("{what} of [{rows}, {columns}] to {range}");
@@ -108,16 +104,11 @@ fn sigmoid(x: f64) -> f64 {
     (1.0 + (-x).exp()).recip()
 }
 
-/// A gate forwards and backwards, whoever computes it.
-trait Gates<B: Backend> {
-    fn run(&self, gate: &Tensor<B, 2>, up: &Tensor<B, 2>, gradient: &Tensor<B, 2>) -> [Tensor<B, 2>; 3];
-}
-
-impl<B: Backend, K: TrainingKernels<B>> Gates<B> for K {
-    fn run(&self, gate: &Tensor<B, 2>, up: &Tensor<B, 2>, gradient: &Tensor<B, 2>) -> [Tensor<B, 2>; 3] {
-        let [of_gate, of_up] = self.swiglu_backward(gate.clone(), up.clone(), gradient.clone());
-        [LinearKernels::swiglu(self, gate.clone(), up.clone()), of_gate, of_up]
-    }
+/// A gate forwards, and the gradients of its inputs.
+fn gated<B: Backend, K: TrainingKernels<B>>(kernels: &K, inputs: &[Tensor<B, 2>; 3]) -> [Tensor<B, 2>; 3] {
+    let [gate, up, gradient] = inputs.clone();
+    let [of_gate, of_up] = kernels.swiglu_backward(gate.clone(), up.clone(), gradient);
+    [kernels.swiglu(gate, up), of_gate, of_up]
 }
 
 /// The portable kernels within one rounding per term, `found` within twice their error.
