@@ -25,7 +25,7 @@ use crate::data::synth::draw::Draw;
 
 /// Rows of a sequence's thoughts and summaries that take part, at most: all weights of a long one would cost more than
 /// the rest of its step.
-const ROWS: usize = 256;
+const ROWS: usize = 512;
 /// How often each row of an answer counts: a text has few, and what they ask for is often long gone.
 const ANSWERED: usize = 8;
 /// The mass that a thought must have for a head to be fetching it: no two can.
