@@ -113,7 +113,7 @@ pub trait AttentionKernels<B: Backend>: Send + Sync {
     ) -> AttentionState<B>;
 }
 
-/// Products with weight matrices, in whatever form the provider keeps them.
+/// Products with weight matrices, in whatever form the provider keeps them, and the gate between them.
 pub trait LinearKernels<B: Backend>: Send + Sync {
     /// A weight matrix `[out, in]` as this provider multiplies by it.
     type Matrix: Clone + std::fmt::Debug + Send + Sync;

@@ -21,8 +21,8 @@
 //! | `save` | the trained model, or its adapters, as safetensors |
 //! | `random` | what a model starts from, the same everywhere |
 //!
-//! Attention under the zoomed mask is the decoder's own under scope `layer`: same policy, same votes, same
-//! kernels (a law, tested).
+//! Attention under the zoomed mask shows what the decoder's does under scope `layer`: same policy, same votes; and the
+//! log-probabilities are the decoder's (a law, tested).
 
 mod checkpoint;
 mod error;
