@@ -104,8 +104,8 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Replay<'_, B, K> {
         if self.trigger.asks_the_engine() { Err(EvalError::Opened) } else { Ok(()) }
     }
 
-    /// Applies every setting; the observer is told several times a second how many are done, and may end it: then
-    /// there is no result.
+    /// Applies every setting; the observer is told several times a second how many are done, and may end it: unless
+    /// all are done by then, there is no result.
     ///
     /// # Errors
     /// As [`check`](Self::check), and [`EvalError::Replay`] where a setting cannot be applied.
