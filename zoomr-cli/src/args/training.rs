@@ -36,6 +36,10 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "N", requires = "synth")]
     labels: Option<usize>,
 
+    /// Let each such problem ask for up to N values more than one: far lookups are learnt sooner.
+    #[arg(long, value_name = "N", requires = "synth", default_value_t = 0)]
+    more_finds: usize,
+
     /// Steps of the optimiser.
     #[arg(long, value_name = "N", conflicts_with = "recipe")]
     steps: Option<usize>,
@@ -108,9 +112,12 @@ impl RecipeArgs {
         let data = match &self.data {
             Some(path) => Data::File(path.clone()),
             None if self.synth.is_empty() => bail!("nothing to learn from: give --data, --synth or --recipe"),
-            None => {
-                Data::Synth { kinds: self.synth.clone(), tokens: self.tokens.clone(), labels: self.labels }
-            }
+            None => Data::Synth {
+                kinds: self.synth.clone(),
+                tokens: self.tokens.clone(),
+                labels: self.labels,
+                more_finds: self.more_finds,
+            },
         };
         let steps = self.steps.context("--steps: say for how long")?;
         let step_tokens = self.step_tokens;

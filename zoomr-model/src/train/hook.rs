@@ -67,7 +67,7 @@ impl<'a, B: Backend, K> TrainingHook<'a, B, K> {
             let (first, len) = (positions.len(), sequence.inputs().len());
             let sees = match mask {
                 Mask::Full => {
-                    let lesson = || IndexLesson::new(sequence, policy.as_ref(), random);
+                    let lesson = || IndexLesson::new(sequence, settings, random);
                     let lesson = index_loss.then(lesson).flatten();
                     Sees::Everything { sets: base(&Full, sequence.stream(), len), lesson }
                 }

@@ -1,10 +1,11 @@
-//! The index loss: what an index vector promises should be what its thought holds (ours).
+//! The index loss: what an index vector promises should be what a vote for its thought brings (ours).
 //!
 //! Votes are choices, which have no gradient: under the zoomed mask nothing tells a query which thought it should have
-//! asked for. Under the full mask a row sees everything, and its attention weights say how much of it went to each old
-//! thought's detail. Where most of it went to one thought, the loss is the cross-entropy between this mass, taken as
-//! given, and the softmax of the row's index scores; its gradient goes to queries and to the keys that index vectors are
-//! means of. A head that looks here and there fetches nothing: its masses would only be noise.
+//! asked for. Under the full mask a row sees everything, and its attention weights say how much of it went to what a
+//! vote for each old thought brings: its detail and, where summaries are not visible without votes, its summary. Where
+//! most of it went to one thought, the loss is the cross-entropy between this mass, taken as given, and the softmax of
+//! the row's index scores; its gradient goes to queries and to the keys that index vectors are means of. A head that
+//! looks here and there fetches nothing: its masses would only be noise.
 
 use std::ops::Range;
 
@@ -15,8 +16,8 @@ use burn::tensor::{
 };
 use burn_autodiff::Autodiff;
 use zoomr_core::{
+    config::{Settings, SummaryVisibility},
     layer::LayerSpec,
-    policy::Policy,
     segment::{Kind, Thought},
 };
 
@@ -36,16 +37,17 @@ const HIDDEN: f32 = -1e9;
 /// The rows of one sequence that the loss is about.
 pub(super) struct IndexLesson<'a> {
     thoughts: &'a [Thought],
+    summaries: SummaryVisibility,
     /// In order of position, each with the number of thoughts that it may zoom into: at least two, as one alone is
     /// always right.
     rows: Vec<(usize, usize)>,
 }
 
 impl<'a> IndexLesson<'a> {
-    /// Some rows of `sequence`, drawn from those that have a choice under `policy`, and [`ANSWERED`] times all of its
+    /// Some rows of `sequence`, drawn from those that have a choice under `settings`, and [`ANSWERED`] times all of its
     /// answer; `None` where there is no choice.
-    pub(super) fn new(sequence: &'a Sequence, policy: &dyn Policy, random: &mut Draw) -> Option<Self> {
-        let stream = sequence.stream();
+    pub(super) fn new(sequence: &'a Sequence, settings: &Settings, random: &mut Draw) -> Option<Self> {
+        let (stream, policy) = (sequence.stream(), settings.policy());
         let candidates = |row| (row, policy.candidates(stream, row));
         let choices = |range: &Range<usize>| {
             let rows = range.start..range.end.min(sequence.inputs().len());
@@ -58,7 +60,7 @@ impl<'a> IndexLesson<'a> {
         let mut rows = [random.some_of(&others, ROWS), answers.repeat(ANSWERED)].concat();
         rows.sort_unstable();
         let most = rows.iter().map(|&(_, candidates)| candidates).max()?;
-        Some(Self { thoughts: &stream.thoughts()[..most], rows })
+        Some(Self { thoughts: &stream.thoughts()[..most], summaries: settings.summaries, rows })
     }
 
     /// The loss of one layer, in nats: a sum over rows, a mean over heads. `q` is `[rows, query_heads, head_dim]`, `k`
@@ -77,7 +79,7 @@ impl<'a> IndexLesson<'a> {
         let k: Tensor<_, 2> = k.clone().flatten(1, 2); // [len, kv_heads * head_dim]
         let index = Tensor::from_inner(self.means::<B>(len, &device)).matmul(k.clone());
         let [unseen, too_new] = [self.unseen::<B>(len, group, &device), self.too_new::<B>(group, &device)];
-        let details = self.details::<B>(len, &device);
+        let brought = self.brought::<B>(len, &device);
 
         let head = |kv_head: usize| {
             let own = kv_head * head_dim..(kv_head + 1) * head_dim;
@@ -85,7 +87,7 @@ impl<'a> IndexLesson<'a> {
             let q = q.reshape([rows * group, head_dim]);
             let scores = |keys: Tensor<Autodiff<B>, 2>| q.clone().matmul(keys.transpose()) * scale;
             let seen = scores(k.clone().slice([0..len, own.clone()])).inner() + unseen.clone();
-            let mass = softmax(seen, 1).matmul(details.clone()) * too_new.clone().equal_elem(0.0).float();
+            let mass = softmax(seen, 1).matmul(brought.clone()) * too_new.clone().equal_elem(0.0).float();
             let mass = mass.clone() * mass.greater_elem(MOST).float();
             let promised =
                 scores(index.clone().slice([0..thoughts, own])) + Tensor::from_inner(too_new.clone());
@@ -106,11 +108,14 @@ impl<'a> IndexLesson<'a> {
         Tensor::from_data(TensorData::new(weights, [self.thoughts.len(), len]), device)
     }
 
-    /// Which tokens are whose detail: `[len, thoughts]`.
-    fn details<B: Backend>(&self, len: usize, device: &Device<B>) -> Tensor<B, 2> {
+    /// Which tokens a vote for which thought brings: `[len, thoughts]`.
+    fn brought<B: Backend>(&self, len: usize, device: &Device<B>) -> Tensor<B, 2> {
         let mut belongs = vec![0.0; self.thoughts.len() * len];
         for (thought, belongs) in self.thoughts.iter().zip(belongs.chunks_exact_mut(len)) {
             belongs[thought.detail.clone()].fill(1.0);
+            if let (SummaryVisibility::Voted, Some(summary)) = (self.summaries, &thought.summary) {
+                belongs[summary.clone()].fill(1.0);
+            }
         }
         Tensor::<B, 2>::from_data(TensorData::new(belongs, [self.thoughts.len(), len]), device).transpose()
     }
@@ -144,7 +149,7 @@ impl<'a> IndexLesson<'a> {
 mod tests {
     use burn_ndarray::NdArray;
     use zoomr_core::{
-        config::{Options, Settings},
+        config::Options,
         segment::{Marker, MarkerPair, Markers},
     };
 
@@ -168,8 +173,8 @@ mod tests {
         Sequence::new(&[7; 5], &written, Box::new(segmenter)).unwrap()
     }
 
-    fn settings() -> Settings {
-        Settings::try_from(Options { window: 4, ..Options::default() }).unwrap()
+    fn settings(summaries: SummaryVisibility) -> Settings {
+        Settings::try_from(Options { window: 4, summaries, ..Options::default() }).unwrap()
     }
 
     /// `[rows, heads, head_dim]`, different everywhere.
@@ -205,7 +210,11 @@ mod tests {
                 let promised =
                     shares(thoughts.iter().map(|j| product(&q, &index(j).collect::<Vec<_>>())).collect());
                 for (thought, promised) in thoughts.iter().zip(promised) {
-                    let mass = thought.detail.clone().map(|t| weights[t]).sum::<f64>();
+                    let of = |tokens: Range<usize>| tokens.map(|t| weights[t]).sum::<f64>();
+                    let mut mass = of(thought.detail.clone());
+                    if lesson.summaries == SummaryVisibility::Voted {
+                        mass += thought.summary.clone().map_or(0.0, of);
+                    }
                     if mass > f64::from(MOST) {
                         loss -= mass * promised.ln();
                         fetching.push(row);
@@ -219,9 +228,16 @@ mod tests {
 
     #[test]
     fn it_is_the_cross_entropy_of_masses_and_scores() {
-        let (sequence, settings) = (sequence(), settings());
+        let fetching =
+            [SummaryVisibility::All, SummaryVisibility::Voted].map(|summaries| follows(&settings(summaries)));
+        assert!(fetching[0] < fetching[1], "{fetching:?}: summaries that come with a vote count");
+    }
+
+    /// Asserts that loss and gradients are those of plain loops; in how many rows some head fetches.
+    fn follows(settings: &Settings) -> usize {
+        let sequence = sequence();
         let rows = sequence.inputs().len();
-        let lesson = IndexLesson::new(&sequence, settings.policy().as_ref(), &mut Draw::new(1, 0)).unwrap();
+        let lesson = IndexLesson::new(&sequence, settings, &mut Draw::new(1, 0)).unwrap();
         assert!(lesson.thoughts.len() == 3 && lesson.rows.len() > 5, "{:?}", lesson.rows);
         let (device, [q, k]) =
             (Default::default(), [(4, 0.3), (2, 0.9)].map(|(h, seed)| values(rows, h, seed)));
@@ -248,12 +264,13 @@ mod tests {
         let reached = learning.map(|&(_, candidates)| candidates).max().unwrap();
         let summaries: Vec<usize> = lesson.thoughts[..reached].iter().flat_map(Thought::indexed_by).collect();
         assert_eq!(learns(&keys), summaries);
+        fetching.len()
     }
 
     #[test]
     fn each_row_of_an_answer_counts_and_more_than_others() {
-        let (sequence, settings) = (sequence(), settings());
-        let lesson = IndexLesson::new(&sequence, settings.policy().as_ref(), &mut Draw::new(1, 0)).unwrap();
+        let (sequence, settings) = (sequence(), settings(SummaryVisibility::All));
+        let lesson = IndexLesson::new(&sequence, &settings, &mut Draw::new(1, 0)).unwrap();
         let times = |row: usize| lesson.rows.iter().filter(|&&(at, _)| at == row).count();
         let end = sequence.inputs().len();
         assert!((end - ANSWER..end).all(|row| times(row) == ANSWERED), "{:?}", lesson.rows);
@@ -264,6 +281,6 @@ mod tests {
     fn without_old_thoughts_there_is_nothing_to_learn() {
         let all = Settings::try_from(Options { window: 99, ..Options::default() }).unwrap();
         let (sequence, mut random) = (sequence(), Draw::new(1, 0));
-        assert!(IndexLesson::new(&sequence, all.policy().as_ref(), &mut random).is_none());
+        assert!(IndexLesson::new(&sequence, &all, &mut random).is_none());
     }
 }

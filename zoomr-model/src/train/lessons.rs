@@ -14,7 +14,7 @@ use crate::{
         example::Example,
         lines,
         render::{Markers, given_and_written},
-        synth::{Generator, Kind, draw::Draw},
+        synth::{Generator, Kind, ask, draw::Draw},
     },
     habits,
     text::{
@@ -44,7 +44,7 @@ pub struct Phase {
 
 /// Where texts come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Data {
     /// Problems of these kinds, all equally likely.
     Synth {
@@ -55,6 +55,10 @@ pub enum Data {
         /// Uses only so many labels; all of them where none is given.
         #[serde(default)]
         labels: Option<usize>,
+        /// How many values a problem may ask for besides its own ([`ask`]); each number of them is equally likely.
+        /// It is longer for it, by up to five tokens each.
+        #[serde(default)]
+        more_finds: usize,
     },
     /// A file of examples, a line of JSON each.
     File(PathBuf),
@@ -71,7 +75,7 @@ pub struct Lessons<'a> {
 /// A phase's texts, ready to be drawn.
 #[derive(Debug)]
 enum Supply {
-    Made { generators: Vec<Box<dyn Generator>>, tokens: RangeInclusive<usize> },
+    Made { generators: Vec<Box<dyn Generator>>, tokens: RangeInclusive<usize>, more_finds: usize },
     Read(Vec<Sequence>),
 }
 
@@ -109,7 +113,7 @@ impl<'a> Lessons<'a> {
                 Data::Synth { kinds, tokens, .. } if kinds.is_empty() || tokens.is_empty() => {
                     return refuse("give at least one kind, and lengths from a smaller to a larger");
                 }
-                Data::Synth { kinds, tokens, labels } => {
+                Data::Synth { kinds, tokens, labels, more_finds } => {
                     let generator = |kind: &Kind| match labels {
                         Some(labels) => kind.generator_within(*labels),
                         None => Ok(kind.generator()),
@@ -117,6 +121,7 @@ impl<'a> Lessons<'a> {
                     Supply::Made {
                         generators: kinds.iter().map(generator).collect::<Result<_, _>>()?,
                         tokens: tokens.clone(),
+                        more_finds: *more_finds,
                     }
                 }
                 Data::File(path) => {
@@ -161,11 +166,13 @@ impl<'a> Lessons<'a> {
     fn draw(&self, supply: &Supply, mut draw: Draw) -> Result<Sequence, TrainError> {
         match supply {
             Supply::Read(sequences) => Ok(sequences[draw.below(sequences.len())].clone()),
-            Supply::Made { generators, tokens } => {
+            Supply::Made { generators, tokens, more_finds } => {
                 let generator = &generators[draw.below(generators.len())];
                 let (from, to) = (*tokens.start() as f64, *tokens.end() as f64);
                 let length = from * libm::pow(to / from, draw.share());
-                self.reader.sequence(&generator.example(length as usize, &mut draw)?)
+                let example = generator.example(length as usize, &mut draw)?;
+                let more = draw.within(0..=*more_finds);
+                self.reader.sequence(&ask::more(example, more, &mut draw)?)
             }
         }
     }

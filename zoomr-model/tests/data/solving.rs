@@ -57,6 +57,14 @@ fn small_problems_by_hand() {
     }
 }
 
+#[test]
+fn several_values_are_given_in_the_order_of_the_question() {
+    let sums = "lagged sums mod 10 : t40 7 t41 3 t42 5 rule t43 = t41 + t40 until t45 ; find";
+    assert_eq!(answer(&format!("{sums} t45 t43 t44 ?")), "t45 5 t43 0 t44 8");
+    assert_eq!(answer(&format!("{LEDGER} find t40 t18 t22 ?")), "t40 6 t41 7 t18 8 t19 3 t22 6 t23 1");
+    assert_eq!(answer(&format!("{PROGRAM} find t42 t39 ?")), "t42 3 t39 2");
+}
+
 /// Questions, and what the refusal must say.
 const BAD: &[(&str, &[&str])] = &[
     ("", &["the problem ends after 0 words", "`lagged`, `ledger` or `program`"]),
@@ -79,6 +87,14 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t9 ; find t9 ? now",
         &["`now`", "nothing after the `?`"],
+    ),
+    (
+        "lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t9 ; find ?",
+        &["word 20 is `?`", "t3 to t9, a name after the start values"],
+    ),
+    (
+        "lagged sums mod 10 : t1 7 t2 7 rule t3 = t2 + t1 until t9 ; find t9 t2 ?",
+        &["word 21 is `t2`", "t3 to t9, a name after the start values, or `?`"],
     ),
     ("ledger : Ann t8 5 t9 4 pays", &["`pays`", "an account's name (Ann, Bob, Cid, ...) not used before"]),
     ("ledger : Ann t8 5 t9 4 Bob t10", &["word 9 is `t10`", "t12, the label of the balance's units"]),

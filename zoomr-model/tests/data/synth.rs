@@ -1,13 +1,13 @@
 //! Laws of the generators: reproducible bytes, lengths as asked for, answers that the solver finds too.
 
-use std::ops::RangeInclusive;
+use std::{collections::HashSet, ops::RangeInclusive};
 
 use proptest::prelude::*;
 use zoomr_model::data::{
     example::Example,
     render,
     synth::{
-        Generator, Kind, SynthError,
+        Generator, Kind, SynthError, ask,
         draw::Draw,
         lagged_sums::{LaggedSums, LaggedSumsOptions},
         ledger::{Ledger, LedgerOptions},
@@ -56,6 +56,41 @@ proptest! {
     fn the_same_seed_gives_the_same_bytes(kind in kinds(), tokens in 400usize..1500, seed: u64) {
         prop_assert_eq!(example(kind, tokens, seed), example(kind, tokens, seed));
         prop_assert_ne!(example(kind, tokens, seed), example(kind, tokens, seed ^ 1));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Who asks for more gets the same reasoning, and values that stand in it.
+    #[test]
+    fn more_can_be_asked_for(kind in kinds(), tokens in 400usize..1500, count in 0usize..9, seed: u64) {
+        let one = example(kind, tokens, seed);
+        let several = ask::more(one.clone(), count, &mut Draw::new(seed, 1)).unwrap();
+        let (_, wanted) = several.question.split_once(" ; find ").unwrap();
+        let wanted: Vec<&str> = wanted.strip_suffix(" ?").unwrap().split(' ').collect();
+        let different: HashSet<&&str> = wanted.iter().collect();
+        prop_assert_eq!((wanted.len(), different.len()), (count + 1, count + 1));
+        prop_assert!(one.question.ends_with(&format!(" ; find {} ?", wanted[0])), "{}", several.question);
+        prop_assert!(several.answer.starts_with(&one.answer), "{}", several.answer);
+        let labelled: Vec<&str> = several.answer.split(' ').collect();
+        let reasoning = render::text(&one, &vocabulary::markers());
+        for value in labelled.chunks(2) {
+            prop_assert!(reasoning.contains(&format!(" {} ", value.join(" "))), "{value:?}");
+        }
+        prop_assert_eq!(&several.thoughts, &one.thoughts);
+    }
+}
+
+#[test]
+fn only_problems_made_here_can_ask_for_more() {
+    let good = example(Kind::Ledger, 400, 0);
+    let until = "until t9 ; find t3 ?";
+    for question in ["", "what is 2 + 2 ?", "; find t3 ?", until, "ledger : until tx ; find t3 ?"] {
+        let foreign = Example { question: question.to_owned(), ..good.clone() };
+        let error = ask::more(foreign, 2, &mut Draw::new(0, 0)).unwrap_err();
+        assert!(matches!(error, SynthError::Question { .. }), "{error}");
+        assert!(error.to_string().starts_with(&format!("`{question}`: ")), "{error}");
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn method(summaries: SummaryVisibility) -> Options {
 
 /// So many steps; what they learn, the tests say.
 pub(crate) fn phases(steps: usize) -> Vec<Phase> {
-    let data = Data::Synth { kinds: vec![Kind::Ledger], tokens: 200..=200, labels: None };
+    let data = Data::Synth { kinds: vec![Kind::Ledger], tokens: 200..=200, labels: None, more_finds: 0 };
     vec![Phase { steps, step_tokens: 1, zoomed: None, index_loss: None, data }]
 }
 

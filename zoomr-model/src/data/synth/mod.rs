@@ -10,12 +10,14 @@
 //! | [`lagged_sums`] | each term is the sum of two far older ones: every step fetches from thoughts long gone |
 //! | [`ledger`] | accounts and standing orders, digit by digit: summaries mostly suffice |
 //! | [`program_trace`] | a loop over scalars and an array: both in one |
+//! | [`ask`] | asks for more values than one |
 //! | [`solve`] | answers again, from a question's text alone, in other ways than the generators |
 //! | [`Series`] | as many of them as are wanted, of several kinds in turn |
 //! | [`draw`] | random numbers: the same seed gives the same problems on every machine |
 //!
 //! Formats are the text of [`Example`]s; the markers around thoughts are added by [`render`](super::render).
 
+pub mod ask;
 pub mod draw;
 mod fit;
 pub mod lagged_sums;
@@ -167,6 +169,14 @@ pub enum SynthError {
         shortest: usize,
         /// The length of the longest.
         longest: usize,
+    },
+    /// A question is none of those made here.
+    #[error("`{question}`: {reason}")]
+    Question {
+        /// The question.
+        question: String,
+        /// What is wrong with it.
+        reason: String,
     },
 }
 

@@ -1,8 +1,11 @@
-//! `lagged sums mod M : tN V ... rule tK = tI + tJ until tU ; find tF ?`
+//! `lagged sums mod M : tN V ... rule tK = tI + tJ until tU ; find tF ... ?`
 //!
 //! Unlike the generator's, the lags may be any two, in either order.
 
-use super::words::{ParseError, Words};
+use super::{
+    answers,
+    words::{ParseError, Words},
+};
 use crate::data::synth::vocabulary::{LABELS, VALUES};
 
 /// The answer.
@@ -22,16 +25,14 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     let right = words.label(first..=dest - 1, "a start value")?;
     words.literally("until")?;
     let until = words.label(dest..=LABELS - 1, "a name after the start values")?;
-    words.literally("; find")?;
-    let wanted = words.label(dest..=until, "a name after the start values")?;
-    words.literally("?")?;
+    let wanted = words.wanted(dest..=until, |_| true, "a name after the start values")?;
 
     let lags = [dest - left, dest - right];
-    while values.len() <= wanted - first {
+    while values.len() <= until - first {
         let [a, b] = lags.map(|lag| values[values.len() - lag]);
         values.push((a + b) % modulus);
     }
-    Ok(format!("t{wanted} {}", values[wanted - first]))
+    Ok(answers(&wanted, |wanted| format!("t{wanted} {}", values[wanted - first])))
 }
 
 /// The start values, up to `rule`.

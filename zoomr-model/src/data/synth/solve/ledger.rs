@@ -1,10 +1,13 @@
-//! `ledger : Name tN D tN D ... pays Name D ... ring Name ... until tU ; find tF ?`
+//! `ledger : Name tN D tN D ... pays Name D ... ring Name ... until tU ; find tF ... ?`
 //!
 //! The generator has a closed form for each balance; here money moves, one account after the other.
 
 use std::ops::RangeInclusive;
 
-use super::words::{ParseError, Words};
+use super::{
+    answers,
+    words::{ParseError, Words},
+};
 use crate::data::synth::vocabulary::{ACCOUNTS, LABELS};
 
 /// Balances wrap at this.
@@ -30,21 +33,22 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     let first = next.start() - CLOSING;
     let ends = |label: usize| (label + 1 - first).is_multiple_of(STRIDE);
     let until = words.label_that(first..=LABELS - 1, ends, "the last label of a day")?;
-    words.literally("; find")?;
     let begins = |label: usize| matches!((label - first) % STRIDE, 0 | CLOSING);
     let what = "the units' label of a low point or a closing balance";
-    let wanted = words.label_that(first..=until - 1, begins, what)?;
-    words.literally("?")?;
+    let wanted = words.wanted(first..=until - 1, begins, what)?;
 
-    let (day, closes) = ((wanted - first) / STRIDE, (wanted - first) % STRIDE == CLOSING);
     let payer = |account: usize| account.checked_sub(1).unwrap_or(amounts.len() - 1);
-    let mut low = 0;
-    for account in (0..balances.len()).cycle().take(day + 1) {
-        low = (balances[account] + WRAP - amounts[account]) % WRAP;
+    // Two digits under each label that begins one.
+    let mut values = Vec::new();
+    for account in (0..balances.len()).cycle().take((until + 1 - first) / STRIDE) {
+        let low = (balances[account] + WRAP - amounts[account]) % WRAP;
         balances[account] = (low + amounts[payer(account)]) % WRAP;
+        values.extend([low, balances[account]]);
     }
-    let value = if closes { balances[day % amounts.len()] } else { low };
-    Ok(format!("t{wanted} {} t{} {}", value % 10, wanted + 1, value / 10))
+    Ok(answers(&wanted, |wanted| {
+        let value = values[(wanted - first) / CLOSING];
+        format!("t{wanted} {} t{} {}", value % 10, wanted + 1, value / 10)
+    }))
 }
 
 /// The accounts before the first day.

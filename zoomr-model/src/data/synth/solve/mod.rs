@@ -49,3 +49,8 @@ pub fn solve(question: &str) -> Result<Solution, ParseError> {
     words.end()?;
     Ok(Solution { kind, answer })
 }
+
+/// What is wanted, one after the other.
+fn answers(wanted: &[usize], answer: impl Fn(usize) -> String) -> String {
+    wanted.iter().map(|&wanted| answer(wanted)).collect::<Vec<_>>().join(" ")
+}

@@ -1,11 +1,14 @@
-//! `program : x tN V ... a tN V ... loop x tF = x tN + a tK ; ... until tU ; find tW ?`
+//! `program : x tN V ... a tN V ... loop x tF = x tN + a tK ; ... until tU ; find tW ... ?`
 //!
 //! Values are kept by label alone. Unlike the generator's, a body may read any values that there are, and the array's
 //! statement may stand anywhere.
 
 use std::collections::BTreeMap;
 
-use super::words::{ParseError, Words};
+use super::{
+    answers,
+    words::{ParseError, Words},
+};
 use crate::data::synth::vocabulary::{LABELS, SCALARS, VALUES};
 
 /// The array's name.
@@ -32,9 +35,7 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
     let first = body[0].dest;
     words.literally("until")?;
     let until = words.label(first..=LABELS - 1, "a label that the loop assigns")?;
-    words.literally("; find")?;
-    let wanted = words.label(first..=until, "a label that the loop assigns")?;
-    words.literally("?")?;
+    let wanted = words.wanted(first..=until, |_| true, "a label that the loop assigns")?;
 
     for step in (0..=until - first).step_by(body.len()) {
         // No assignment sees another of its own pass: operands have earlier labels.
@@ -44,7 +45,7 @@ pub(super) fn solve(words: &mut Words<'_>) -> Result<String, ParseError> {
             values.insert(dest + step, (*name, value % VALUES));
         }
     }
-    Ok(format!("t{wanted} {}", values[&wanted].1))
+    Ok(answers(&wanted, |wanted| format!("t{wanted} {}", values[&wanted].1)))
 }
 
 /// The values before the first pass, up to `loop`.

@@ -86,6 +86,23 @@ impl<'a> Words<'a> {
         self.numbered("t", will_do, numbers, what)
     }
 
+    /// The numbers in the labels that are asked for, as in `; find t16 t30 ?`: within `numbers`, and they `will_do`.
+    pub(super) fn wanted(
+        &mut self,
+        numbers: RangeInclusive<usize>,
+        will_do: impl Fn(usize) -> bool,
+        what: &str,
+    ) -> Result<Vec<usize>, ParseError> {
+        self.literally("; find")?;
+        let mut wanted = vec![self.label_that(numbers.clone(), &will_do, what)?];
+        let or_end = format!("{what}, or `?`");
+        while self.peek() != Some("?") {
+            wanted.push(self.label_that(numbers.clone(), &will_do, &or_end)?);
+        }
+        self.literally("?")?;
+        Ok(wanted)
+    }
+
     /// The number after `letter`, within `numbers`, which `will_do`.
     fn numbered(
         &mut self,
