@@ -116,6 +116,13 @@ impl Target {
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).env("CARGO_TERM_COLOR", "never");
+    // `cargo run` told us about xtask's own package. Build scripts that watch these names (ring's does) would run again
+    // whenever `cargo build` and `cargo xtask` take turns, and with them all that depends on them would be rebuilt.
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| name.to_string_lossy().starts_with(own)) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
