@@ -49,7 +49,7 @@ fn a_run_goes_on_from_its_checkpoint_to_the_same_model() {
     let dir = place();
     let at_once = format!("--config config.json --out whole {SHORT} --checkpoint-every 3");
     train(dir.path(), &at_once).succeeded();
-    // A run that was killed after its first checkpoint: what it had done since is lost, and a log line may be torn.
+    // A run that was killed after its last checkpoint, before its model was written.
     let parts = at_once.replace("whole", "parts");
     train(dir.path(), &parts).succeeded();
     train(dir.path(), &parts).refused(&["parts holds a run already", "--resume"]);

@@ -7,8 +7,6 @@
 //! the row's index scores; its gradient goes to queries and to the keys that index vectors are means of. A head that
 //! looks here and there fetches nothing: its masses would only be noise.
 
-use std::ops::Range;
-
 use burn::tensor::{
     Device, Int, Tensor, TensorData,
     activation::{log_softmax, softmax},
@@ -18,7 +16,7 @@ use burn_autodiff::Autodiff;
 use zoomr_core::{
     config::{Settings, SummaryVisibility},
     layer::LayerSpec,
-    segment::{Kind, Thought},
+    segment::{Kind, Segment, Thought},
 };
 
 use super::sequence::Sequence;
@@ -47,17 +45,15 @@ impl<'a> IndexLesson<'a> {
     /// Some rows of `sequence`, drawn from those that have a choice under `settings`, and [`ANSWERED`] times all of its
     /// answer; `None` where there is no choice.
     pub(super) fn new(sequence: &'a Sequence, settings: &Settings, random: &mut Draw) -> Option<Self> {
-        let (stream, policy) = (sequence.stream(), settings.policy());
-        let candidates = |row| (row, policy.candidates(stream, row));
-        let choices = |range: &Range<usize>| {
-            let rows = range.start..range.end.min(sequence.inputs().len());
-            rows.map(candidates).filter(|&(_, candidates)| candidates > 1).collect::<Vec<_>>()
+        let (stream, policy, last) = (sequence.stream(), settings.policy(), sequence.inputs().len());
+        let choices = |answers: bool| -> Vec<(usize, usize)> {
+            let segments =
+                stream.segments().iter().filter(|segment| (segment.kind == Kind::Answer) == answers);
+            let rows = segments.flat_map(|Segment { range, .. }| range.start..range.end.min(last));
+            let candidates = rows.map(|row| (row, policy.candidates(stream, row)));
+            candidates.filter(|&(_, candidates)| candidates > 1).collect()
         };
-        let (answers, others): (Vec<_>, Vec<_>) =
-            stream.segments().iter().partition(|segment| segment.kind == Kind::Answer);
-        let [answers, others] = [answers, others]
-            .map(|segments| segments.iter().flat_map(|segment| choices(&segment.range)).collect::<Vec<_>>());
-        let mut rows = [random.some_of(&others, ROWS), answers.repeat(ANSWERED)].concat();
+        let mut rows = [random.some_of(&choices(false), ROWS), choices(true).repeat(ANSWERED)].concat();
         rows.sort_unstable();
         let most = rows.iter().map(|&(_, candidates)| candidates).max()?;
         Some(Self { thoughts: &stream.thoughts()[..most], summaries: settings.summaries, rows })
@@ -147,6 +143,8 @@ impl<'a> IndexLesson<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use burn_ndarray::NdArray;
     use zoomr_core::{
         config::Options,

@@ -4,4 +4,5 @@
 
 mod law;
 mod learning;
+mod run;
 mod support;

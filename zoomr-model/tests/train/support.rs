@@ -15,10 +15,15 @@ use zoomr_model::{
 
 pub(crate) type Cpu = NdArray;
 
-/// A decoder with grouped queries, RoPE in every other layer and tied embeddings.
+/// A decoder with grouped queries, RoPE in every other layer and tied embeddings, over 32 tokens.
 pub(crate) fn config() -> ModelConfig {
+    config_over(32)
+}
+
+/// The same over so many tokens.
+pub(crate) fn config_over(vocab_size: usize) -> ModelConfig {
     let json = serde_json::json!({
-        "model_type": "smollm3", "vocab_size": 32, "hidden_size": 32, "intermediate_size": 48,
+        "model_type": "smollm3", "vocab_size": vocab_size, "hidden_size": 32, "intermediate_size": 48,
         "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
         "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
         "hidden_act": "silu", "rope_theta": 10000.0, "no_rope_layers": [1, 0], "eos_token_id": 1,
@@ -64,7 +69,11 @@ pub(crate) fn phases(steps: usize) -> Vec<Phase> {
 }
 
 pub(crate) fn trainer(options: RecipeOptions) -> Trainer<Cpu, Portable> {
+    trainer_of(config(), options)
+}
+
+pub(crate) fn trainer_of(config: ModelConfig, options: RecipeOptions) -> Trainer<Cpu, Portable> {
     let device = Default::default();
-    let parameters = Parameters::random(&config(), 7, &device);
-    Trainer::new(config(), parameters, Recipe::try_from(options).unwrap(), Portable, &device).unwrap()
+    let parameters = Parameters::random(&config, 7, &device);
+    Trainer::new(config, parameters, Recipe::try_from(options).unwrap(), Portable, &device).unwrap()
 }
