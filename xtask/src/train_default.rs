@@ -11,10 +11,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::workspace::{cargo, root};
+use crate::workspace::{DEFAULT_MODEL, cargo, root};
 
-/// Where the model is committed.
-const COMMITTED: &str = "zoomr-cli/default-model";
 /// Where it is trained.
 const TRAINED: &str = "target/default-model";
 /// The file that the binary's behaviour hangs on.
@@ -34,7 +32,7 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         ["--accept"] => true,
         _ => bail!("train-default: give --accept to replace the committed model, or nothing"),
     };
-    let (committed, trained) = (root().join(COMMITTED), root().join(TRAINED));
+    let (committed, trained) = (root().join(DEFAULT_MODEL), root().join(TRAINED));
     train(&committed, &trained)?;
     let read = |dir: &Path| {
         let path = dir.join(WEIGHTS);
@@ -42,16 +40,16 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     };
     let same = read(&committed)? == read(&trained)?;
     if same {
-        println!("the same bytes as {COMMITTED}/{WEIGHTS}");
+        println!("the same bytes as {DEFAULT_MODEL}/{WEIGHTS}");
         return Ok(ExitCode::SUCCESS);
     }
     if accept {
         take_over(&trained, &committed)?;
-        println!("{COMMITTED} is now the model of this run");
+        println!("{DEFAULT_MODEL} is now the model of this run");
         return Ok(ExitCode::SUCCESS);
     }
     println!(
-        "not the bytes of {COMMITTED}/{WEIGHTS}: another processor may round otherwise, and a changed recipe trains \
+        "not the bytes of {DEFAULT_MODEL}/{WEIGHTS}: another processor may round otherwise, and a changed recipe trains \
          another model; --accept takes this one over"
     );
     Ok(ExitCode::FAILURE)

@@ -12,6 +12,9 @@ use serde_json::Value;
 /// Test data made elsewhere, kept byte for byte: small models and what they must answer.
 pub(crate) const GOLDEN: &str = "zoomr-model/tests/golden";
 
+/// The model inside of the binary, relative to the root.
+pub(crate) const DEFAULT_MODEL: &str = "zoomr-cli/default-model";
+
 /// The workspace's own packages; dependencies from elsewhere appear only as names.
 pub(crate) struct Workspace {
     pub(crate) packages: Vec<Package>,

@@ -1,4 +1,4 @@
-//! The folder that travels: programs stripped and compressed, the golden models, the script, and a limit on it
+//! The folder that travels: programs stripped and compressed, the golden models, a configuration to train, the script, and a limit on it
 //! all.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::{Program, RUN};
-use crate::workspace::{GOLDEN, root};
+use crate::workspace::{DEFAULT_MODEL, GOLDEN, root};
 
 /// Ignored by git; made anew each time.
 pub(super) const FOLDER: &str = ".device-carry";
@@ -40,6 +40,9 @@ pub(super) fn create(programs: &[Program]) -> Result<Folder> {
         add_program(&program.path, &place, &program.name)?;
     }
     copy_folder(&root().join(GOLDEN), &path.join("golden"))?;
+    let config = root().join(DEFAULT_MODEL).join("config.json");
+    fs::copy(&config, path.join("config.json"))
+        .with_context(|| format!("cannot copy {}", config.display()))?;
     fs::write(path.join("run.sh"), RUN).context("cannot write run.sh")?;
     let mut files = Vec::new();
     list(&path, &path, &mut files)?;
