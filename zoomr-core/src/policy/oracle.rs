@@ -3,7 +3,8 @@
 use super::{Base, Choice, Policy};
 use crate::{positions::PositionSet, segment::Stream};
 
-/// As [`Zoomr`](super::Zoomr), but the thoughts with most true attention mass return.
+/// As [`Zoomr`](super::Zoomr), but the thoughts with most true attention mass return, and heads vote by what they truly
+/// attend to.
 ///
 /// Everything stays resident, since finding them takes full attention: a bound for tables, not a way to save
 /// memory.

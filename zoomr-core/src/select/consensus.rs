@@ -1,6 +1,9 @@
 //! Step 3 of METHOD.md: from votes to the thoughts that are zoomed.
 
-use std::{cmp::Ordering, ops::Range};
+use std::{
+    cmp::{Ordering, Reverse},
+    ops::Range,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +37,15 @@ pub struct Selection {
 impl Selection {
     /// The consensus of `tally`; `detail(j)` gives the positions of thought `j`.
     pub fn consensus(tally: &Tally, zoom: Zoom, detail: impl Fn(usize) -> Range<usize>) -> Self {
-        let order = by_votes(tally);
+        Self::first(by_votes(tally), tally, zoom, detail)
+    }
+
+    /// As [`consensus`](Self::consensus), but those with most mass are zoomed, however many votes they got.
+    pub fn by_mass(tally: &Tally, zoom: Zoom, detail: impl Fn(usize) -> Range<usize>) -> Self {
+        Self::first(by_mass(tally), tally, zoom, detail)
+    }
+
+    fn first(order: Vec<usize>, tally: &Tally, zoom: Zoom, detail: impl Fn(usize) -> Range<usize>) -> Self {
         let mut zoomed = match zoom {
             Zoom::Thoughts(count) => order.into_iter().take(count).collect(),
             Zoom::Tokens(budget) => within_budget(order, budget, |j| detail(j).len()),
@@ -69,12 +80,15 @@ impl Selection {
 
 /// Most votes first; ties go to the higher mean softmax score, then to the older thought.
 fn by_votes(tally: &Tally) -> Vec<usize> {
+    let mut order = by_mass(tally);
+    order.sort_by_key(|&j| Reverse(tally.votes[j]));
+    order
+}
+
+/// Most mass first; ties go to the older thought.
+fn by_mass(tally: &Tally) -> Vec<usize> {
     let mut order: Vec<usize> = (0..tally.len()).collect();
-    let mass = |a: usize, b: usize| tally.mass[b].partial_cmp(&tally.mass[a]);
-    order.sort_by(|&a, &b| {
-        let votes = tally.votes[b].cmp(&tally.votes[a]);
-        votes.then(mass(a, b).unwrap_or(Ordering::Equal)).then(a.cmp(&b))
-    });
+    order.sort_by(|&a, &b| tally.mass[b].partial_cmp(&tally.mass[a]).unwrap_or(Ordering::Equal));
     order
 }
 
@@ -119,6 +133,13 @@ mod tests {
         assert_eq!(zoomed(&t, Zoom::Thoughts(1)), [2]);
         assert_eq!(zoomed(&t, Zoom::Thoughts(3)), [0, 1, 2]);
         assert!(zoomed(&t, Zoom::Thoughts(0)).is_empty());
+    }
+
+    #[test]
+    fn mass_alone_outweighs_votes_which_still_show_summaries() {
+        let t = tally(&[0, 2, 1, 0], &[0.2, 0.1, 0.1, 0.6]);
+        let selection = Selection::by_mass(&t, Zoom::Thoughts(3), |j| j..j + 1);
+        assert_eq!((selection.zoomed, selection.voted), (vec![0, 1, 3], vec![1, 2]));
     }
 
     #[test]

@@ -124,7 +124,10 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 group.total.add(last);
             }
         }
-        let consensus = tallies.iter().map(|tally| self.consensus(group.sequence, tally));
+        let consensus = tallies.iter().map(|tally| match choice {
+            Choice::Mass => self.most_attended(group.sequence, tally),
+            _ => self.consensus(group.sequence, tally),
+        });
         let mut selections: Vec<_> = consensus.collect::<Result<_, _>>()?;
         if let (Some(last), Some(chosen)) = (selections.last_mut(), &group.chosen) {
             last.clone_from(chosen);

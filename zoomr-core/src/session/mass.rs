@@ -10,12 +10,13 @@ use crate::{
     cache::{KEYS, VALUES},
     kernels::{AttendGroup, AttentionKernels, PagedKv},
     positions::PositionSet,
-    select::Tally,
+    select::{Selection, Tally, best},
 };
 
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
-    /// The share of each candidate in the rows' full attention, as tallies without votes. Each candidate is
-    /// attended alone; its share follows from the log-sum-exps.
+    /// What each candidate's detail holds of the rows' full attention, and each head's votes for those to which, with
+    /// the summaries that a vote shows, most of its attention goes. Each part is attended alone; its share follows
+    /// from the log-sum-exps.
     pub(super) fn true_mass(
         &mut self,
         layer: usize,
@@ -28,8 +29,13 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let kv = PagedKv { keys: pool.slabs(KEYS), values: pool.slabs(VALUES) };
         let mut tallies = Vec::with_capacity(group.base.len());
         for (row, (base, &candidates)) in group.base.iter().zip(&group.candidates).enumerate() {
-            let details = thoughts[..candidates].iter().map(|t| outside(t.detail.clone(), base));
-            let sets: Vec<PositionSet> = std::iter::once(base.clone()).chain(details).collect();
+            let thoughts = &thoughts[..candidates];
+            let details = thoughts.iter().map(|thought| outside(thought.detail.clone(), base));
+            // Of a summary that is visible anyway, nothing is outside.
+            let summaries =
+                thoughts.iter().map(|thought| outside(thought.summary.clone().unwrap_or(0..0), base));
+            let sets: Vec<PositionSet> =
+                std::iter::once(base.clone()).chain(details).chain(summaries).collect();
             let spans: Vec<_> = sets.iter().map(|set| state.cache.spans(&sequence.layout, set)).collect();
             let groups: Vec<_> = (sets.iter().zip(&spans).enumerate())
                 .map(|(i, (set, spans))| AttendGroup {
@@ -42,9 +48,15 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             let copies = q.clone().slice(row..row + 1).repeat_dim(0, sets.len());
             let lse: Vec<f32> =
                 self.kernels.attend(&copies, kv, &groups, spec.scale).lse.into_data().iter().collect();
-            tallies.push(mass_tally(&lse, spec.query_heads));
+            tallies.push(mass_tally(&lse, spec.query_heads, self.settings.votes));
         }
         Ok(tallies)
+    }
+
+    /// What the oracle zooms into.
+    pub(super) fn most_attended(&self, sequence: usize, tally: &Tally) -> Result<Selection, Error> {
+        let thoughts = self.sequence(sequence)?.grammar.stream().thoughts();
+        Ok(Selection::by_mass(tally, self.settings.zoom, |j| thoughts[j].detail.clone()))
     }
 }
 
@@ -60,16 +72,40 @@ fn outside(range: Range<usize>, set: &PositionSet) -> PositionSet {
     outside
 }
 
-/// From log-sum-exps `[1 + candidates, heads]` (what is visible anyway, then each candidate) to the
-/// candidates' shares, summed over the heads.
-fn mass_tally(lse: &[f32], heads: usize) -> Tally {
-    let candidates = lse.len() / heads - 1;
-    let mut mass = vec![0.0; candidates];
+/// From log-sum-exps `[1 + 2 * candidates, heads]` (what is visible anyway, then each candidate's detail, then their
+/// summaries) to the shares of the details, summed over the heads, and each head's `votes`.
+fn mass_tally(lse: &[f32], heads: usize, votes: usize) -> Tally {
+    let candidates = (lse.len() / heads - 1) / 2;
+    let mut tally = Tally { votes: vec![0; candidates], mass: vec![0.0; candidates], heads: heads as u32 };
     for head in 0..heads {
         let of = |i: usize| f64::from(lse[i * heads + head]);
-        let max = (0..=candidates).map(of).fold(f64::NEG_INFINITY, f64::max);
-        let total: f64 = (0..=candidates).map(|i| (of(i) - max).exp()).sum();
-        (0..candidates).for_each(|j| mass[j] += (of(j + 1) - max).exp() / total);
+        let max = (0..=2 * candidates).map(of).fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = (0..=2 * candidates).map(|i| (of(i) - max).exp()).sum();
+        let share = |i: usize| (of(i) - max).exp() / total;
+        let brought: Vec<f64> = (1..=candidates).map(|j| share(j) + share(j + candidates)).collect();
+        best(&brought, votes).into_iter().for_each(|j| tally.votes[j] += 1);
+        (0..candidates).for_each(|j| tally.mass[j] += share(j + 1));
     }
-    Tally { votes: vec![0; candidates], mass, heads: heads as u32 }
+    tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two heads over three thoughts, the last without a summary of its own.
+    #[test]
+    fn details_give_mass_and_what_a_vote_brings_gives_votes() {
+        let weights: [[f32; 7]; 2] =
+            [[0.2, 0.1, 0.3, 0.0, 0.4, 0.0, 0.0], [0.5, 0.0, 0.1, 0.4, 0.0, 0.0, 0.0]];
+        let lse: Vec<f32> = (0..7).flat_map(|i| weights.map(|head| head[i].ln())).collect();
+        let tally = mass_tally(&lse, 2, 1);
+        assert_eq!((tally.votes, tally.heads), (vec![1, 0, 1], 2));
+        let expected = [0.1, 0.4, 0.4];
+        assert!(
+            tally.mass.iter().zip(expected).all(|(mass, is)| (mass - is).abs() < 1e-6),
+            "{:?}",
+            tally.mass
+        );
+    }
 }
