@@ -32,15 +32,15 @@ pub(crate) struct ProblemArgs {
     count: Option<u64>,
 
     /// How long problems made on the spot are with their reasoning, MIN..MAX tokens.
-    #[arg(long, value_name = "MIN..MAX", requires = "synth", default_value = "500..2000", value_parser = token_range)]
+    #[arg(long, value_name = "MIN..MAX", requires = "synth", conflicts_with = "problems", default_value = "500..2000", value_parser = token_range)]
     tokens: RangeInclusive<usize>,
 
     /// Use only the first N labels (t0, t1, ...) in problems made on the spot, for a model that has not seen all.
-    #[arg(long, value_name = "N", requires = "synth")]
+    #[arg(long, value_name = "N", requires = "synth", conflicts_with = "problems")]
     labels: Option<usize>,
 
     /// Where the random numbers for them start: the same seed makes the same problems.
-    #[arg(long, value_name = "SEED", requires = "synth", default_value_t = 0)]
+    #[arg(long, value_name = "SEED", requires = "synth", conflicts_with = "problems", default_value_t = 0)]
     seed: u64,
 }
 

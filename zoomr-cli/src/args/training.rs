@@ -29,15 +29,16 @@ pub(crate) struct RecipeArgs {
     synth: Vec<Kind>,
 
     /// How long such problems are, MIN..MAX tokens.
-    #[arg(long, value_name = "MIN..MAX", requires = "synth", default_value = "200..1000", value_parser = token_range)]
+    #[arg(long, value_name = "MIN..MAX", requires = "synth", conflicts_with_all = ["recipe", "data"],
+        default_value = "200..1000", value_parser = token_range)]
     tokens: RangeInclusive<usize>,
 
     /// Use only the first N labels (t0, t1, ...) in such problems: fewer are learnt sooner.
-    #[arg(long, value_name = "N", requires = "synth")]
+    #[arg(long, value_name = "N", requires = "synth", conflicts_with_all = ["recipe", "data"])]
     labels: Option<usize>,
 
     /// Let each such problem ask for up to N values more than one: far lookups are learnt sooner.
-    #[arg(long, value_name = "N", requires = "synth", default_value_t = 0)]
+    #[arg(long, value_name = "N", requires = "synth", conflicts_with_all = ["recipe", "data"], default_value_t = 0)]
     more_finds: usize,
 
     /// Steps of the optimiser.

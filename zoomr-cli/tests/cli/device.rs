@@ -34,8 +34,10 @@ fn run_script(probed: &str, models: &[&str]) -> Ran {
             fs::copy(golden(name).join(file), model.join(file)).unwrap();
         }
     }
+    let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fs::copy(crate_dir.join("default-model/config.json"), folder.path().join("config.json")).unwrap();
     let script = folder.path().join("run.sh");
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/src/device/run.sh"), &script).unwrap();
+    fs::copy(crate_dir.join("../xtask/src/device/run.sh"), &script).unwrap();
     Command::new("bash").arg(&script).stdin(Stdio::null()).output().unwrap().into()
 }
 
@@ -43,10 +45,11 @@ fn run_script(probed: &str, models: &[&str]) -> Ran {
 fn golden_models_pass_it() {
     // The second has nothing to verify: every layer slides.
     let shown = run_script("a GPU", &["llama", "mistral_sw"]).succeeded();
-    for step in ["test-probe", "greedy-llama", "verify-llama", "greedy-mistral_sw", "verify-mistral_sw"] {
+    let on_models = ["greedy-llama", "verify-llama", "greedy-mistral_sw", "verify-mistral_sw"];
+    for step in ["test-probe", "solves", "learns"].into_iter().chain(on_models) {
         assert!(shown.contains(&format!("== {step}: ok, ")), "{shown}");
     }
-    assert!(shown.ends_with("5 passed, 0 failed\n"), "{shown}");
+    assert!(shown.ends_with("7 passed, 0 failed\n"), "{shown}");
 }
 
 #[test]

@@ -75,6 +75,12 @@ fn no_other_model_is_written_over() {
     fs::write(dir.path().join("config.json"), config.replace("4096", "2048")).unwrap();
     train_it().refused(&["holds a run already"]);
     assert_eq!(read(), before);
+    // What no run has left there is nobody's to replace.
+    fs::create_dir(dir.path().join("other")).unwrap();
+    fs::write(dir.path().join("other/model.safetensors"), "precious").unwrap();
+    train(dir.path(), &format!("--config config.json --out other {SHORT}"))
+        .refused(&["--out other", "holds a model"]);
+    assert_eq!(fs::read_to_string(dir.path().join("other/model.safetensors")).unwrap(), "precious");
     // A run may be given its own configuration to go on with.
     train(dir.path(), &format!("--config model/config.json --out model --resume {SHORT}")).succeeded();
     assert_eq!(read(), before);
@@ -93,8 +99,10 @@ fn recipes_come_from_files_too() {
     let line = r#"{"question": "ledger :", "thoughts": [{"detail": "x 3", "summary": "x"}], "answer": "3"}"#;
     fs::write(dir.path().join("data.jsonl"), line).unwrap();
     train_it().succeeded();
-    fs::write(dir.path().join("recipe.json"), recipe.replace("seed", "sead")).unwrap();
-    train_it().refused(&["recipe.json", "sead"]);
+    for (name, typo) in [("seed", "sead"), ("kinds", "kindz"), ("250}", "250}, \"labls\": 9")] {
+        fs::write(dir.path().join("recipe.json"), recipe.replace(name, typo)).unwrap();
+        train_it().refused(&["recipe.json", typo.rsplit('"').nth(1).unwrap_or(typo)]);
+    }
 }
 
 #[test]
@@ -111,5 +119,9 @@ fn what_makes_no_sense_is_refused() {
     refused("--synth sudoku --steps 1", &["sudoku", "lagged-sums"]);
     refused("--data missing.jsonl --steps 1", &["missing.jsonl"]);
     refused("--synth ledger --tokens 5..6 --steps 1", &["ledger: no problem has"]);
+    refused("--synth ledger --tokens 5..600 --steps 1", &["ledger: no problem has"]);
+    refused("--synth ledger --tokens 200..5000 --steps 1", &["5000 tokens", "4096"]);
+    refused("--data a.jsonl --labels 20 --steps 1", &["--data", "--labels"]);
+    refused(&format!("{SHORT} --lora --keep-adapter"), &["--keep-adapter", "--model"]);
     assert!(!dir.path().join("model/model.safetensors").exists());
 }

@@ -31,11 +31,16 @@ impl WholeFile {
             return Err(DataError::Exists { path: path.to_owned() });
         }
         let failed = |source| DataError::Write { path: path.to_owned(), source };
+        // A link stays one: what it points to is replaced.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if path.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
-        let (file, temporary) = partial::beside(path).map_err(failed)?.into_parts();
-        Ok(Self { path: path.to_owned(), existing, writer: BufWriter::new(file), temporary })
+        if path.exists() && !path.is_file() {
+            return Err(failed(io::Error::other("it is no regular file, whose place another could take")));
+        }
+        let (file, temporary) = partial::beside(&path).map_err(failed)?.into_parts();
+        Ok(Self { path, existing, writer: BufWriter::new(file), temporary })
     }
 
     /// Where the unfinished file is.
@@ -67,5 +72,30 @@ impl WholeFile {
             io::ErrorKind::AlreadyExists => DataError::Exists { path: self.path.clone() },
             _ => DataError::Write { path: self.path.clone(), source: failed.error },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn links_and_devices_stay_what_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let mut whole = WholeFile::create(&link, Existing::Replace).unwrap();
+        whole.write(b"new").unwrap();
+        whole.finish().unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let error = WholeFile::create(&socket, Existing::Replace).unwrap_err();
+        assert!(error.to_string().contains("socket"), "{error}");
+        assert!(!socket.is_file() && socket.exists());
     }
 }

@@ -44,7 +44,7 @@ pub struct Phase {
 
 /// Where texts come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Data {
     /// Problems of these kinds, all equally likely.
     Synth {
@@ -118,11 +118,17 @@ impl<'a> Lessons<'a> {
                         Some(labels) => kind.generator_within(*labels),
                         None => Ok(kind.generator()),
                     };
-                    Supply::Made {
-                        generators: kinds.iter().map(generator).collect::<Result<_, _>>()?,
-                        tokens: tokens.clone(),
-                        more_finds: *more_finds,
+                    let generators = kinds.iter().map(generator).collect::<Result<Vec<_>, _>>()?;
+                    // Said now, not when such a length is drawn.
+                    if *tokens.end() > longest {
+                        return Err(TrainError::TooLong { tokens: *tokens.end(), longest });
                     }
+                    for generator in &generators {
+                        for length in [*tokens.start(), *tokens.end()] {
+                            generator.example(length, &mut Draw::new(0, 0))?;
+                        }
+                    }
+                    Supply::Made { generators, tokens: tokens.clone(), more_finds: *more_finds }
                 }
                 Data::File(path) => {
                     let examples = lines::read::<Example>(path)?.map(|example| reader.sequence(&example?));

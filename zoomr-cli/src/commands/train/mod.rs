@@ -93,6 +93,11 @@ pub(crate) fn run(args: TrainArgs) -> Result<ExitCode> {
     let status = Status::new();
     let start = match (args.model, args.config) {
         (Some(model), _) => Start::Model { dir: hub::resolve(&model, &mut status.download())?, name: model },
+        (None, Some(_)) if args.keep_adapter => {
+            bail!(
+                "--keep-adapter: an adapter is of no use without its model; give --model, or train all weights"
+            );
+        }
         (None, Some(config)) => Start::Config(config),
         (None, None) => bail!("nothing to train: give --model or --config"),
     };

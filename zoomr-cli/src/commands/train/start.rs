@@ -37,17 +37,25 @@ pub(super) enum Start {
 }
 
 impl Start {
-    /// Makes sure that the trained model will not take the place of the one that it starts from.
+    /// Makes sure that the trained model will not take the place of another: the one that it starts from, or one that
+    /// no run in `out` has left there.
     ///
     /// # Errors
     /// Where it would.
     pub(super) fn check(&self, out: &Path) -> Result<()> {
-        let Self::Model { dir, .. } = self else { return Ok(()) };
         let place = |path: &Path| fs::canonicalize(path).ok();
-        match place(out).is_some_and(|out| place(dir) == Some(out)) {
-            true => bail!("--out {} is the model itself; give another directory", out.display()),
-            false => Ok(()),
+        if let Self::Model { dir, .. } = self
+            && place(out).is_some_and(|out| place(dir) == Some(out))
+        {
+            bail!("--out {} is the model itself; give another directory", out.display());
         }
+        if out.join("model.safetensors").exists() && !out.join("checkpoint.safetensors").exists() {
+            bail!(
+                "--out {} holds a model that no run there has trained; give another directory",
+                out.display()
+            );
+        }
+        Ok(())
     }
 
     /// Makes everything of the trained model's directory but its weights. It will think between its model's markers,

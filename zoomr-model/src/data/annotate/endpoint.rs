@@ -225,6 +225,12 @@ fn full_url(url: &str) -> Result<String, TeacherError> {
     if host.is_empty() || rest.contains(|c: char| c.is_whitespace() || c == '?' || c == '#') {
         return Err(failed("it should be a host and perhaps a path"));
     }
+    // ureq takes a port that is none for the scheme's own, and a key would go to whoever listens there.
+    let name = host.rsplit_once('@').map_or(host, |(_, name)| name);
+    let after = name.rsplit_once(']').map_or(name, |(_, after)| after);
+    if after.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_err()) {
+        return Err(failed("its port is no number up to 65535"));
+    }
     let is_version =
         |part: &str| part.strip_prefix('v').is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit()));
     Ok(match path {
@@ -248,6 +254,7 @@ mod tests {
             "https://example.org/api/v1beta/openai/chat/completions"
         );
         assert_eq!(full("https://example.org/x/chat/completions"), "https://example.org/x/chat/completions");
+        assert_eq!(full("http://a:b@[::1]:80/v1"), "http://a:b@[::1]:80/v1/chat/completions");
         for bad in [
             "",
             "localhost:8000",
@@ -256,6 +263,8 @@ mod tests {
             "https:///v1",
             "http://a b",
             "http://a?k=v",
+            "http://a:99999",
+            "http://[::1]:x",
         ] {
             assert!(full_url(bad).is_err(), "{bad}");
         }

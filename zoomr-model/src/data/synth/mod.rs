@@ -1,4 +1,5 @@
-//! Problems made here: long reasoning, of any length, whose every step and answer can be checked.
+//! Problems made here: long reasoning, as long as there are labels (to 7,000 tokens at least), whose every step and
+//! answer can be checked.
 //!
 //! Three kinds share one vocabulary of words ([`vocabulary`]); a text is words with single spaces between, and
 //! each word is one token. Every value stands right after a unique name, so that looking it up is one step: find
