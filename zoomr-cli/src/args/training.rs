@@ -61,9 +61,10 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "SHARE")]
     zoomed: Option<f64>,
 
-    /// Train adapters of this rank beside the matrices, instead of all weights.
-    #[arg(long, value_name = "RANK", num_args = 0..=1, default_missing_value = "16")]
-    lora: Option<usize>,
+    /// Train adapters of this rank beside the matrices, instead of all weights [default: a recipe's, or 16]. Beside
+    /// which, `lora` in a recipe says (`"targets": ["q_proj", ..]`); else beside all.
+    #[arg(long, value_name = "RANK", num_args = 0..=1)]
+    lora: Option<Option<usize>>,
 
     /// What adapters are scaled by, times their rank [default: twice the rank].
     #[arg(long, value_name = "ALPHA", requires = "lora")]
@@ -100,9 +101,11 @@ impl RecipeArgs {
             options.phases.iter_mut().for_each(|phase| phase.zoomed = None);
         }
         if let Some(rank) = self.lora {
+            let known = options.lora.unwrap_or_default();
             // The paper's ratio.
-            let alpha = self.lora_alpha.unwrap_or(2.0 * rank as f64);
-            options.lora = Some(LoraOptions { rank, alpha, ..options.lora.unwrap_or_default() });
+            let alpha = rank.map_or(known.alpha, |rank| 2.0 * rank as f64);
+            let (rank, alpha) = (rank.unwrap_or(known.rank), self.lora_alpha.unwrap_or(alpha));
+            options.lora = Some(LoraOptions { rank, alpha, ..known });
         }
         options.seed = self.seed.unwrap_or(options.seed);
         options.workers = self.workers.unwrap_or(options.workers);

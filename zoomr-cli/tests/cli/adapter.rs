@@ -104,6 +104,28 @@ fn new_markers_get_rows_of_their_own() {
 }
 
 #[test]
+fn a_recipe_says_which_matrices_get_adapters() {
+    let dir = place();
+    let recipe = r#"{"lora": {"rank": 3, "alpha": 5, "targets": ["down_proj"]}, "warm-up": 1, "phases": [
+        {"steps": 1, "step-tokens": 300, "synth": {"kinds": ["ledger"], "tokens": {"start": 200, "end": 250}}}
+    ]}"#;
+    fs::write(dir.path().join("recipe.json"), recipe).unwrap();
+    let said = |out: &str, flags: &str| {
+        let train = format!("train --model base --recipe recipe.json --keep-adapter --out {out} {flags}");
+        zoomr(dir.path(), &train).succeeded();
+        let config = json(&dir.path().join(out).join("adapter_config.json"));
+        assert_eq!(config["target_modules"], serde_json::json!(["down_proj"]));
+        [config["r"].as_f64().unwrap(), config["lora_alpha"].as_f64().unwrap()]
+    };
+    assert_eq!(said("recipe", ""), [3.0, 5.0]);
+    assert_eq!(said("bare", "--lora"), [3.0, 5.0]);
+    assert_eq!(said("rank", "--lora 2"), [2.0, 4.0]);
+    assert_eq!(said("alpha", "--lora 2 --lora-alpha 7"), [2.0, 7.0]);
+    zoomr(dir.path(), &format!("train --model base {SYNTH} {STEPS} --keep-adapter --out none"))
+        .refused(&["--keep-adapter", "--lora"]);
+}
+
+#[test]
 fn adapters_of_no_use_are_refused() {
     let dir = place();
     let train = format!("train --model base {SYNTH} {STEPS} --lora 2 --keep-adapter --out kept");

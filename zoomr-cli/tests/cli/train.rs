@@ -99,6 +99,9 @@ fn recipes_come_from_files_too() {
     let line = r#"{"question": "ledger :", "thoughts": [{"detail": "x 3", "summary": "x"}], "answer": "3"}"#;
     fs::write(dir.path().join("data.jsonl"), line).unwrap();
     train_it().succeeded();
+    let evicting = recipe.replace("\"seed\"", "\"zoomed\": 0.5, \"method\": {\"policy\": \"h2o\"}, \"seed\"");
+    fs::write(dir.path().join("recipe.json"), evicting).unwrap();
+    train_it().refused(&["zoomed", "mask of decoding"]);
     for (name, typo) in [("seed", "sead"), ("kinds", "kindz"), ("250}", "250}, \"labls\": 9")] {
         fs::write(dir.path().join("recipe.json"), recipe.replace(name, typo)).unwrap();
         train_it().refused(&["recipe.json", typo.rsplit('"').nth(1).unwrap_or(typo)]);
@@ -116,6 +119,7 @@ fn what_makes_no_sense_is_refused() {
     refused(&format!("{SHORT} --workers 0"), &["workers", "at least 1"]);
     refused(&format!("{SHORT} --zoomed 2"), &["zoomed", "between 0 and 1"]);
     refused(&format!("{SHORT} --lora 0"), &["lora", "positive"]);
+    refused(&format!("{SHORT} --lora 100000000000"), &["lora", "4096"]);
     refused("--synth sudoku --steps 1", &["sudoku", "lagged-sums"]);
     refused("--data missing.jsonl --steps 1", &["missing.jsonl"]);
     refused("--synth ledger --tokens 5..6 --steps 1", &["ledger: no problem has"]);

@@ -1,7 +1,7 @@
 //! An answer as a quantity: a number or a simple expression of numbers, maybe a percentage or with a unit.
 //!
 //! ```text
-//! quantity := sum [percent | degree] [unit]
+//! quantity := sum [scale] [percent | degree] [unit]
 //! sum      := [sign] product (sign [sign] product)*
 //! product  := power ((times | over) [sign] power | power that begins with a bracket, a root or π)*
 //! power    := atom [^ [sign] atom]
@@ -27,8 +27,19 @@ const UNITS: [&str; 38] = [
     "hr", "ml", "mL", "l", "L", "J", "N", "W", "kW", "V", "A", "K", "C", "F", "Hz", "mph", "kph", "kmh",
     "kB", "MB",
 ];
-/// Words after a number that say that there is more than one.
-const NOT_UNITS: [&str; 5] = ["and", "or", "to", "times", "plus"];
+/// Words after a number that say that there is more to it.
+const NOT_UNITS: [&str; 10] =
+    ["and", "or", "to", "times", "plus", "minus", "multiplied", "divided", "squared", "cubed"];
+/// Words after a number that do, before a `than`: `4 more` may be an answer, `4 more than 9` is not 4.
+const COMPARED: [&str; 3] = ["more", "less", "fewer"];
+/// Words that multiply the number before them. A dozen is left to be a unit: questions ask for how many.
+const SCALES: [(&str, i128); 5] = [
+    ("hundred", 100),
+    ("thousand", 1000),
+    ("million", 1_000_000),
+    ("billion", 1_000_000_000),
+    ("trillion", 1_000_000_000_000),
+];
 
 /// A value, and what kind of value it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +79,8 @@ pub(super) fn quantity(text: &str) -> Option<Quantity<'_>> {
         return None;
     }
     let mut reader = Reader { rest: text, depth: 0 };
-    let value = reader.sum()?;
+    let sum = reader.sum()?;
+    let value = reader.scaled(sum)?;
     let percent = reader.accept(&["\\%", "%", "percent"]);
     reader.accept(&["^\\circ", "^{\\circ}", "°", "\\degree"]);
     let unit = reader.unit()?;
@@ -209,6 +221,17 @@ impl<'a> Reader<'a> {
         value
     }
 
+    /// `value`, times what a word that comes next says.
+    fn scaled(&mut self, value: Value) -> Option<Value> {
+        let word = |&(word, scale): &(&str, i128)| {
+            let rest = after(self.rest, &[word])?;
+            (!rest.starts_with(char::is_alphabetic)).then_some((rest, scale))
+        };
+        let Some((rest, scale)) = SCALES.iter().find_map(word) else { return Some(value) };
+        self.rest = rest;
+        value.times(Value::integer(scale))
+    }
+
     /// The unit that is all there is left, or `None` inside where nothing is left; `None` where it is something else.
     fn unit(&self) -> Option<Option<&'a str>> {
         let stop = |c: char| c.is_whitespace() || matches!(c, '.' | ',' | ';' | '!' | '?');
@@ -222,7 +245,9 @@ impl<'a> Reader<'a> {
         let letters = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
         let word = &rest[..letters];
         let attached = !self.rest.starts_with(char::is_whitespace);
-        let is_word = !attached && word.chars().nth(1).is_some() && !NOT_UNITS.contains(&word);
+        let compared = COMPARED.contains(&word) && skip(&rest[letters..]).starts_with("than");
+        let goes_on = compared || NOT_UNITS.contains(&word);
+        let is_word = !attached && word.chars().nth(1).is_some() && !goes_on;
         (is_word || UNITS.contains(&word)).then(|| rest.split_whitespace().next())
     }
 }

@@ -1,11 +1,16 @@
 //! How a model is trained, parsed into a value that cannot be invalid.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, ops::RangeInclusive};
 
 use serde::{Deserialize, Serialize};
-use zoomr_core::config::{Options, Settings};
+use zoomr_core::config::{Options, PolicyKind, Settings};
 
 use super::{TrainError, lessons::Phase, lora::LoraOptions};
+
+/// Policies that see what no mask shows: what each head has left, or what it truly attends to.
+const UNMASKED: [PolicyKind; 4] = [PolicyKind::H2o, PolicyKind::Rkv, PolicyKind::Quest, PolicyKind::Oracle];
+/// Ranks of adapters; instead of larger ones, the matrix itself may be trained.
+const RANKS: RangeInclusive<usize> = 1..=4096;
 
 /// A recipe as a user writes it. Serialises with the names of the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,8 +114,17 @@ impl TryFrom<RecipeOptions> for Recipe {
             () if !(share(o.zoomed) && own(|phase| phase.zoomed).all(share)) => {
                 refuse("zoomed", "a share lies between 0 and 1")
             }
-            () if o.lora.as_ref().is_some_and(|lora| lora.rank == 0 || !positive(lora.alpha)) => {
-                refuse("lora", "rank and alpha must be positive")
+            () if (o.zoomed > 0.0 || own(|phase| phase.zoomed).any(|zoomed| zoomed > 0.0))
+                && UNMASKED.contains(&o.method.policy) =>
+            {
+                refuse("zoomed", "a mask of decoding is known for zoomr, summaries, window and full alone")
+            }
+            () if o
+                .lora
+                .as_ref()
+                .is_some_and(|lora| !RANKS.contains(&lora.rank) || !positive(lora.alpha)) =>
+            {
+                refuse("lora", "rank (4096 at most) and alpha must be positive")
             }
             () if !share(o.explore) => refuse("explore", "a share lies between 0 and 1"),
             () if !(weight(o.index_loss) && own(|phase| phase.index_loss).all(weight)) => {

@@ -60,7 +60,7 @@ pub(crate) struct TrainArgs {
 
     /// With --lora: write the adapters alone, in PEFT's layout, to be used with --adapter; else they are added to the
     /// model's matrices, and the result is a model like any other.
-    #[arg(long, requires = "lora")]
+    #[arg(long)]
     keep_adapter: bool,
 
     /// How the trained weights are written.
@@ -89,6 +89,9 @@ enum Dtype {
 /// Whatever went wrong, ready to be shown.
 pub(crate) fn run(args: TrainArgs) -> Result<ExitCode> {
     let recipe = args.recipe.read()?;
+    if args.keep_adapter && recipe.lora.is_none() {
+        bail!("--keep-adapter: no adapters are trained; give --lora");
+    }
     let interrupt = Interrupt::listen(Vec::new())?;
     let status = Status::new();
     let start = match (args.model, args.config) {
