@@ -1,5 +1,5 @@
-//! The folder that travels: programs stripped and compressed, the golden models, a configuration to train, the script, and a limit on it
-//! all.
+//! The folder that travels: programs stripped and compressed, the golden models, a configuration to train, the
+//! script, and a limit on it all.
 
 use std::{
     fs,

@@ -32,7 +32,8 @@ pub(crate) struct ProblemArgs {
     count: Option<u64>,
 
     /// How long problems made on the spot are with their reasoning, MIN..MAX tokens.
-    #[arg(long, value_name = "MIN..MAX", requires = "synth", conflicts_with = "problems", default_value = "500..2000", value_parser = token_range)]
+    #[arg(long, value_name = "MIN..MAX", requires = "synth", conflicts_with = "problems",
+        default_value = "500..2000", value_parser = token_range)]
     tokens: RangeInclusive<usize>,
 
     /// Use only the first N labels (t0, t1, ...) in problems made on the spot, for a model that has not seen all.

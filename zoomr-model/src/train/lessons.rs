@@ -14,7 +14,7 @@ use crate::{
         example::Example,
         lines,
         render::{Markers, given_and_written},
-        synth::{Generator, Kind, ask, draw::Draw},
+        synth::{Generator, Kind, ask, draw::Draw, generators},
     },
     habits,
     text::{
@@ -114,20 +114,11 @@ impl<'a> Lessons<'a> {
                     return refuse("give at least one kind, and lengths from a smaller to a larger");
                 }
                 Data::Synth { kinds, tokens, labels, more_finds } => {
-                    let generator = |kind: &Kind| match labels {
-                        Some(labels) => kind.generator_within(*labels),
-                        None => Ok(kind.generator()),
-                    };
-                    let generators = kinds.iter().map(generator).collect::<Result<Vec<_>, _>>()?;
                     // Said now, not when such a length is drawn.
                     if *tokens.end() > longest {
                         return Err(TrainError::TooLong { tokens: *tokens.end(), longest });
                     }
-                    for generator in &generators {
-                        for length in [*tokens.start(), *tokens.end()] {
-                            generator.example(length, &mut Draw::new(0, 0))?;
-                        }
-                    }
+                    let generators = generators(kinds, *labels, tokens)?;
                     Supply::Made { generators, tokens: tokens.clone(), more_finds: *more_finds }
                 }
                 Data::File(path) => {

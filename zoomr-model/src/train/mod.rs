@@ -52,7 +52,7 @@ pub use mask::Mask;
 pub use parameters::Parameters;
 pub use plot::plot;
 pub use recipe::{Recipe, RecipeOptions};
-pub use run::Run;
+pub use run::{Run, has_run};
 pub use save::{SavedDtype, save, save_adapter};
 pub use sequence::Sequence;
 pub use trainer::{StepReport, Trainer};

@@ -46,14 +46,13 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<B, K>
         resume: bool,
     ) -> Result<Self, TrainError> {
         fs::create_dir_all(dir).map_err(|source| DataError::Write { path: dir.to_owned(), source })?;
-        let checkpoint = checkpoint_in(dir);
-        if !checkpoint.exists() {
+        if !has_run(dir) {
             return Ok(Self { trainer, dir: dir.to_owned(), log: Vec::new(), interval: interval.max(1) });
         }
         if !resume {
             return Err(TrainError::Started { dir: dir.to_owned() });
         }
-        let trainer = trainer.resume(&checkpoint)?;
+        let trainer = trainer.resume(&checkpoint_in(dir))?;
         let mut log = Vec::new();
         for line in lines::read::<StepReport>(&log_in(dir))? {
             log.push(line?);
@@ -106,6 +105,11 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<B, K>
         log.finish()?;
         self.trainer.checkpoint(&checkpoint_in(&self.dir))
     }
+}
+
+/// Whether a run has been in `dir`, and left a checkpoint to go on from.
+pub fn has_run(dir: &Path) -> bool {
+    checkpoint_in(dir).exists()
 }
 
 fn checkpoint_in(dir: &Path) -> PathBuf {

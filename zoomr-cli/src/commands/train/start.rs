@@ -15,7 +15,7 @@ use zoomr_model::{
     data::{lines::Existing, render::Markers, synth::vocabulary},
     habits::Habits,
     text::{chat::ChatTemplate, grow, tokenizer::Tokenizer},
-    train::Parameters,
+    train::{Parameters, has_run},
     weights::Weights,
 };
 
@@ -49,7 +49,7 @@ impl Start {
         {
             bail!("--out {} is the model itself; give another directory", out.display());
         }
-        if out.join("model.safetensors").exists() && !out.join("checkpoint.safetensors").exists() {
+        if out.join("model.safetensors").exists() && !has_run(out) {
             bail!(
                 "--out {} holds a model that no run there has trained; give another directory",
                 out.display()

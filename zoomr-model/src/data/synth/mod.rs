@@ -33,6 +33,7 @@ use std::{fmt, ops::RangeInclusive, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub use self::series::Series;
+pub(crate) use self::series::generators;
 use self::{
     draw::Draw,
     lagged_sums::{LaggedSums, LaggedSumsOptions},

@@ -26,25 +26,7 @@ impl Series {
         tokens: RangeInclusive<usize>,
         seed: u64,
     ) -> Result<Self, SynthError> {
-        let refuse =
-            |name, given, range: &str| Err(SynthError::Parameter { name, given, range: range.into() });
-        if kinds.is_empty() {
-            return refuse("kinds", "empty".into(), "at least one");
-        }
-        let (min, max) = (*tokens.start(), *tokens.end());
-        if min > max {
-            return refuse("tokens", format!("{min} to {max}"), "a range, the smaller number first");
-        }
-        let generator = |kind: &Kind| match labels {
-            Some(labels) => kind.generator_within(labels),
-            None => Ok(kind.generator()),
-        };
-        let generators: Vec<_> = kinds.iter().map(generator).collect::<Result<_, _>>()?;
-        for generator in &generators {
-            for tokens in [min, max] {
-                generator.example(tokens, &mut Draw::new(0, 0))?;
-            }
-        }
+        let generators = generators(kinds, labels, &tokens)?;
         Ok(Self { generators, tokens, seed })
     }
 
@@ -57,4 +39,34 @@ impl Series {
         let turn = (index % self.generators.len() as u64) as usize;
         self.generators[turn].example(draw.within(self.tokens.clone()), &mut draw)
     }
+}
+
+/// A generator of each of `kinds`, all of which have problems of the shortest and of the longest length.
+///
+/// # Errors
+/// As [`Series::new`].
+pub(crate) fn generators(
+    kinds: &[Kind],
+    labels: Option<usize>,
+    tokens: &RangeInclusive<usize>,
+) -> Result<Vec<Box<dyn Generator>>, SynthError> {
+    let refuse = |name, given, range: &str| Err(SynthError::Parameter { name, given, range: range.into() });
+    if kinds.is_empty() {
+        return refuse("kinds", "empty".into(), "at least one");
+    }
+    let (min, max) = (*tokens.start(), *tokens.end());
+    if min > max {
+        return refuse("tokens", format!("{min} to {max}"), "a range, the smaller number first");
+    }
+    let generator = |kind: &Kind| match labels {
+        Some(labels) => kind.generator_within(labels),
+        None => Ok(kind.generator()),
+    };
+    let generators: Vec<_> = kinds.iter().map(generator).collect::<Result<_, _>>()?;
+    for generator in &generators {
+        for tokens in [min, max] {
+            generator.example(tokens, &mut Draw::new(0, 0))?;
+        }
+    }
+    Ok(generators)
 }
