@@ -14,6 +14,7 @@ mod help;
 mod hub;
 mod inspect;
 mod json;
+mod law;
 mod plan;
 mod real_model;
 mod replay;

@@ -59,6 +59,41 @@ fn a_run_goes_on_from_its_checkpoint_to_the_same_model() {
     assert_eq!(model("whole"), model("parts"));
 }
 
+/// Killed at any moment, a run goes on from its last checkpoint to the model that it would have come to.
+#[test]
+#[cfg(unix)]
+fn a_killed_run_loses_its_last_interval_at_most() {
+    const STEPS: usize = 60;
+    let dir = place();
+    let flags =
+        format!("--config config.json --synth ledger --tokens 200..300 --step-tokens 200 --steps {STEPS}");
+    train(dir.path(), &format!("{flags} --out whole --checkpoint-every 2")).succeeded();
+    let parts = dir.path().join("parts");
+    let flags = format!("{flags} --out parts --checkpoint-every 2 --resume");
+    let checkpointed = || fs::read_to_string(parts.join("log.jsonl")).map_or(0, |log| log.lines().count());
+    for steps in [2, 10, 20] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zoomr"));
+        command.arg("train").args(flags.split_whitespace()).current_dir(dir.path());
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while checkpointed() < steps {
+            assert!(child.try_wait().unwrap().is_none(), "over after {} steps", checkpointed());
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let before = checkpointed();
+    assert!((20..STEPS).contains(&before), "{before} steps before the last kill");
+    train(dir.path(), &flags).succeeded();
+    for file in ["model.safetensors", "log.jsonl", "loss.svg"] {
+        let [whole, parts] = ["whole", "parts"].map(|run| fs::read(dir.path().join(run).join(file)).unwrap());
+        assert!(whole == parts, "another {file}");
+    }
+    let names = fs::read_dir(&parts).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = names.filter(|name| name.to_string_lossy().ends_with(".part")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
 #[test]
 fn no_other_model_is_written_over() {
     let dir = place();
@@ -97,8 +132,14 @@ fn recipes_come_from_files_too() {
     let train_it = || train(dir.path(), "--config config.json --out model --recipe recipe.json");
     train_it().refused(&["data.jsonl"]);
     let line = r#"{"question": "ledger :", "thoughts": [{"detail": "x 3", "summary": "x"}], "answer": "3"}"#;
+    // What is wrong with an example is said with its place, and with the name of the directory that was given.
+    fs::write(dir.path().join("data.jsonl"), format!("{line}\n{}", line.replace("x 3", "x sudoku"))).unwrap();
+    train_it().refused(&["data.jsonl, line 2", "`sudoku`", "tokenizer in model "]);
     fs::write(dir.path().join("data.jsonl"), line).unwrap();
     train_it().succeeded();
+    fs::write(dir.path().join("data.jsonl"), line.replace('3', "4")).unwrap();
+    let resume = "--config config.json --out model --recipe recipe.json --resume";
+    train(dir.path(), resume).refused(&["checkpoint.safetensors", "on other texts"]);
     let evicting = recipe.replace("\"seed\"", "\"zoomed\": 0.5, \"method\": {\"policy\": \"h2o\"}, \"seed\"");
     fs::write(dir.path().join("recipe.json"), evicting).unwrap();
     train_it().refused(&["zoomed", "mask of decoding"]);

@@ -117,6 +117,11 @@ impl Tokenizer {
         Ok(Self { dir: dir.to_owned(), inner, pieces, bos, eos })
     }
 
+    /// The same tokenizer, which messages call that of `dir`: for a copy in a place that means nothing to anyone.
+    pub fn known_as(self, dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), ..self }
+    }
+
     /// Makes sure that the model has an embedding for every id this tokenizer makes.
     ///
     /// `vocab_size` is the number of rows of the model's embedding; it may well be larger (padding).

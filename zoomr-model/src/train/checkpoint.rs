@@ -11,16 +11,28 @@ use burn::{
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use super::{TrainError, optimizer::Optimizer, parameters::Parameters, recipe::RecipeOptions};
+use super::{
+    TrainError, fingerprint::Fingerprint, optimizer::Optimizer, parameters::Parameters, recipe::RecipeOptions,
+};
 use crate::data::{DataError, lines::Existing, whole::WholeFile};
 
 /// What the three tensors of a parameter are called, followed by its name.
 const KINDS: [&str; 3] = ["parameter/", "moment_1/", "moment_2/"];
 
+/// What a run must have in common with the one that wrote a checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Origin {
+    pub(super) recipe: RecipeOptions,
+    /// The model that training started from.
+    pub(super) model: Fingerprint,
+    /// The texts it learns from that are not made on the spot.
+    pub(super) texts: Fingerprint,
+}
+
 /// What a checkpoint holds.
 pub(super) struct Checkpoint<B: Backend> {
     pub(super) step: usize,
-    pub(super) recipe: RecipeOptions,
+    pub(super) origin: Origin,
     pub(super) trained: Parameters<B>,
     pub(super) states: Vec<(String, AdamWState<B, 2>)>,
 }
@@ -29,7 +41,7 @@ pub(super) struct Checkpoint<B: Backend> {
 pub(super) fn write<B: Backend>(
     path: &Path,
     step: usize,
-    recipe: &RecipeOptions,
+    origin: &Origin,
     trained: &Parameters<B>,
     optimizer: &Optimizer<B>,
 ) -> Result<(), TrainError> {
@@ -49,8 +61,10 @@ pub(super) fn write<B: Backend>(
         TensorView::new(Dtype::F32, shape.to_vec(), bytes).map(|view| (name.clone(), view))
     });
     let views = views.collect::<Result<Vec<_>, _>>()?;
-    let recipe = serde_json::to_string(recipe).map_err(|error| damaged(path, &error))?;
-    let metadata = HashMap::from([("step".to_owned(), step.to_string()), ("recipe".to_owned(), recipe)]);
+    let recipe = serde_json::to_string(&origin.recipe).map_err(|error| damaged(path, &error))?;
+    let (model, texts) = (origin.model.to_string(), origin.texts.to_string());
+    let fields = [("step", step.to_string()), ("recipe", recipe), ("model", model), ("texts", texts)];
+    let metadata: HashMap<String, String> = fields.map(|(name, value)| (name.to_owned(), value)).into();
     let mut file = WholeFile::create(path, Existing::Replace)?;
     file.write(&safetensors::serialize(views, Some(metadata))?)?;
     Ok(file.finish()?)
@@ -69,6 +83,8 @@ pub(super) fn read<B: Backend>(path: &Path, device: &Device<B>) -> Result<Checkp
     };
     let step = field("step")?.parse().map_err(|error| damaged(path, &error))?;
     let recipe = serde_json::from_str(field("recipe")?).map_err(|error| damaged(path, &error))?;
+    let fingerprint = |name: &str| field(name)?.parse().map_err(|error| damaged(path, &error));
+    let origin = Origin { recipe, model: fingerprint("model")?, texts: fingerprint("texts")? };
     let tensor = |name: &str| -> Option<Tensor<B, 2>> {
         let view = file.tensor(name).ok()?;
         let &[rows, columns] = view.shape() else { return None };
@@ -86,7 +102,7 @@ pub(super) fn read<B: Backend>(path: &Path, device: &Device<B>) -> Result<Checkp
             states.push((name.to_owned(), AdamWState { momentum }));
         }
     }
-    Ok(Checkpoint { step, recipe, trained: trained.into_iter().collect(), states })
+    Ok(Checkpoint { step, origin, trained: trained.into_iter().collect(), states })
 }
 
 fn damaged(path: &Path, problem: &dyn std::fmt::Display) -> TrainError {

@@ -39,6 +39,16 @@ pub enum TrainError {
         /// The model's context, in tokens.
         longest: usize,
     },
+    /// An example in a file cannot be learnt from.
+    #[error("{}, line {line}: {source}", path.display())]
+    Example {
+        /// The file.
+        path: PathBuf,
+        /// Which line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: Box<TrainError>,
+    },
     /// A problem cannot be made.
     #[error(transparent)]
     Synth(#[from] SynthError),
@@ -79,6 +89,20 @@ pub enum TrainError {
     Started {
         /// The directory.
         dir: PathBuf,
+    },
+    /// A log does not reach as far as the checkpoint beside it.
+    #[error(
+        "{} has the first {logged} of {steps} steps; bring back the rest, or remove the checkpoint beside it to \
+         start over",
+        path.display()
+    )]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// Steps that it has, from the first on.
+        logged: usize,
+        /// Steps up to the checkpoint.
+        steps: usize,
     },
     /// A checkpoint is of no use.
     #[error("{}: {problem}; remove it to start over", path.display())]

@@ -3,12 +3,21 @@
 //! A step's texts follow from the seed and the step's number alone, so that a run that was cut off goes on with
 //! what would have come. Examples are drawn with replacement.
 
-use std::{ops::RangeInclusive, path::PathBuf};
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 use zoomr_core::segment::Markers as Segmenter;
 
-use super::{TrainError, recipe::Recipe, sequence::Sequence};
+use super::{
+    TrainError,
+    fingerprint::Fingerprint,
+    random::{Purpose, of_step},
+    recipe::Recipe,
+    sequence::Sequence,
+};
 use crate::{
     data::{
         example::Example,
@@ -122,8 +131,7 @@ impl<'a> Lessons<'a> {
                     Supply::Made { generators, tokens: tokens.clone(), more_finds: *more_finds }
                 }
                 Data::File(path) => {
-                    let examples = lines::read::<Example>(path)?.map(|example| reader.sequence(&example?));
-                    let sequences = examples.collect::<Result<Vec<_>, _>>()?;
+                    let sequences = reader.sequences(path)?;
                     if sequences.is_empty() {
                         return refuse(&format!("{} has no examples", path.display()));
                     }
@@ -133,6 +141,15 @@ impl<'a> Lessons<'a> {
             supplies.push((phase.steps, phase.step_tokens, supply));
         }
         Ok(Self { phases: supplies, reader, seed: recipe.seed })
+    }
+
+    /// Tells the texts that were read from others; those that are made follow from the recipe.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let read = self.phases.iter().filter_map(|(_, _, supply)| match supply {
+            Supply::Read(sequences) => Some(sequences),
+            Supply::Made { .. } => None,
+        });
+        Fingerprint::of_texts(read.flatten())
     }
 
     /// The texts of step `step`, the first being 0; after the last phase its texts go on.
@@ -152,8 +169,8 @@ impl<'a> Lessons<'a> {
         };
         let (mut batch, mut tokens) = (Vec::new(), 0);
         while tokens < *step_tokens {
-            let number = ((step as u64) << 32) | batch.len() as u64;
-            let sequence = self.draw(supply, Draw::new(self.seed, number))?;
+            let draw = of_step(self.seed, Purpose::Texts, step, batch.len());
+            let sequence = self.draw(supply, draw)?;
             tokens += sequence.inputs().len();
             batch.push(sequence);
         }
@@ -176,6 +193,21 @@ impl<'a> Lessons<'a> {
 }
 
 impl Reader<'_> {
+    /// The examples of a file.
+    fn sequences(&self, path: &Path) -> Result<Vec<Sequence>, TrainError> {
+        let mut examples = lines::read::<Example>(path)?;
+        let mut sequences = Vec::new();
+        while let Some(example) = examples.next() {
+            let sequence = self.sequence(&example?).map_err(|error| TrainError::Example {
+                path: path.to_owned(),
+                line: examples.line(),
+                source: Box::new(error),
+            });
+            sequences.push(sequence?);
+        }
+        Ok(sequences)
+    }
+
     fn sequence(&self, example: &Example) -> Result<Sequence, TrainError> {
         let [mut prompt, written] = given_and_written(example, &self.markers);
         if let Some(chat) = self.chat {

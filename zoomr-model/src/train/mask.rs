@@ -96,3 +96,37 @@ fn index<B: Backend>(k: &Tensor<B, 3>, thoughts: &[Thought]) -> Tensor<B, 4> {
     let vectors = Tensor::cat(thoughts.iter().map(mean).collect(), 0); // [thoughts, kv_heads, head_dim]
     vectors.swap_dims(0, 1).unsqueeze()
 }
+
+#[cfg(test)]
+mod tests {
+    use zoomr_core::{
+        config::Options,
+        policy::Full,
+        segment::{Marker, MarkerPair, Markers},
+    };
+
+    use super::*;
+
+    /// Of the rows that have thoughts to zoom into, `explore` see one more, any of them.
+    #[test]
+    fn as_many_rows_explore_as_were_asked_for() {
+        let pair = |begin, end| MarkerPair { begin: Marker::Id(begin), end: Marker::Id(end) };
+        let segmenter = Markers::new(pair(2, 3), pair(4, 5)).unwrap();
+        let written = [2, 9, 9, 3, 4, 8, 5].repeat(300);
+        let sequence = Sequence::new(&[7; 5], &written, Box::new(segmenter)).unwrap();
+        let settings = Settings::try_from(Options::default()).unwrap();
+        let view = |explore| View::new(&sequence, settings.policy().as_ref(), explore, &mut Draw::new(1, 0));
+        for explore in [0.0, 0.25, 1.0] {
+            let view = view(explore);
+            let rows = view.candidates.iter().zip(&view.explored).filter(|(count, _)| **count > 0);
+            let found: Vec<(usize, usize)> =
+                rows.clone().filter_map(|(&count, explored)| Some((count, (*explored)?))).collect();
+            let share = found.len() as f64 / rows.count() as f64;
+            assert!((share - explore).abs() < 0.05, "{share} of rows explore, not {explore}");
+            assert!(found.iter().all(|(count, thought)| thought < count));
+            let late = found.iter().filter(|(count, thought)| 2 * thought >= *count).count();
+            assert!(late.abs_diff(found.len() - late) <= found.len() / 5 + 1, "{late} of {}", found.len());
+        }
+        assert!(View::new(&sequence, &Full, 1.0, &mut Draw::new(1, 0)).explored.iter().all(Option::is_none));
+    }
+}

@@ -18,14 +18,16 @@
 //! | `run` | all steps, with log and checkpoints |
 //! | `plot` | the loss as a picture |
 //! | `checkpoint` | a run that can be gone on with, in one file |
+//! | `fingerprint` | what a run learns from, to be told from another's |
 //! | `save` | the trained model, or its adapters, as safetensors |
-//! | `random` | what a model starts from, the same everywhere |
+//! | `random` | what is drawn at random, the same everywhere |
 //!
 //! Attention under the zoomed mask shows what the decoder's does under scope `layer`: same policy, same votes; and the
 //! log-probabilities are the decoder's (a law, tested).
 
 mod checkpoint;
 mod error;
+mod fingerprint;
 mod gradients;
 mod hook;
 mod index;
@@ -46,6 +48,7 @@ mod source;
 mod trainer;
 
 pub use error::TrainError;
+pub use fingerprint::Fingerprint;
 pub use lessons::{Data, Lessons, Phase};
 pub use lora::LoraOptions;
 pub use mask::Mask;

@@ -1,6 +1,20 @@
-//! Normally distributed numbers that are the same on every backend and every machine.
+//! What training draws at random: the same on every backend and every machine.
 
 use crate::data::synth::draw::Draw;
+
+/// What a step draws random numbers for: each has numbers of its own, so that no example always meets one mask.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    /// Which texts are learnt.
+    Texts,
+    /// Which masks they are learnt under.
+    Masks,
+}
+
+/// The random numbers of place `place` in step `step` of a run.
+pub(super) fn of_step(seed: u64, purpose: Purpose, step: usize, place: usize) -> Draw {
+    Draw::new(seed, ((purpose as u64) << 63) | ((step as u64) << 32) | place as u64)
+}
 
 /// Normally distributed numbers: mean 0, deviation 1 (Box and Muller, 1958).
 #[derive(Clone, Debug)]

@@ -18,47 +18,54 @@ use super::{
     lessons::Lessons,
     trainer::{StepReport, Trainer},
 };
-use crate::data::{
-    DataError,
-    lines::{self, Existing, Writer},
+use crate::{
+    data::{
+        DataError,
+        lines::{self, Existing, Writer},
+    },
+    partial,
 };
 
 /// A run in its directory.
-pub struct Run<B: Backend, K> {
+pub struct Run<'a, B: Backend, K> {
     trainer: Trainer<B, K>,
+    lessons: &'a Lessons<'a>,
     dir: PathBuf,
     log: Vec<StepReport>,
     /// Steps between checkpoints.
     interval: usize,
 }
 
-impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<B, K> {
-    /// A run that keeps its files in `dir`, which is made where there is none, and writes a checkpoint every
-    /// `interval` steps (at least 1). With `resume` it goes on from the last checkpoint, if there is one.
+impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'a, B, K> {
+    /// A run through `lessons` that keeps its files in `dir`, which is made where there is none, and writes a checkpoint
+    /// every `interval` steps (at least 1). With `resume` it goes on from the last checkpoint, if there is one.
     ///
     /// # Errors
     /// [`TrainError::Started`] where a run has been there and `resume` is not set, [`TrainError::File`] where the
-    /// directory cannot be used, and as [`Trainer::resume`].
+    /// directory cannot be used, [`TrainError::Log`], and as [`Trainer::resume`].
     pub fn open(
         trainer: Trainer<B, K>,
+        lessons: &'a Lessons<'a>,
         dir: &Path,
         interval: usize,
         resume: bool,
     ) -> Result<Self, TrainError> {
         fs::create_dir_all(dir).map_err(|source| DataError::Write { path: dir.to_owned(), source })?;
-        if !has_run(dir) {
-            return Ok(Self { trainer, dir: dir.to_owned(), log: Vec::new(), interval: interval.max(1) });
+        let (dir, interval) = (dir.to_owned(), interval.max(1));
+        if !has_run(&dir) {
+            return Ok(Self { trainer, lessons, dir, log: Vec::new(), interval });
         }
         if !resume {
-            return Err(TrainError::Started { dir: dir.to_owned() });
+            return Err(TrainError::Started { dir });
         }
-        let trainer = trainer.resume(&checkpoint_in(dir))?;
-        let mut log = Vec::new();
-        for line in lines::read::<StepReport>(&log_in(dir))? {
-            log.push(line?);
+        let checkpoint = checkpoint_in(&dir);
+        let trainer = trainer.resume(&checkpoint, lessons.fingerprint())?;
+        let log = read_log(&log_in(&dir), trainer.steps())?;
+        // A run that was killed while it wrote has left what it had.
+        for path in [checkpoint, log_in(&dir)] {
+            partial::sweep(&path).map_err(|source| DataError::Write { path, source })?;
         }
-        log.truncate(trainer.steps());
-        Ok(Self { trainer, dir: dir.to_owned(), log, interval: interval.max(1) })
+        Ok(Self { trainer, lessons, dir, log, interval })
     }
 
     /// The model as it is now.
@@ -78,12 +85,11 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<B, K>
     /// Whatever a step, its texts or a checkpoint says.
     pub fn go_on(
         &mut self,
-        lessons: &Lessons<'_>,
         observer: &mut dyn FnMut(&StepReport) -> ControlFlow<()>,
     ) -> Result<bool, TrainError> {
         let steps = self.trainer.recipe().steps();
         while self.trainer.steps() < steps {
-            let report = self.trainer.step(&lessons.batch(self.trainer.steps())?)?;
+            let report = self.trainer.step(&self.lessons.batch(self.trainer.steps())?)?;
             self.log.push(report);
             let stopped = observer(&report).is_break();
             let over = report.step == steps;
@@ -103,13 +109,23 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<B, K>
             log.write(report)?;
         }
         log.finish()?;
-        self.trainer.checkpoint(&checkpoint_in(&self.dir))
+        self.trainer.checkpoint(&checkpoint_in(&self.dir), self.lessons.fingerprint())
     }
 }
 
 /// Whether a run has been in `dir`, and left a checkpoint to go on from.
 pub fn has_run(dir: &Path) -> bool {
     checkpoint_in(dir).exists()
+}
+
+/// The first `steps` lines of a log.
+fn read_log(path: &Path, steps: usize) -> Result<Vec<StepReport>, TrainError> {
+    let log = lines::read::<StepReport>(path)?.take(steps).collect::<Result<Vec<_>, _>>()?;
+    let logged = log.iter().zip(1..).take_while(|(report, step)| report.step == *step).count();
+    if logged < steps {
+        return Err(TrainError::Log { path: path.to_owned(), logged, steps });
+    }
+    Ok(log)
 }
 
 fn checkpoint_in(dir: &Path) -> PathBuf {

@@ -40,6 +40,11 @@ impl Sequence {
         &self.ids[..self.ids.len() - 1]
     }
 
+    /// What the model is given, and what it writes.
+    pub(super) fn parts(&self) -> [&[u32]; 2] {
+        [&self.ids[..self.prompt], &self.ids[self.prompt..]]
+    }
+
     /// The rows whose next token the model writes.
     pub(super) fn predicting(&self) -> std::ops::Range<usize> {
         self.prompt - 1..self.ids.len() - 1

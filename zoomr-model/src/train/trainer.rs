@@ -11,16 +11,19 @@ use serde::{Deserialize, Serialize};
 use zoomr_core::{kernels::TrainingKernels, layer::LayerSpec};
 
 use super::{
-    TrainError, checkpoint,
+    TrainError,
+    checkpoint::{self, Origin},
+    fingerprint::Fingerprint,
     gradients::{Learnt, Pass},
     lora::{LoraOptions, merged},
     mask::Mask,
     optimizer::{Optimizer, add, norm},
     parameters::Parameters,
+    random::{Purpose, of_step},
     recipe::{Recipe, RecipeOptions},
     sequence::Sequence,
 };
-use crate::{config::ModelConfig, data::synth::draw::Draw};
+use crate::config::ModelConfig;
 
 /// What one step did: a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +49,8 @@ pub struct Trainer<B: Backend, K> {
     recipe: Recipe,
     kernels: K,
     device: Device<B>,
+    /// The model that training started from.
+    model: Fingerprint,
     trained: Parameters<B>,
     frozen: Parameters<B>,
     adapter_scale: f64,
@@ -65,6 +70,7 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
         kernels: K,
         device: &Device<B>,
     ) -> Result<Self, TrainError> {
+        let model = Fingerprint::of_model(&config, &parameters);
         let (trained, frozen) = match &recipe.lora {
             Some(lora) => {
                 let (whole, frozen) = lora.part(parameters);
@@ -81,32 +87,37 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
             recipe,
             kernels,
             device: device.clone(),
+            model,
             trained,
             frozen,
             step: 0,
         })
     }
 
-    /// Goes on from the checkpoint at `path`, which a run with the same recipe has written.
+    /// Goes on from the checkpoint at `path`, which a run with the same recipe, model and `texts` has written.
     ///
     /// # Errors
-    /// [`TrainError::Checkpoint`] where it is damaged, of another model, or of another recipe;
-    /// [`TrainError::File`] where it cannot be read.
-    pub fn resume(mut self, path: &Path) -> Result<Self, TrainError> {
+    /// [`TrainError::Checkpoint`] where it is damaged, or another run's; [`TrainError::File`] where it cannot be read.
+    pub fn resume(mut self, path: &Path, texts: Fingerprint) -> Result<Self, TrainError> {
         let found = checkpoint::read(path, &self.device)?;
-        let refuse =
-            |problem: &str| TrainError::Checkpoint { path: path.to_owned(), problem: problem.into() };
-        let recipe: &RecipeOptions = &self.recipe;
+        let own = self.origin(texts);
         // How the work is cut up changes nothing but its speed.
-        let same = RecipeOptions { workers: recipe.workers, ..found.recipe.clone() };
-        if same != *recipe {
-            return Err(refuse("it was written by a run with another recipe"));
+        let recipe = RecipeOptions { workers: own.recipe.workers, ..found.origin.recipe };
+        let differs = [
+            ("with another recipe", recipe != own.recipe),
+            ("from another model", found.origin.model != own.model),
+            ("on other texts", found.origin.texts != own.texts),
+        ];
+        if let Some((how, _)) = differs.iter().find(|(_, differs)| *differs) {
+            let problem = format!("it was written by a run {how}");
+            return Err(TrainError::Checkpoint { path: path.to_owned(), problem });
         }
         let shapes = |parameters: &Parameters<B>| -> Vec<(String, [usize; 2])> {
             parameters.iter().map(|(name, tensor)| (name.clone(), tensor.dims())).collect()
         };
         if shapes(&found.trained) != shapes(&self.trained) {
-            return Err(refuse("it was written for another model"));
+            let problem = "its tensors are not this model's".to_owned();
+            return Err(TrainError::Checkpoint { path: path.to_owned(), problem });
         }
         self.step = found.step;
         self.trained = found.trained;
@@ -114,12 +125,17 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
         Ok(self)
     }
 
-    /// Writes all that a later run needs to go on from here to the file `path`, whole or not at all.
+    /// Writes all that a later run needs to go on from here to the file `path`, whole or not at all; `texts` are those
+    /// that the steps so far have learnt from.
     ///
     /// # Errors
     /// [`TrainError::File`] where it cannot be written.
-    pub fn checkpoint(&self, path: &Path) -> Result<(), TrainError> {
-        checkpoint::write(path, self.step, &self.recipe, &self.trained, &self.optimizer)
+    pub fn checkpoint(&self, path: &Path, texts: Fingerprint) -> Result<(), TrainError> {
+        checkpoint::write(path, self.step, &self.origin(texts), &self.trained, &self.optimizer)
+    }
+
+    fn origin(&self, texts: Fingerprint) -> Origin {
+        Origin { recipe: (*self.recipe).clone(), model: self.model, texts }
     }
 
     /// Steps taken so far.
@@ -211,8 +227,7 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
     }
 
     fn learn_one(&self, number: usize, sequences: &[&Sequence]) -> Result<Learnt<B>, TrainError> {
-        let stream = ((self.step as u64) << 32) | number as u64;
-        let mut random = Draw::new(self.recipe.seed, stream);
+        let mut random = of_step(self.recipe.seed, Purpose::Masks, self.step, number);
         let zoomed = self.recipe.zoomed_at(self.step);
         let mut mask = || if random.share() < zoomed { Mask::Zoomed } else { Mask::Full };
         let masked: Vec<_> = sequences.iter().map(|&sequence| (sequence, mask())).collect();

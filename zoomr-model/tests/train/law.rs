@@ -10,11 +10,12 @@ use zoomr_core::{
 };
 use zoomr_model::{
     Model,
+    config::ModelConfig,
     train::{Mask, RecipeOptions, SavedDtype, save},
     weights::Weights,
 };
 
-use crate::support::{Cpu, config, method, phases, problem, segmenter, sequence, trainer};
+use crate::support::{Cpu, config, config_json, method, phases, problem, segmenter, sequence, trainer_of};
 
 /// The log-probabilities of what is written after the prompt, fed to a session one token at a time.
 fn decode(model: &Model<Cpu, Portable>, settings: Settings, prompt: &[u32], written: &[u32]) -> Vec<f32> {
@@ -40,19 +41,36 @@ fn decode(model: &Model<Cpu, Portable>, settings: Settings, prompt: &[u32], writ
 
 #[test]
 fn the_zoomed_mask_is_what_decoding_shows() {
+    holds_for(&config());
+}
+
+/// Layers with a window of their own zoom into nothing, in training as in decoding.
+#[test]
+fn also_beside_a_layer_with_a_window() {
+    let mut json = config_json();
+    let windowed =
+        serde_json::json!({ "use_sliding_window": true, "sliding_window": 7, "max_window_layers": 0 });
+    json.as_object_mut().unwrap().extend(windowed.as_object().unwrap().clone());
+    let config = ModelConfig::from_json(&json.to_string()).unwrap();
+    let windows: Vec<_> = config.layer_specs().iter().map(|spec| spec.sliding_window.is_some()).collect();
+    assert_eq!(windows, [false, true]);
+    holds_for(&config);
+}
+
+fn holds_for(config: &ModelConfig) {
     let dir = tempfile::tempdir().unwrap();
     for summaries in [SummaryVisibility::All, SummaryVisibility::Voted] {
         let method = method(summaries);
-        let mut trainer =
-            trainer(RecipeOptions { method: method.clone(), phases: phases(30), ..RecipeOptions::default() });
+        let options =
+            RecipeOptions { method: method.clone(), phases: phases(30), ..RecipeOptions::default() };
+        let mut trainer = trainer_of(config.clone(), options);
         // A few steps, so that votes are not those of noise alone.
         for seed in 0..3 {
             trainer.step(&[sequence(seed, 5)]).unwrap();
         }
-        save(&config(), &trainer.parameters(), SavedDtype::F32, &dir.path().join("model.safetensors"))
-            .unwrap();
-        let weights = Weights::open(dir.path(), &config().tensors()).unwrap();
-        let model = Model::load(config(), &weights, Portable, &Default::default()).unwrap();
+        save(config, &trainer.parameters(), SavedDtype::F32, &dir.path().join("model.safetensors")).unwrap();
+        let weights = Weights::open(dir.path(), &config.tensors()).unwrap();
+        let model = Model::load(config.clone(), &weights, Portable, &Default::default()).unwrap();
 
         let (prompt, written) = problem(11, 8);
         let trained = trainer.logprobs(&sequence(11, 8), Mask::Zoomed).unwrap();

@@ -1,11 +1,14 @@
 //! That training learns, and what its result does not depend on.
 
 use zoomr_core::{config::SummaryVisibility, portable::Portable};
-use zoomr_model::train::{
-    LoraOptions, Parameters, Phase, Recipe, RecipeOptions, Sequence, StepReport, Trainer,
+use zoomr_model::{
+    config::ModelConfig,
+    train::{
+        Fingerprint, LoraOptions, Parameters, Phase, Recipe, RecipeOptions, Sequence, StepReport, Trainer,
+    },
 };
 
-use crate::support::{Cpu, config, method, phases, sequence, trainer};
+use crate::support::{Cpu, config, config_json, method, phases, sequence, trainer};
 
 fn options() -> RecipeOptions {
     RecipeOptions {
@@ -94,10 +97,11 @@ fn a_resumed_run_continues_to_the_same_losses() {
     let expected = reports(options(), 6);
     let mut first = trainer(options());
     (0..3).for_each(|_| assert!(first.step(&batch()).is_ok()));
-    first.checkpoint(&path).unwrap();
+    first.checkpoint(&path, Fingerprint::default()).unwrap();
     drop(first);
     // Another number of workers is still the same run.
-    let mut second = trainer(RecipeOptions { workers: 2, ..options() }).resume(&path).unwrap();
+    let second = trainer(RecipeOptions { workers: 2, ..options() });
+    let mut second = second.resume(&path, Fingerprint::default()).unwrap();
     let rest: Vec<StepReport> = (0..3).map(|_| second.step(&batch()).unwrap()).collect();
     assert_eq!(rest, expected[3..]);
 }
@@ -106,12 +110,27 @@ fn a_resumed_run_continues_to_the_same_losses() {
 fn a_checkpoint_of_another_run_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("checkpoint.safetensors");
-    trainer(options()).checkpoint(&path).unwrap();
-    let other = trainer(RecipeOptions { seed: 9, ..options() }).resume(&path).err().unwrap();
-    assert!(other.to_string().contains("another recipe"), "{other}");
+    let none = Fingerprint::default();
+    trainer(options()).checkpoint(&path, none).unwrap();
+    assert!(trainer(options()).resume(&path, none).is_ok());
+    let refused = |trainer: Trainer<Cpu, Portable>, texts, says| {
+        let error = trainer.resume(&path, texts).err().unwrap().to_string();
+        assert!(error.contains("checkpoint.safetensors") && error.contains(says), "{error}");
+    };
+    refused(trainer(RecipeOptions { seed: 9, ..options() }), none, "another recipe");
+    refused(trainer(options()), "1f".parse().unwrap(), "other texts");
+    // Weights of the same shapes, and a configuration that no shape tells apart.
+    let of = |config, seed| {
+        let parameters = Parameters::random(&config, seed, &Default::default());
+        let recipe = Recipe::try_from(options()).unwrap();
+        Trainer::new(config, parameters, recipe, Portable, &Default::default()).unwrap()
+    };
+    assert!(of(config(), 7).resume(&path, none).is_ok());
+    refused(of(config(), 8), none, "another model");
+    let theta = config_json().to_string().replace("10000.0", "20000.0");
+    refused(of(ModelConfig::from_json(&theta).unwrap(), 7), none, "another model");
     std::fs::write(&path, b"not a checkpoint").unwrap();
-    let damaged = trainer(options()).resume(&path).err().unwrap();
-    assert!(damaged.to_string().contains("checkpoint.safetensors"), "{damaged}");
+    refused(trainer(options()), none, "");
 }
 
 #[test]

@@ -4,5 +4,7 @@
 
 mod law;
 mod learning;
+mod masks;
 mod run;
 mod support;
+mod update;

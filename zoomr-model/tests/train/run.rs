@@ -35,9 +35,9 @@ fn run_in(
     let config = config_over(tokenizer.vocab_size());
     let recipe = Recipe::try_from(options())?;
     let lessons = Lessons::new(&recipe, tokenizer, markers(), None, config.context_length())?;
-    let mut run = Run::open(trainer_of(config, options()), dir, INTERVAL, resume)?;
+    let mut run = Run::open(trainer_of(config, options()), &lessons, dir, INTERVAL, resume)?;
     let stop = run.log().len() + steps;
-    let over = run.go_on(&lessons, &mut |report| {
+    let over = run.go_on(&mut |report| {
         if report.step == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     assert_eq!(over, stop >= STEPS);
@@ -62,8 +62,19 @@ fn a_run_that_was_cut_off_leaves_no_trace_of_it() {
     let (log, _) = run_in(&parts, &tokenizer, false, 9).unwrap();
     let refused = run_in(&parts, &tokenizer, false, 1).unwrap_err();
     assert!(matches!(refused, TrainError::Started { .. }), "{refused}");
+    // Nor is a log taken whose steps are not those before the checkpoint.
+    let tail: String = log.split_inclusive('\n').skip(1).collect();
+    for cut in [tail.as_str(), log[..log.len() / 2 + 1].rsplit_once('\n').unwrap().0] {
+        fs::write(log_of(&parts), cut).unwrap();
+        let refused = run_in(&parts, &tokenizer, true, 1).unwrap_err();
+        assert!(matches!(refused, TrainError::Log { steps: 9, .. }), "{refused}");
+    }
+    // Killed in the middle of a checkpoint: the log is ahead, and an unfinished file lies there.
     fs::write(log_of(&parts), log.clone() + log.lines().last().unwrap()).unwrap();
+    let left = parts.join("checkpoint.safetensorsaB3xYz.part");
+    fs::write(&left, "unfinished").unwrap();
     let parts = run_in(&parts, &tokenizer, true, STEPS).unwrap();
     assert!(parts.0 == expected.0, "{} is not {}", parts.0, expected.0);
     assert!(parts.1 == expected.1, "other weights");
+    assert!(!left.exists());
 }

@@ -22,13 +22,19 @@ pub(crate) fn config() -> ModelConfig {
 
 /// The same over so many tokens.
 pub(crate) fn config_over(vocab_size: usize) -> ModelConfig {
-    let json = serde_json::json!({
-        "model_type": "smollm3", "vocab_size": vocab_size, "hidden_size": 32, "intermediate_size": 48,
+    let mut json = config_json();
+    json["vocab_size"] = vocab_size.into();
+    ModelConfig::from_json(&json.to_string()).unwrap()
+}
+
+/// As a file has it.
+pub(crate) fn config_json() -> serde_json::Value {
+    serde_json::json!({
+        "model_type": "smollm3", "vocab_size": 32, "hidden_size": 32, "intermediate_size": 48,
         "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
         "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
         "hidden_act": "silu", "rope_theta": 10000.0, "no_rope_layers": [1, 0], "eos_token_id": 1,
-    });
-    ModelConfig::from_json(&json.to_string()).unwrap()
+    })
 }
 
 /// Tokens 2 to 5 mark thoughts and summaries.

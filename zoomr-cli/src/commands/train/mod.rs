@@ -105,7 +105,7 @@ pub(crate) fn run(args: TrainArgs) -> Result<ExitCode> {
         (None, None) => bail!("nothing to train: give --model or --config"),
     };
     start.check(&args.out)?;
-    let prepared = start.prepare(&recipe.method, args.chat)?;
+    let prepared = start.prepare(&recipe.method, args.chat, &args.out)?;
     let recipe = whole_embeddings(recipe, &prepared)?;
     let dtype = match args.dtype {
         Dtype::F32 => SavedDtype::F32,
@@ -161,13 +161,13 @@ impl Job for Train {
         let steps = recipe.steps();
         let lora = recipe.lora.clone();
         let trainer = Trainer::new(config.clone(), parameters, recipe, kernels, &device)?;
-        let mut run = Run::open(trainer, &saving.out, saving.every, self.resume)?;
+        let mut run = Run::open(trainer, &lessons, &saving.out, saving.every, self.resume)?;
         // Not before: a directory that holds another run is left as it is.
         prepared.write(&saving.out, saving.keep_adapter)?;
 
         self.interrupt.begin_steps();
         let mut pace = Pace::new(steps);
-        let over = run.go_on(&lessons, &mut |report| {
+        let over = run.go_on(&mut |report| {
             pace.add(report);
             self.status.say(&pace.line());
             if self.interrupt.stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

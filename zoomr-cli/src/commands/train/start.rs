@@ -59,11 +59,11 @@ impl Start {
     }
 
     /// Makes everything of the trained model's directory but its weights. It will think between its model's markers,
-    /// or between new ones; `method` is what it is trained under.
+    /// or between new ones; `method` is what it is trained under, `out` where it will be.
     ///
     /// # Errors
     /// Where a file is missing or of no use.
-    pub(super) fn prepare(self, method: &Options, chat: bool) -> Result<Prepared> {
+    pub(super) fn prepare(self, method: &Options, chat: bool, out: &Path) -> Result<Prepared> {
         let stage = tempfile::tempdir().context("cannot make a temporary directory")?;
         let (original, new_tokens, markers) = match &self {
             Self::Config(path) => {
@@ -83,7 +83,11 @@ impl Start {
                 (config, new_tokens, markers)
             }
         };
-        let tokenizer = Tokenizer::from_dir(stage.path())?;
+        let place = match &self {
+            Self::Config(_) => out,
+            Self::Model { dir, .. } => dir,
+        };
+        let tokenizer = Tokenizer::from_dir(stage.path())?.known_as(place);
         if tokenizer.vocab_size() > original.vocab_size() && !new_tokens.spelled.is_empty() {
             resize(&stage.path().join(CONFIG), tokenizer.vocab_size())?;
         }
@@ -91,7 +95,7 @@ impl Start {
         tokenizer.check_vocabulary(config.vocab_size())?;
         let habits = Habits { markers, method: method.clone() };
         habits.write(stage.path()).context("cannot write a temporary file")?;
-        let chat = chat.then(|| ChatTemplate::from_dir(stage.path())).transpose()?;
+        let chat = chat.then(|| ChatTemplate::from_dir(place)).transpose()?;
         Ok(Prepared { start: self, stage, original, config, tokenizer, habits, chat, new_tokens })
     }
 }

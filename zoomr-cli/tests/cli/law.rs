@@ -1,0 +1,61 @@
+//! The law of training on what users run: the built-in model, its own method, and the kernels of the binary.
+
+#![cfg(feature = "cpu")]
+
+use std::path::Path;
+
+use zoomr_backend_cpu::{Cpu, CpuKernels};
+use zoomr_model::{
+    config::ModelConfig,
+    data::{
+        render::given_and_written,
+        synth::{Kind, draw::Draw},
+    },
+    habits::Habits,
+    text::tokenizer::Tokenizer,
+    train::{Data, Mask, Parameters, Phase, Recipe, RecipeOptions, Sequence, Trainer},
+    weights::Weights,
+};
+
+use crate::support::run;
+
+/// Under the zoomed mask, training gives each token the likelihood that `zoomr score` gives it under scope `layer`.
+#[test]
+fn training_sees_what_the_binary_decodes() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("default-model");
+    let config = ModelConfig::from_dir(&dir).unwrap();
+    let tokenizer = Tokenizer::from_dir(&dir).unwrap();
+    let habits = Habits::from_dir(&dir).unwrap().unwrap();
+    let device = Default::default();
+    let weights = Weights::open(&dir, &config.tensors()).unwrap();
+    let parameters = Parameters::<Cpu>::read(&config, &weights, &device).unwrap();
+    let data = Data::Synth { kinds: vec![Kind::Ledger], tokens: 200..=200, labels: None, more_finds: 0 };
+    let phases = vec![Phase { steps: 1, step_tokens: 1, zoomed: None, index_loss: None, data }];
+    let options = RecipeOptions { phases, method: habits.method.clone(), ..RecipeOptions::default() };
+    let recipe = Recipe::try_from(options).unwrap();
+    let trainer = Trainer::new(config, parameters, recipe, CpuKernels::new(), &device).unwrap();
+
+    for kind in Kind::ALL {
+        let example = kind.generator().example(900, &mut Draw::new(11, 0)).unwrap();
+        let [prompt, written] = given_and_written(&example, &habits.markers)
+            .map(|text| tokenizer.encode_verbatim(&text).unwrap());
+        let segmenter = Box::new(habits.segmenter(&tokenizer).unwrap());
+        let sequence = Sequence::new(&prompt, &written, segmenter).unwrap();
+        let trained = trainer.logprobs(&sequence, Mask::Zoomed).unwrap();
+
+        let ids: Vec<String> = prompt.iter().chain(&written).map(ToString::to_string).collect();
+        let args =
+            format!("--tokens {} --prompt-tokens {} --scope layer --json", ids.join(","), prompt.len());
+        let scored = run("score", &dir, &args).report();
+        let decoded = scored["logprobs"].as_array().unwrap()[prompt.len()..].iter();
+        let decoded: Vec<f64> = decoded.map(|logprob| logprob.as_f64().unwrap()).collect();
+        assert_eq!(trained.len(), decoded.len());
+        for (i, (&a, b)) in trained.iter().zip(decoded).enumerate() {
+            let apart = (f64::from(a) - b).abs();
+            assert!(apart < 1e-3 * b.abs().max(1.0), "{kind:?}, token {i}: {a} in training, {b} in decoding");
+        }
+        // The mask hides something, or the test would say nothing.
+        let full = trainer.logprobs(&sequence, Mask::Full).unwrap();
+        assert!(full.iter().zip(&trained).any(|(a, b)| (a - b).abs() > 1e-2), "{kind:?}");
+    }
+}
