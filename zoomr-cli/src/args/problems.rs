@@ -46,6 +46,11 @@ pub(crate) struct ProblemArgs {
 }
 
 impl ProblemArgs {
+    /// The file they are read from, if they are.
+    pub(crate) fn file(&self) -> Option<&PathBuf> {
+        self.problems.as_ref()
+    }
+
     /// Reads or makes them.
     ///
     /// # Errors

@@ -51,6 +51,11 @@ pub(crate) struct SampleArgs {
 }
 
 impl TextArgs {
+    /// The file it is read from, if it is.
+    pub(crate) fn file(&self) -> Option<&PathBuf> {
+        self.file.as_ref()
+    }
+
     /// Reads what was given, if anything was.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use crate::{
         bytes, note,
         table::table,
         trace::Trace,
-        whole::WholeFile,
+        whole::{WholeFile, distinct},
     },
 };
 
@@ -40,6 +40,15 @@ pub(crate) struct WatchArgs {
 }
 
 impl WatchArgs {
+    /// Makes sure that trace and recording are files of their own, beside `others` that flags name.
+    ///
+    /// # Errors
+    /// Where two are the same.
+    pub(super) fn check(&self, others: &[(&str, Option<&PathBuf>)]) -> Result<()> {
+        let own = [("--trace", self.trace.as_ref()), ("--record", self.record.as_ref())];
+        distinct(&[others, &own].concat())
+    }
+
     /// Prints the account, if it was asked for.
     pub(super) fn say(&self, account: &Account) {
         if self.stats {

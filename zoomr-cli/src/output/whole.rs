@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all: written beside their place, and moved there when finished.
+//! Files that commands write: whole or not at all, under the flag that named them.
 //!
 //! What is no regular file (a pipe, a device) has no place to be moved to, and is written as it comes.
 
@@ -9,19 +9,23 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use tempfile::TempPath;
-use zoomr_model::partial;
+use zoomr_model::data::{lines::Existing, whole};
 
 /// A file under construction; dropped before [`finish`](Self::finish), it leaves no trace.
 #[derive(Debug)]
 pub(crate) struct WholeFile {
-    /// Where it will be.
     path: PathBuf,
     /// The flag that named it.
     flag: &'static str,
-    writer: BufWriter<File>,
-    /// Where it is now, unless it is no regular file.
-    temporary: Option<TempPath>,
+    sink: Sink,
+}
+
+#[derive(Debug)]
+enum Sink {
+    /// Moved to its place when finished.
+    File(whole::WholeFile),
+    /// Written as it comes.
+    Stream(BufWriter<File>),
 }
 
 impl WholeFile {
@@ -30,29 +34,23 @@ impl WholeFile {
     /// # Errors
     /// Where it cannot be; names `flag` and `path`.
     pub(crate) fn create(flag: &'static str, path: &Path) -> Result<Self> {
-        Self::start(flag, path)
-            .with_context(|| format!("--{flag}: cannot write {}; give another path", path.display()))
-    }
-
-    fn start(flag: &'static str, path: &Path) -> Result<Self> {
-        // A link stays one: what it points to is replaced.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        if let Ok(metadata) = fs::metadata(&path) {
-            if metadata.is_dir() {
-                bail!("it is a directory");
-            }
-            let existing = OpenOptions::new().append(true).open(&path)?;
-            if !metadata.is_file() {
-                return Ok(Self { path, flag, writer: BufWriter::new(existing), temporary: None });
-            }
-        }
-        let (file, temporary) = partial::beside(&path)?.into_parts();
-        Ok(Self { path, flag, writer: BufWriter::new(file), temporary: Some(temporary) })
+        let streams = fs::metadata(path).is_ok_and(|found| !(found.is_file() || found.is_dir()));
+        let sink = if streams {
+            let opened = OpenOptions::new().append(true).open(path);
+            opened.map(|stream| Sink::Stream(BufWriter::new(stream))).with_context(|| failed(flag, path))?
+        } else {
+            let begun = whole::WholeFile::create(path, Existing::Replace);
+            Sink::File(begun.with_context(|| format!("--{flag}"))?)
+        };
+        Ok(Self { path: path.to_owned(), flag, sink })
     }
 
     /// Where the unfinished file is, if it has a name.
     pub(crate) fn unfinished(&self) -> Option<PathBuf> {
-        self.temporary.as_ref().map(|path| path.to_path_buf())
+        match &self.sink {
+            Sink::File(file) => Some(file.unfinished().to_owned()),
+            Sink::Stream(_) => None,
+        }
     }
 
     /// Adds bytes.
@@ -60,22 +58,53 @@ impl WholeFile {
     /// # Errors
     /// Where the medium is full or fails.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let Self { writer, path, flag, .. } = self;
-        writer.write_all(bytes).with_context(|| format!("--{flag}: cannot write {}", path.display()))
+        let Self { path, flag, sink } = self;
+        match sink {
+            Sink::File(file) => file.write(bytes).with_context(|| format!("--{flag}")),
+            Sink::Stream(stream) => stream.write_all(bytes).with_context(|| failed(flag, path)),
+        }
     }
 
     /// Puts the file in its place, over what was there.
     ///
     /// # Errors
     /// Where that fails; what was there then still is.
-    pub(crate) fn finish(mut self) -> Result<()> {
-        let failed = || format!("--{}: cannot write {}", self.flag, self.path.display());
-        self.writer.flush().with_context(failed)?;
-        match self.temporary.take() {
-            Some(temporary) => {
-                temporary.persist(&self.path).map_err(|error| error.error).with_context(failed)
-            }
-            None => Ok(()),
+    pub(crate) fn finish(self) -> Result<()> {
+        let Self { path, flag, sink } = self;
+        match sink {
+            Sink::File(file) => file.finish().with_context(|| format!("--{flag}")),
+            Sink::Stream(mut stream) => stream.flush().with_context(|| failed(flag, &path)),
+        }
+    }
+}
+
+fn failed(flag: &str, path: &Path) -> String {
+    format!("--{flag}: cannot write {}", path.display())
+}
+
+/// Makes sure that of the files that flags name, read or written, no two are the same: one would be lost.
+///
+/// # Errors
+/// Where two are; names their flags.
+pub(crate) fn distinct(files: &[(&str, Option<&PathBuf>)]) -> Result<()> {
+    let mut seen: Vec<(&str, PathBuf)> = Vec::new();
+    for (flag, path) in files {
+        let Some(place) = path.and_then(|path| place(path)) else { continue };
+        if let Some((other, _)) = seen.iter().find(|(_, other)| *other == place) {
+            bail!("{other} and {flag} are both {}; give each a file of its own", place.display());
+        }
+        seen.push((flag, place));
+    }
+    Ok(())
+}
+
+/// Where a file is or would be, however its path is spelled; what cannot be replaced, as a device, has none.
+fn place(path: &Path) -> Option<PathBuf> {
+    match fs::canonicalize(path) {
+        Ok(place) => Some(place).filter(|place| place.is_file()),
+        Err(_) => {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            Some(fs::canonicalize(parent.unwrap_or(Path::new("."))).ok()?.join(path.file_name()?))
         }
     }
 }
@@ -112,8 +141,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let nowhere = dir.path().join("missing/trace.jsonl");
         for path in [dir.path(), &nowhere] {
-            let message = WholeFile::create("trace", path).unwrap_err().to_string();
+            let message = format!("{:#}", WholeFile::create("trace", path).unwrap_err());
             assert!(message.contains("--trace") && message.contains(&*path.to_string_lossy()), "{message}");
         }
+    }
+
+    #[test]
+    fn two_spellings_of_a_file_are_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let [there, new] = ["there", "new"].map(|name| dir.path().join(name));
+        fs::write(&there, "").unwrap();
+        for file in [&there, &new] {
+            let other = dir.path().join("./.").join(file.file_name().unwrap());
+            let error =
+                distinct(&[("--csv", Some(file)), ("--trace", None), ("--plot", Some(&other))]).unwrap_err();
+            assert!(error.to_string().contains("--csv and --plot"), "{error}");
+        }
+        assert!(distinct(&[("--csv", Some(&there)), ("--plot", Some(&new))]).is_ok());
     }
 }

@@ -156,6 +156,11 @@ fn what_is_there_is_not_overwritten_unasked() {
     assert_ne!(fs::read_to_string(&out).unwrap(), "mine");
     ran(&dir, "--out out.jsonl --extractive --overwrite").succeeded();
     assert_eq!(names(&dir), ["out.jsonl", TRACES]);
+    // Nor may the traces be, asked or not.
+    let read = || fs::read_to_string(dir.path().join(TRACES)).unwrap();
+    let before = read();
+    ran(&dir, &format!("--out ./{TRACES} --extractive --overwrite")).refused(&["TRACES and --out"]);
+    assert_eq!(read(), before);
 }
 
 #[test]

@@ -133,6 +133,7 @@ fn what_makes_no_sense_is_refused() {
     refused(&format!("{SHORT} --setting zoomr:window=0"), &["--setting zoomr:window=0", "give at least 1"]);
     refused(&format!("{SHORT} --setting full --setting full"), &["`full` is given twice"]);
     refused(&format!("{SHORT} --csv missing/table.csv"), &["--csv", "missing/table.csv"]);
+    refused(&format!("{SHORT} --csv table --plot ./table"), &["--csv and --plot", "a file of its own"]);
     refused("--model model --synth ledger -n 0", &["--count", "at least 1"]);
     refused("--model model --synth ledger --patience 0", &["--patience", "positive"]);
     fs::write(dir.path().join("empty.jsonl"), "\n").unwrap();

@@ -2,11 +2,17 @@
 //!
 //! Arithmetic is f32 on bf16 weights, as the reference's is; the order of summation differs.
 
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
+
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::{
     shared::real_model,
-    support::{Ran, command, golden, run},
+    support::{Ran, command, golden, run, trace},
 };
 
 /// How far two f32 implementations' logits may be apart; a greedy choice with a smaller margin is a toss-up.
@@ -29,7 +35,7 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let bytes = std::fs::read(golden("smollm2-135m-instruct.json")).unwrap();
+    let bytes = fs::read(golden("smollm2-135m-instruct.json")).unwrap();
     serde_json::from_slice::<Reference>(&bytes).unwrap().cases
 }
 
@@ -85,4 +91,39 @@ fn stop_strings_end_the_text_and_are_not_in_it() {
     let report = Ran::from(command.args(["--stop", "behavior of"]).output().unwrap()).report();
     assert_eq!(report["text"], " fundamental principles that govern the ");
     assert_eq!(report["stop"], "stop-string");
+}
+
+/// A trace, annotated, teaches an adapter for markers that the model has never seen; it then decodes with it.
+#[test]
+fn adapters_learn_from_annotated_traces() {
+    let Some(model) = real_model() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let text = "Tom has 3 boxes of 12 pencils. That makes 3 times 12, which is 36 pencils.\n\nHe gives 10 of them \
+                away. 36 minus 10 leaves 26 pencils.\n\nSo Tom keeps 26 pencils in the end.";
+    let line = json!({"question": "How many pencils does Tom keep?", "trace": text, "answer": "26"});
+    fs::write(dir.path().join("traces.jsonl"), line.to_string()).unwrap();
+    let zoomr = |args: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zoomr"));
+        let args =
+            args.split_whitespace().map(|arg| if arg == "MODEL" { model.as_os_str() } else { arg.as_ref() });
+        Ran::from(command.args(args).current_dir(dir.path()).stdin(Stdio::null()).output().unwrap())
+    };
+    zoomr(
+        "data annotate traces.jsonl --out data.jsonl --tokenizer MODEL --extractive --thought-tokens 5..60",
+    )
+    .succeeded();
+    zoomr(
+        "train --model MODEL --data data.jsonl --chat --lora 8 --keep-adapter --steps 8 --step-tokens 100 --warm-up 1 \
+         --learning-rate 3e-3 --zoomed 0.5 --out adapter",
+    )
+    .succeeded();
+    let loss = |step: &Value| step["loss"].as_f64().unwrap();
+    let log = trace(&dir.path().join("adapter/log.jsonl"));
+    let (first, last) = (loss(&log[0]), loss(&log[7]));
+    assert!(log.len() == 8 && last < 0.7 * first, "from {first} to {last} in {} steps", log.len());
+    assert!(!dir.path().join("adapter/model.safetensors").exists());
+    let decoded = zoomr(
+        "generate --model MODEL --adapter adapter --chat -n 5 --temperature 0 --ignore-eos --json Why?",
+    );
+    assert_eq!(decoded.report()["tokens"].as_array().unwrap().len(), 5);
 }

@@ -135,6 +135,9 @@ fn recipes_come_from_files_too() {
     // What is wrong with an example is said with its place, and with the name of the directory that was given.
     fs::write(dir.path().join("data.jsonl"), format!("{line}\n{}", line.replace("x 3", "x sudoku"))).unwrap();
     train_it().refused(&["data.jsonl, line 2", "`sudoku`", "tokenizer in model "]);
+    let stray = line.replace(r#""summary": "x""#, r#""summary": "x </thought>""#);
+    fs::write(dir.path().join("data.jsonl"), stray).unwrap();
+    train_it().refused(&["data.jsonl, line 1", "summary 1", "</thought>"]);
     fs::write(dir.path().join("data.jsonl"), line).unwrap();
     train_it().succeeded();
     fs::write(dir.path().join("data.jsonl"), line.replace('3', "4")).unwrap();

@@ -1,4 +1,4 @@
-//! The best that zooming could do.
+//! Zooming by hindsight.
 
 use super::{Base, Choice, Policy};
 use crate::{positions::PositionSet, segment::Stream};
@@ -6,8 +6,9 @@ use crate::{positions::PositionSet, segment::Stream};
 /// As [`Zoomr`](super::Zoomr), but the thoughts with most true attention mass return, and heads vote by what they truly
 /// attend to.
 ///
-/// Everything stays resident, since finding them takes full attention: a bound for tables, not a way to save
-/// memory.
+/// Everything stays resident, since finding them takes full attention: for tables, not a way to save memory. It is the
+/// best there is for a model used to full attention; one that was trained on what its own votes show may do better with
+/// those.
 #[derive(Clone, Copy, Debug)]
 pub struct Oracle {
     /// What is visible without zooming.

@@ -8,6 +8,8 @@
 //! model's own words only, and the bounds of thoughts and summaries are known. All pieces, one after another, are
 //! the text: white space is part of the markers.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::example::Example;
@@ -67,6 +69,17 @@ pub enum Segment {
     Answer,
 }
 
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Question => f.write_str("the question"),
+            Self::Thought(j) => write!(f, "thought {}", j + 1),
+            Self::Summary(j) => write!(f, "summary {}", j + 1),
+            Self::Answer => f.write_str("the answer"),
+        }
+    }
+}
+
 /// A part of an example's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece<'a> {
@@ -103,6 +116,16 @@ pub fn given_and_written(example: &Example, markers: &Markers) -> [String; 2] {
         }
     }
     [given, written]
+}
+
+/// A marker that stands in what the model is to write, where it would be taken for one, if there is any; and where.
+pub fn stray_marker<'a>(example: &Example, markers: &'a Markers) -> Option<(&'a str, Segment)> {
+    let known = markers.tokens().into_iter().chain([markers.end.trim()]).filter(|marker| !marker.is_empty());
+    let bodies = example.thoughts.iter().enumerate().flat_map(|(j, thought)| {
+        [(&thought.detail, Segment::Thought(j)), (&thought.summary, Segment::Summary(j))]
+    });
+    let mut bodies = bodies.chain([(&example.answer, Segment::Answer)]);
+    bodies.find_map(|(body, segment)| Some((known.clone().find(|marker| body.contains(marker))?, segment)))
 }
 
 /// The whole text of an example.

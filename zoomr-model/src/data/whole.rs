@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all: written beside their place, and moved there when finished.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
@@ -13,7 +13,7 @@ use crate::partial;
 
 /// A file under construction; dropped before [`finish`](Self::finish), it leaves no trace.
 #[derive(Debug)]
-pub(crate) struct WholeFile {
+pub struct WholeFile {
     path: PathBuf,
     existing: Existing,
     writer: BufWriter<File>,
@@ -25,7 +25,7 @@ impl WholeFile {
     ///
     /// # Errors
     /// [`DataError::Exists`], and [`DataError::Write`] where the directory cannot be written to.
-    pub(crate) fn create(path: &Path, existing: Existing) -> Result<Self, DataError> {
+    pub fn create(path: &Path, existing: Existing) -> Result<Self, DataError> {
         // A second look comes with the move; this one saves work that would be for nothing.
         if existing == Existing::Refuse && fs::symlink_metadata(path).is_ok() {
             return Err(DataError::Exists { path: path.to_owned() });
@@ -39,12 +39,16 @@ impl WholeFile {
         if path.exists() && !path.is_file() {
             return Err(failed(io::Error::other("it is no regular file, whose place another could take")));
         }
+        if path.is_file() {
+            // Whoever may not write a file shall not replace it.
+            OpenOptions::new().append(true).open(&path).map_err(failed)?;
+        }
         let (file, temporary) = partial::beside(&path).map_err(failed)?.into_parts();
         Ok(Self { path, existing, writer: BufWriter::new(file), temporary })
     }
 
     /// Where the unfinished file is.
-    pub(crate) fn unfinished(&self) -> &Path {
+    pub fn unfinished(&self) -> &Path {
         &self.temporary
     }
 
@@ -52,7 +56,7 @@ impl WholeFile {
     ///
     /// # Errors
     /// [`DataError::Write`] where the medium is full or fails.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), DataError> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), DataError> {
         self.writer.write_all(bytes).map_err(|source| DataError::Write { path: self.path.clone(), source })
     }
 
@@ -60,7 +64,7 @@ impl WholeFile {
     ///
     /// # Errors
     /// [`DataError::Exists`] where a file has come there meanwhile, and [`DataError::Write`].
-    pub(crate) fn finish(mut self) -> Result<(), DataError> {
+    pub fn finish(mut self) -> Result<(), DataError> {
         let failed = |source| DataError::Write { path: self.path.clone(), source };
         self.writer.flush().map_err(failed)?;
         self.writer.get_ref().sync_all().map_err(failed)?;

@@ -11,22 +11,20 @@ use burn::{
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use super::{
-    TrainError, fingerprint::Fingerprint, optimizer::Optimizer, parameters::Parameters, recipe::RecipeOptions,
-};
+use super::{TrainError, optimizer::Optimizer, parameters::Parameters, recipe::RecipeOptions};
 use crate::data::{DataError, lines::Existing, whole::WholeFile};
 
 /// What the three tensors of a parameter are called, followed by its name.
 const KINDS: [&str; 3] = ["parameter/", "moment_1/", "moment_2/"];
 
-/// What a run must have in common with the one that wrote a checkpoint.
+/// What a run must have in common with the one that wrote a checkpoint; models and texts by their digests.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Origin {
     pub(super) recipe: RecipeOptions,
     /// The model that training started from.
-    pub(super) model: Fingerprint,
+    pub(super) model: String,
     /// The texts it learns from that are not made on the spot.
-    pub(super) texts: Fingerprint,
+    pub(super) texts: String,
 }
 
 /// What a checkpoint holds.
@@ -62,7 +60,7 @@ pub(super) fn write<B: Backend>(
     });
     let views = views.collect::<Result<Vec<_>, _>>()?;
     let recipe = serde_json::to_string(&origin.recipe).map_err(|error| damaged(path, &error))?;
-    let (model, texts) = (origin.model.to_string(), origin.texts.to_string());
+    let Origin { model, texts, .. } = origin.clone();
     let fields = [("step", step.to_string()), ("recipe", recipe), ("model", model), ("texts", texts)];
     let metadata: HashMap<String, String> = fields.map(|(name, value)| (name.to_owned(), value)).into();
     let mut file = WholeFile::create(path, Existing::Replace)?;
@@ -83,8 +81,7 @@ pub(super) fn read<B: Backend>(path: &Path, device: &Device<B>) -> Result<Checkp
     };
     let step = field("step")?.parse().map_err(|error| damaged(path, &error))?;
     let recipe = serde_json::from_str(field("recipe")?).map_err(|error| damaged(path, &error))?;
-    let fingerprint = |name: &str| field(name)?.parse().map_err(|error| damaged(path, &error));
-    let origin = Origin { recipe, model: fingerprint("model")?, texts: fingerprint("texts")? };
+    let origin = Origin { recipe, model: field("model")?.clone(), texts: field("texts")?.clone() };
     let tensor = |name: &str| -> Option<Tensor<B, 2>> {
         let view = file.tensor(name).ok()?;
         let &[rows, columns] = view.shape() else { return None };

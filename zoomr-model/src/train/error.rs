@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    data::{DataError, synth::SynthError},
+    data::{DataError, render::Segment, synth::SynthError},
     habits::HabitsError,
     text::{chat::ChatError, tokenizer::TokenizerError},
     weights::WeightsError,
@@ -48,6 +48,14 @@ pub enum TrainError {
         line: usize,
         /// What is wrong with it.
         source: Box<TrainError>,
+    },
+    /// A text has a marker of its own, which a decoder would take for the end or the beginning of a part.
+    #[error("{segment} has the marker `{marker}` in its text; leave the example out, or spell it otherwise")]
+    StrayMarker {
+        /// The marker.
+        marker: String,
+        /// Where it is.
+        segment: Segment,
     },
     /// A problem cannot be made.
     #[error(transparent)]

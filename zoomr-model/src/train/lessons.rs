@@ -13,7 +13,6 @@ use zoomr_core::segment::Markers as Segmenter;
 
 use super::{
     TrainError,
-    fingerprint::Fingerprint,
     random::{Purpose, of_step},
     recipe::Recipe,
     sequence::Sequence,
@@ -22,9 +21,10 @@ use crate::{
     data::{
         example::Example,
         lines,
-        render::{Markers, given_and_written},
+        render::{Markers, given_and_written, stray_marker},
         synth::{Generator, Kind, ask, draw::Draw, generators},
     },
+    digest::Digest,
     habits,
     text::{
         chat::{ChatTemplate, Message},
@@ -143,13 +143,14 @@ impl<'a> Lessons<'a> {
         Ok(Self { phases: supplies, reader, seed: recipe.seed })
     }
 
-    /// Tells the texts that were read from others; those that are made follow from the recipe.
-    pub fn fingerprint(&self) -> Fingerprint {
+    /// What tells the texts that were read from others, in hexadecimal; those that are made follow from the recipe.
+    pub fn digest(&self) -> String {
         let read = self.phases.iter().filter_map(|(_, _, supply)| match supply {
             Supply::Read(sequences) => Some(sequences),
             Supply::Made { .. } => None,
         });
-        Fingerprint::of_texts(read.flatten())
+        let bytes = |ids: &[u32]| ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>();
+        Digest::of(read.flatten().flat_map(Sequence::parts).map(bytes)).to_string()
     }
 
     /// The texts of step `step`, the first being 0; after the last phase its texts go on.
@@ -209,6 +210,9 @@ impl Reader<'_> {
     }
 
     fn sequence(&self, example: &Example) -> Result<Sequence, TrainError> {
+        if let Some((marker, segment)) = stray_marker(example, &self.markers) {
+            return Err(TrainError::StrayMarker { marker: marker.to_owned(), segment });
+        }
         let [mut prompt, written] = given_and_written(example, &self.markers);
         if let Some(chat) = self.chat {
             prompt = chat.render(&[Message::user(prompt)], true)?;

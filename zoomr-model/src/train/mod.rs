@@ -18,7 +18,6 @@
 //! | `run` | all steps, with log and checkpoints |
 //! | `plot` | the loss as a picture |
 //! | `checkpoint` | a run that can be gone on with, in one file |
-//! | `fingerprint` | what a run learns from, to be told from another's |
 //! | `save` | the trained model, or its adapters, as safetensors |
 //! | `random` | what is drawn at random, the same everywhere |
 //!
@@ -27,7 +26,6 @@
 
 mod checkpoint;
 mod error;
-mod fingerprint;
 mod gradients;
 mod hook;
 mod index;
@@ -48,7 +46,6 @@ mod source;
 mod trainer;
 
 pub use error::TrainError;
-pub use fingerprint::Fingerprint;
 pub use lessons::{Data, Lessons, Phase};
 pub use lora::LoraOptions;
 pub use mask::Mask;

@@ -8,6 +8,7 @@ use burn_autodiff::Autodiff;
 use super::random::Normal;
 use crate::{
     config::{ModelConfig, TensorSpec},
+    digest::Digest,
     weights::{Weights, WeightsError},
 };
 
@@ -80,6 +81,16 @@ impl<B: Backend> Parameters<B> {
     /// How many numbers there are.
     pub fn count(&self) -> usize {
         self.0.values().map(|tensor| tensor.shape().num_elements()).sum()
+    }
+
+    /// What tells this model from others, architecture and weights, in hexadecimal.
+    pub(super) fn digest(&self, config: &ModelConfig) -> String {
+        let tensor = |(name, tensor): (&String, &Tensor<B, 2>)| {
+            let bytes: Vec<u8> = tensor.to_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
+            Digest::of([name.as_bytes(), &bytes]).to_string()
+        };
+        // Every field of the configuration, also those to come.
+        Digest::of(std::iter::once(format!("{config:?}")).chain(self.iter().map(tensor))).to_string()
     }
 
     /// The same tensors as leaves of a new graph, which gradients flow to.

@@ -114,7 +114,7 @@ impl TryFrom<RecipeOptions> for Recipe {
             () if !(share(o.zoomed) && own(|phase| phase.zoomed).all(share)) => {
                 refuse("zoomed", "a share lies between 0 and 1")
             }
-            () if (o.zoomed > 0.0 || own(|phase| phase.zoomed).any(|zoomed| zoomed > 0.0))
+            () if o.phases.iter().any(|phase| phase.zoomed.unwrap_or(o.zoomed) > 0.0)
                 && UNMASKED.contains(&o.method.policy) =>
             {
                 refuse("zoomed", "a mask of decoding is known for zoomr, summaries, window and full alone")

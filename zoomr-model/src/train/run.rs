@@ -30,6 +30,8 @@ use crate::{
 pub struct Run<'a, B: Backend, K> {
     trainer: Trainer<B, K>,
     lessons: &'a Lessons<'a>,
+    /// Their digest.
+    texts: String,
     dir: PathBuf,
     log: Vec<StepReport>,
     /// Steps between checkpoints.
@@ -51,21 +53,21 @@ impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'
         resume: bool,
     ) -> Result<Self, TrainError> {
         fs::create_dir_all(dir).map_err(|source| DataError::Write { path: dir.to_owned(), source })?;
-        let (dir, interval) = (dir.to_owned(), interval.max(1));
+        let (dir, texts, interval) = (dir.to_owned(), lessons.digest(), interval.max(1));
         if !has_run(&dir) {
-            return Ok(Self { trainer, lessons, dir, log: Vec::new(), interval });
+            return Ok(Self { trainer, lessons, texts, dir, log: Vec::new(), interval });
         }
         if !resume {
             return Err(TrainError::Started { dir });
         }
         let checkpoint = checkpoint_in(&dir);
-        let trainer = trainer.resume(&checkpoint, lessons.fingerprint())?;
+        let trainer = trainer.resume(&checkpoint, &texts)?;
         let log = read_log(&log_in(&dir), trainer.steps())?;
         // A run that was killed while it wrote has left what it had.
         for path in [checkpoint, log_in(&dir)] {
             partial::sweep(&path).map_err(|source| DataError::Write { path, source })?;
         }
-        Ok(Self { trainer, lessons, dir, log, interval })
+        Ok(Self { trainer, lessons, texts, dir, log, interval })
     }
 
     /// The model as it is now.
@@ -109,7 +111,7 @@ impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'
             log.write(report)?;
         }
         log.finish()?;
-        self.trainer.checkpoint(&checkpoint_in(&self.dir), self.lessons.fingerprint())
+        self.trainer.checkpoint(&checkpoint_in(&self.dir), &self.texts)
     }
 }
 

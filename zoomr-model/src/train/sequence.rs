@@ -42,7 +42,7 @@ impl Sequence {
 
     /// What the model is given, and what it writes.
     pub(super) fn parts(&self) -> [&[u32]; 2] {
-        [&self.ids[..self.prompt], &self.ids[self.prompt..]]
+        [&self.ids[..self.prompt], self.targets()]
     }
 
     /// The rows whose next token the model writes.

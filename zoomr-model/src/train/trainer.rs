@@ -13,7 +13,6 @@ use zoomr_core::{kernels::TrainingKernels, layer::LayerSpec};
 use super::{
     TrainError,
     checkpoint::{self, Origin},
-    fingerprint::Fingerprint,
     gradients::{Learnt, Pass},
     lora::{LoraOptions, merged},
     mask::Mask,
@@ -49,8 +48,8 @@ pub struct Trainer<B: Backend, K> {
     recipe: Recipe,
     kernels: K,
     device: Device<B>,
-    /// The model that training started from.
-    model: Fingerprint,
+    /// The digest of the model that training started from.
+    model: String,
     trained: Parameters<B>,
     frozen: Parameters<B>,
     adapter_scale: f64,
@@ -70,7 +69,7 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
         kernels: K,
         device: &Device<B>,
     ) -> Result<Self, TrainError> {
-        let model = Fingerprint::of_model(&config, &parameters);
+        let model = parameters.digest(&config);
         let (trained, frozen) = match &recipe.lora {
             Some(lora) => {
                 let (whole, frozen) = lora.part(parameters);
@@ -94,11 +93,12 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
         })
     }
 
-    /// Goes on from the checkpoint at `path`, which a run with the same recipe, model and `texts` has written.
+    /// Goes on from the checkpoint at `path`, which a run with the same recipe and model has written that
+    /// learnt from the same texts; `texts` is their digest ([`Lessons::digest`](super::Lessons::digest)).
     ///
     /// # Errors
     /// [`TrainError::Checkpoint`] where it is damaged, or another run's; [`TrainError::File`] where it cannot be read.
-    pub fn resume(mut self, path: &Path, texts: Fingerprint) -> Result<Self, TrainError> {
+    pub fn resume(mut self, path: &Path, texts: &str) -> Result<Self, TrainError> {
         let found = checkpoint::read(path, &self.device)?;
         let own = self.origin(texts);
         // How the work is cut up changes nothing but its speed.
@@ -125,17 +125,17 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
         Ok(self)
     }
 
-    /// Writes all that a later run needs to go on from here to the file `path`, whole or not at all; `texts` are those
-    /// that the steps so far have learnt from.
+    /// Writes all that a later run needs to go on from here to the file `path`, whole or not at all; `texts` is the digest
+    /// of those that the steps so far have learnt from.
     ///
     /// # Errors
     /// [`TrainError::File`] where it cannot be written.
-    pub fn checkpoint(&self, path: &Path, texts: Fingerprint) -> Result<(), TrainError> {
+    pub fn checkpoint(&self, path: &Path, texts: &str) -> Result<(), TrainError> {
         checkpoint::write(path, self.step, &self.origin(texts), &self.trained, &self.optimizer)
     }
 
-    fn origin(&self, texts: Fingerprint) -> Origin {
-        Origin { recipe: (*self.recipe).clone(), model: self.model, texts }
+    fn origin(&self, texts: &str) -> Origin {
+        Origin { recipe: (*self.recipe).clone(), model: self.model.clone(), texts: texts.to_owned() }
     }
 
     /// Steps taken so far.

@@ -21,7 +21,7 @@ use super::{summaries::report, teacher::TeacherArgs};
 use crate::{
     args::parse::token_range,
     interrupt::Interrupt,
-    output::{counter::Counter, note, print, status::Status},
+    output::{counter::Counter, note, print, status::Status, whole::distinct},
 };
 
 /// Flags of `data annotate`.
@@ -67,6 +67,7 @@ pub(crate) struct AnnotateArgs {
 /// # Errors
 /// Whatever went wrong, ready to be shown.
 pub(crate) fn run(args: AnnotateArgs) -> Result<ExitCode> {
+    distinct(&[("TRACES", Some(&args.traces)), ("--out", Some(&args.out))])?;
     let source = match args.teacher.teacher()? {
         Some(teacher) => Source::Teacher(Box::new(teacher)),
         None => Source::Extractive,

@@ -28,8 +28,19 @@ const SETTINGS: [&str; 2] = ["full", "zoomr"];
 const SOLVING: [&str; 10] =
     ["problems", "synth", "count", "tokens", "labels", "seed", "chat", "patience", "mass", "out"];
 
+/// How answers are graded: the short of `zoomr_model::grade`.
+const GRADING: &str = "\
+How answers are graded:
+
+An answer is what stands in the last \\boxed{}, else after the last word `answer`, else the last number. Two \
+quantities are the same where their values are and their units do not contradict each other: `\\frac{3}{4}`, `0.75` \
+and `75%` are, `12 cm` and `12` are, `12 cm` and `12 m` are not. Rational numbers are compared exactly (`0.333` is not \
+`1/3`); with roots or pi, one part in a million may be off. Units are not converted. Everything else is text, \
+compared without regard to case and spacing: `x+1` is not `1+x`.";
+
 /// Flags of `eval`.
 #[derive(Debug, Args)]
+#[command(after_long_help = GRADING)]
 pub(crate) struct EvalArgs {
     #[command(flatten)]
     model: ModelArgs,
@@ -117,7 +128,7 @@ impl Job for Eval {
 
     fn run<P: Provider>(self) -> Result<ExitCode> {
         let args = self.args;
-        let report = args.report.begin()?;
+        let report = args.report.begin(("--problems", args.problems.file()))?;
         let interrupt = Interrupt::listen(report.unfinished())?;
         let status = Status::new();
         // A problem is words: there has to be a tokenizer.

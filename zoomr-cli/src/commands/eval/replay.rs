@@ -33,7 +33,7 @@ impl Job for Replaying {
 
     fn run<P: Provider>(self) -> Result<ExitCode> {
         let Self { args, path } = self;
-        let report = args.report.begin()?;
+        let report = args.report.begin(("--replay", Some(&path)))?;
         let interrupt = Interrupt::listen(report.unfinished())?;
         let status = Status::new();
         status.say("reading the recording");

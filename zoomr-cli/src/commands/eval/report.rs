@@ -7,7 +7,11 @@ use clap::Args;
 use serde::Serialize;
 use zoomr_model::eval::{Row, plot};
 
-use crate::output::{print, print_json, table::columns, whole::WholeFile};
+use crate::output::{
+    print, print_json,
+    table::columns,
+    whole::{WholeFile, distinct},
+};
 
 /// Where results go.
 #[derive(Debug, Args)]
@@ -62,7 +66,9 @@ impl ReportArgs {
     ///
     /// # Errors
     /// Where one cannot be written; names the flag.
-    pub(super) fn begin(&self) -> Result<Report> {
+    /// Also where one is the `input` of the command, a flag and its file.
+    pub(super) fn begin(&self, input: (&str, Option<&PathBuf>)) -> Result<Report> {
+        distinct(&[input, ("--csv", self.csv.as_ref()), ("--plot", self.plot.as_ref())])?;
         let begin = |flag, path: &Option<PathBuf>| {
             path.as_ref().map(|path| WholeFile::create(flag, path)).transpose()
         };

@@ -27,7 +27,7 @@ use self::{
 use crate::{
     args::{model::BackendArgs, training::RecipeArgs},
     interrupt::Interrupt,
-    output::{note, status::Status},
+    output::{counter::Counter, note, status::Status},
     provider::{self, Job, Provider},
 };
 
@@ -93,9 +93,10 @@ pub(crate) fn run(args: TrainArgs) -> Result<ExitCode> {
         bail!("--keep-adapter: no adapters are trained; give --lora");
     }
     let interrupt = Interrupt::listen(Vec::new())?;
-    let status = Status::new();
     let start = match (args.model, args.config) {
-        (Some(model), _) => Start::Model { dir: hub::resolve(&model, &mut status.download())?, name: model },
+        (Some(model), _) => {
+            Start::Model { dir: hub::resolve(&model, &mut Status::new().download())?, name: model }
+        }
         (None, Some(_)) if args.keep_adapter => {
             bail!(
                 "--keep-adapter: an adapter is of no use without its model; give --model, or train all weights"
@@ -113,7 +114,7 @@ pub(crate) fn run(args: TrainArgs) -> Result<ExitCode> {
     };
     let save = Saving { out: args.out, every: args.checkpoint_every, keep_adapter: args.keep_adapter, dtype };
     let resume = args.resume;
-    provider::on(args.backend.choice(), Train { prepared, save, resume, recipe, interrupt, status })
+    provider::on(args.backend.choice(), Train { prepared, save, resume, recipe, interrupt })
 }
 
 /// Tokens that are new must be learnt, also where else only adapters are: their matrices are trained whole.
@@ -140,7 +141,6 @@ struct Train {
     resume: bool,
     recipe: Recipe,
     interrupt: Interrupt,
-    status: Status,
 }
 
 impl Job for Train {
@@ -166,13 +166,14 @@ impl Job for Train {
         prepared.write(&saving.out, saving.keep_adapter)?;
 
         self.interrupt.begin_steps();
-        let mut pace = Pace::new(steps);
+        let done = run.trainer().steps();
+        let (mut pace, counter) = (Pace::new(), Counter::new("steps", done, steps));
         let over = run.go_on(&mut |report| {
             pace.add(report);
-            self.status.say(&pace.line());
+            counter.at(report.step, pace.line().map_or(String::new(), |line| format!("; {line}")));
             if self.interrupt.stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        self.status.clear();
+        counter.clear();
         let over = over?;
         let trainer = run.trainer();
         match lora.filter(|_| saving.keep_adapter) {
@@ -185,7 +186,9 @@ impl Job for Train {
             }
         }
         draw(run.log(), &saving.out.join("loss.svg"))?;
-        note(&pace.line());
+        let done = run.trainer().steps();
+        let line = pace.line().unwrap_or_else(|| "nothing was left to do".to_owned());
+        note(&format!("step {done} of {steps}: {line}"));
         if over { Ok(ExitCode::SUCCESS) } else { Ok(Interrupt::code()) }
     }
 }
