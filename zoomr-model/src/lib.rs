@@ -8,7 +8,7 @@ pub mod eval;
 pub mod grade;
 pub mod habits;
 pub mod hub;
-pub mod partial;
+mod partial;
 pub mod recording;
 pub mod text;
 pub mod train;

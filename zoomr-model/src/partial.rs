@@ -14,7 +14,7 @@ const LETTERS: usize = 6;
 ///
 /// # Errors
 /// Where `path` names no file, or its directory cannot be written to.
-pub fn beside(path: &Path) -> io::Result<NamedTempFile> {
+pub(crate) fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let (dir, name) = place(path)?;
     let mut builder = Builder::new();
     builder.prefix(name).rand_bytes(LETTERS).suffix(SUFFIX);
@@ -31,7 +31,7 @@ pub fn beside(path: &Path) -> io::Result<NamedTempFile> {
 ///
 /// # Errors
 /// Where `path` names no file, or the system refuses.
-pub fn sweep(path: &Path) -> io::Result<()> {
+pub(crate) fn sweep(path: &Path) -> io::Result<()> {
     let (dir, name) = place(path)?;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;

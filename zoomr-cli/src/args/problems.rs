@@ -1,6 +1,9 @@
 //! Which problems: those of a file, or some made on the spot.
 
-use std::{ops::RangeInclusive, path::PathBuf};
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -47,8 +50,8 @@ pub(crate) struct ProblemArgs {
 
 impl ProblemArgs {
     /// The file they are read from, if they are.
-    pub(crate) fn file(&self) -> Option<&PathBuf> {
-        self.problems.as_ref()
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.problems.as_deref()
     }
 
     /// Reads or makes them.

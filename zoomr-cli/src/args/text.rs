@@ -51,9 +51,13 @@ pub(crate) struct SampleArgs {
 }
 
 impl TextArgs {
-    /// The file it is read from, if it is.
-    pub(crate) fn file(&self) -> Option<&PathBuf> {
-        self.file.as_ref()
+    /// The flag that names a file to read it from, and the file, if there is one.
+    pub(crate) fn input(&self) -> (&'static str, Option<PathBuf>) {
+        let listed = || self.tokens.as_deref()?.strip_prefix('@').map(PathBuf::from);
+        match &self.file {
+            Some(file) => ("--file", Some(file.clone())),
+            None => ("--tokens", listed()),
+        }
     }
 
     /// Reads what was given, if anything was.

@@ -114,7 +114,8 @@ pub(crate) fn run(args: GenerateArgs) -> Result<ExitCode> {
     args.sampling.check()?;
     args.method.check()?;
     let stops = StopStrings::new(args.stop.clone()).map_err(|error| anyhow!("--stop: {error}"))?;
-    args.watch.check(&[("--file", args.text.file())])?;
+    let (flag, input) = args.text.input();
+    args.watch.check(&[(flag, input.as_deref())])?;
     let watch = Watch::new(&args.watch, None)?;
     let given = args.text.read()?;
     let (given, problem) = match given {

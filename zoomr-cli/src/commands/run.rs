@@ -1,6 +1,9 @@
 //! What `generate` and `score` share: the watch over a running engine, and the flags about it.
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Error, Result};
 use burn::tensor::backend::Backend;
@@ -44,8 +47,8 @@ impl WatchArgs {
     ///
     /// # Errors
     /// Where two are the same.
-    pub(super) fn check(&self, others: &[(&str, Option<&PathBuf>)]) -> Result<()> {
-        let own = [("--trace", self.trace.as_ref()), ("--record", self.record.as_ref())];
+    pub(super) fn check(&self, others: &[(&str, Option<&Path>)]) -> Result<()> {
+        let own = [("--trace", self.trace.as_deref()), ("--record", self.record.as_deref())];
         distinct(&[others, &own].concat())
     }
 

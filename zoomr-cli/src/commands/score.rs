@@ -92,7 +92,8 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
         bail!("--prompt-tokens: the first token has nothing before it to be scored by; give at least 1");
     }
     args.method.check()?;
-    args.watch.check(&[("--file", args.text.file()), ("--logits", args.logits.as_ref())])?;
+    let (flag, input) = args.text.input();
+    args.watch.check(&[(flag, input.as_deref()), ("--logits", args.logits.as_deref())])?;
     let logits = args.logits.as_deref().map(LogitsFile::create).transpose()?;
     let watch = Watch::new(&args.watch, logits.as_ref().and_then(LogitsFile::unfinished))?;
     let given = args.text.read()?.context("nothing to score: give TEXT, --file or --tokens")?;

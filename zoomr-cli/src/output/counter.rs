@@ -20,8 +20,30 @@ const EVERY: Duration = Duration::from_secs(60);
 pub(crate) struct Counter {
     bar: ProgressBar,
     unit: &'static str,
-    /// When a line was written last, where that is done.
-    written: Option<Cell<Instant>>,
+    /// Where lines are written.
+    lines: Option<Lines>,
+}
+
+/// When a line was written last, and how long none is then.
+#[derive(Debug)]
+struct Lines {
+    last: Cell<Instant>,
+    every: Duration,
+}
+
+impl Lines {
+    fn new(every: Duration) -> Self {
+        Self { last: Cell::new(Instant::now()), every }
+    }
+
+    /// Whether the time has come for one; if so, the next has to wait.
+    fn are_due(&self) -> bool {
+        let due = self.last.get().elapsed() >= self.every;
+        if due {
+            self.last.set(Instant::now());
+        }
+        due
+    }
 }
 
 impl Counter {
@@ -31,15 +53,14 @@ impl Counter {
         let bar = status::bar(Some(total as u64), &template);
         bar.set_position(done as u64);
         bar.reset_eta();
-        let written = (!Status::is_visible()).then(|| Cell::new(Instant::now()));
-        Self { bar, unit, written }
+        let lines = (!Status::is_visible()).then(|| Lines::new(EVERY));
+        Self { bar, unit, lines }
     }
 
     /// So many are done; `remark` stands behind the bar.
     pub(crate) fn at(&self, done: usize, remark: String) {
         self.bar.set_position(done as u64);
-        if let Some(written) = self.written.as_ref().filter(|written| written.get().elapsed() >= EVERY) {
-            written.set(Instant::now());
+        if self.lines.as_ref().is_some_and(Lines::are_due) {
             note(&self.line(done, &remark));
         }
         self.bar.set_message(remark);
@@ -65,21 +86,18 @@ impl Counter {
 mod tests {
     use super::*;
 
-    /// Under a test, standard error may be a terminal: what decides is taken out of its hands.
     #[test]
-    fn a_line_comes_when_none_has_for_long() {
-        let counter = |since: Option<Duration>| {
-            let written = since.and_then(|since| Instant::now().checked_sub(since)).map(Cell::new);
-            Counter { written, ..Counter::new("steps", 0, 10) }
-        };
-        let age = |counter: &Counter| counter.written.as_ref().map(|written| written.get().elapsed());
-        let late = counter(Some(2 * EVERY));
-        late.at(3, String::new());
-        assert!(age(&late).unwrap() < EVERY, "it was not written");
-        let soon = counter(Some(EVERY / 2));
-        soon.at(3, String::new());
-        assert!(age(&soon).unwrap() >= EVERY / 2, "it was written too soon");
-        assert!(soon.line(3, "; slowly").starts_with("3 of 10 steps, "), "{}", soon.line(3, ""));
-        assert!(soon.line(3, "; slowly").ends_with(" left; slowly"));
+    fn lines_come_when_none_has_for_long() {
+        let soon = Lines::new(Duration::from_millis(5));
+        std::thread::sleep(soon.every);
+        assert!(soon.are_due());
+        let late = Lines::new(Duration::from_secs(3600));
+        assert!(!late.are_due() && !late.are_due());
+    }
+
+    #[test]
+    fn a_line_says_how_far_it_is() {
+        let line = Counter::new("steps", 0, 10).line(3, "; slowly");
+        assert!(line.starts_with("3 of 10 steps, ") && line.ends_with(" left; slowly"), "{line}");
     }
 }

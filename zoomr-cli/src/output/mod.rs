@@ -6,12 +6,12 @@
 //! | `thoughts` | reasoning under headings, with what each thought reopened |
 //! | `wrap` | lines of a terminal, broken between words |
 //! | `status` | the line below the text, on a terminal's standard error |
-//! | `counter` | a bar of work that is counted, in the same place |
+//! | `counter` | a bar of work that is counted, in the same place; elsewhere a line from time to time |
 //! | `account` | what a run took, gathered step by step |
 //! | `table` | the account for people, on standard error |
 //! | `trace` | the account of each step, in a file |
 //! | `logits` | logits, in a file |
-//! | `whole` | files that appear whole or not at all |
+//! | `whole` | files under the flags that named them: whole or not at all, each in a place of its own |
 
 pub(crate) mod account;
 pub(crate) mod counter;

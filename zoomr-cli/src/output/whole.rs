@@ -86,10 +86,10 @@ fn failed(flag: &str, path: &Path) -> String {
 ///
 /// # Errors
 /// Where two are; names their flags.
-pub(crate) fn distinct(files: &[(&str, Option<&PathBuf>)]) -> Result<()> {
+pub(crate) fn distinct(files: &[(&str, Option<&Path>)]) -> Result<()> {
     let mut seen: Vec<(&str, PathBuf)> = Vec::new();
     for (flag, path) in files {
-        let Some(place) = path.and_then(|path| place(path)) else { continue };
+        let Some(place) = path.and_then(place) else { continue };
         if let Some((other, _)) = seen.iter().find(|(_, other)| *other == place) {
             bail!("{other} and {flag} are both {}; give each a file of its own", place.display());
         }
@@ -154,7 +154,8 @@ mod tests {
         for file in [&there, &new] {
             let other = dir.path().join("./.").join(file.file_name().unwrap());
             let error =
-                distinct(&[("--csv", Some(file)), ("--trace", None), ("--plot", Some(&other))]).unwrap_err();
+                distinct(&[("--csv", Some(file.as_path())), ("--trace", None), ("--plot", Some(&other))])
+                    .unwrap_err();
             assert!(error.to_string().contains("--csv and --plot"), "{error}");
         }
         assert!(distinct(&[("--csv", Some(&there)), ("--plot", Some(&new))]).is_ok());

@@ -40,10 +40,8 @@ impl Log {
     pub(crate) fn open<T: DeserializeOwned>(path: &Path) -> Result<(Self, Vec<T>), LogError> {
         let unwritable = |source| LogError::Data(DataError::Write { path: path.to_owned(), source });
         let mut file = File::options().read(true).append(true).create(true).open(path).map_err(unwritable)?;
-        match file.try_lock() {
-            // Where a file system has no locks, we do without.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
-            Err(TryLockError::WouldBlock) => return Err(LogError::Busy),
+        if !is_ours(&file) {
+            return Err(LogError::Busy);
         }
         let mut bytes = Vec::new();
         let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes));
@@ -75,6 +73,12 @@ impl Log {
     pub(crate) fn is_empty(&self) -> bool {
         self.file.metadata().is_ok_and(|metadata| metadata.len() == 0)
     }
+}
+
+/// Takes a file for this process as long as it is open, unless another has it. Where a file system has no locks, we do
+/// without.
+pub(crate) fn is_ours(file: &File) -> bool {
+    !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 /// The records, and where the last whole line ends; or the number of a line that is no record.

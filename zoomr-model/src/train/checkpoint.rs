@@ -1,7 +1,8 @@
 //! A run that can be gone on with: parameters, the optimiser's memory and the recipe, in one file.
 //!
 //! One file written whole, so that a run killed at any moment finds its last checkpoint or the one before.
-//! Whatever else a step depends on (what is learnt, masks, the learning rate) follows from its number.
+//! Whatever else a step depends on (what is learnt, masks, the learning rate) follows from its number and the run's
+//! [`Origin`].
 
 use std::{collections::HashMap, fs, path::Path};
 
@@ -83,7 +84,7 @@ pub(super) fn read<B: Backend>(path: &Path, device: &Device<B>) -> Result<Checkp
     let recipe = serde_json::from_str(field("recipe")?).map_err(|error| damaged(path, &error))?;
     let origin = Origin { recipe, model: field("model")?.clone(), texts: field("texts")?.clone() };
     let tensor = |name: &str| -> Option<Tensor<B, 2>> {
-        let view = file.tensor(name).ok()?;
+        let view = file.tensor(name).ok().filter(|view| view.dtype() == Dtype::F32)?;
         let &[rows, columns] = view.shape() else { return None };
         let values: Vec<f32> = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         (values.len() == rows * columns)
@@ -93,11 +94,18 @@ pub(super) fn read<B: Backend>(path: &Path, device: &Device<B>) -> Result<Checkp
     for name in file.names().into_iter().filter_map(|name| name.strip_prefix(KINDS[0])) {
         let [parameter, moment_1, moment_2] = KINDS.map(|kind| tensor(&format!("{kind}{name}")));
         let parameter = parameter.ok_or_else(|| damaged(path, &format!("{name} is no matrix of f32")))?;
+        let dims = parameter.dims();
         trained.push((name.to_owned(), parameter));
-        if let (Some(moment_1), Some(moment_2)) = (moment_1, moment_2) {
-            let momentum = AdaptiveMomentumState { time: step, moment_1, moment_2, max_moment_2: None };
-            states.push((name.to_owned(), AdamWState { momentum }));
+        // Before its first step, a parameter has no moments.
+        if KINDS[1..].iter().all(|kind| file.tensor(&format!("{kind}{name}")).is_err()) {
+            continue;
         }
+        let fits = |moment: &Tensor<B, 2>| moment.dims() == dims;
+        let (Some(moment_1), Some(moment_2)) = (moment_1.filter(fits), moment_2.filter(fits)) else {
+            return Err(damaged(path, &format!("the moments of {name} are not two matrices like it")));
+        };
+        let momentum = AdaptiveMomentumState { time: step, moment_1, moment_2, max_moment_2: None };
+        states.push((name.to_owned(), AdamWState { momentum }));
     }
     Ok(Checkpoint { step, origin, trained: trained.into_iter().collect(), states })
 }

@@ -100,8 +100,8 @@ pub enum TrainError {
     },
     /// A log does not reach as far as the checkpoint beside it.
     #[error(
-        "{} has the first {logged} of {steps} steps; bring back the rest, or remove the checkpoint beside it to \
-         start over",
+        "{} has the first {logged} of the {steps} steps before the checkpoint beside it; bring back the rest, or give \
+         another directory to start over",
         path.display()
     )]
     Log {
@@ -112,8 +112,25 @@ pub enum TrainError {
         /// Steps up to the checkpoint.
         steps: usize,
     },
+    /// A checkpoint was written by a run that learnt something else.
+    #[error(
+        "{} is of a run {other}; give what that run was started with, or another directory for a new one",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What is different there.
+        other: &'static str,
+    },
+    /// Another process is at work on a run.
+    #[error("{} is in use: another process trains there; wait for it, or give another directory", dir.display())]
+    Busy {
+        /// The run's directory.
+        dir: PathBuf,
+    },
     /// A checkpoint is of no use.
-    #[error("{}: {problem}; remove it to start over", path.display())]
+    #[error("{}: {problem}; give another directory to start over", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,

@@ -104,8 +104,9 @@ impl<'a> Lessons<'a> {
     /// questions are a user's turn.
     ///
     /// # Errors
-    /// [`TrainError::Recipe`] where a phase has no texts, [`TrainError::Markers`], [`TrainError::File`]
-    /// where a file cannot be read, and whatever the tokenizer says.
+    /// [`TrainError::Recipe`] where a phase has no texts, [`TrainError::Markers`], [`TrainError::TooLong`] and
+    /// [`TrainError::Synth`] where no problem is as long as was asked for, [`TrainError::File`] where a file cannot be
+    /// read, and [`TrainError::Example`] where one of its examples cannot be learnt from.
     pub fn new(
         recipe: &Recipe,
         tokenizer: &'a Tokenizer,
@@ -143,14 +144,24 @@ impl<'a> Lessons<'a> {
         Ok(Self { phases: supplies, reader, seed: recipe.seed })
     }
 
-    /// What tells the texts that were read from others, in hexadecimal; those that are made follow from the recipe.
-    pub fn digest(&self) -> String {
-        let read = self.phases.iter().filter_map(|(_, _, supply)| match supply {
-            Supply::Read(sequences) => Some(sequences),
-            Supply::Made { .. } => None,
-        });
+    /// What tells these texts from others, in hexadecimal: all that were read, and the first that each phase makes, which
+    /// show how problems become tokens; the rest of those follows from the recipe.
+    ///
+    /// # Errors
+    /// As [`batch`](Self::batch).
+    pub fn digest(&self) -> Result<String, TrainError> {
         let bytes = |ids: &[u32]| ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>();
-        Digest::of(read.flatten().flat_map(Sequence::parts).map(bytes)).to_string()
+        let of =
+            |texts: &[Sequence]| Digest::of(texts.iter().flat_map(Sequence::parts).map(bytes)).to_string();
+        let (mut phases, mut first) = (Vec::with_capacity(self.phases.len()), 0);
+        for (steps, _, supply) in &self.phases {
+            phases.push(match supply {
+                Supply::Read(sequences) => of(sequences),
+                Supply::Made { .. } => of(&self.batch(first)?),
+            });
+            first += steps;
+        }
+        Ok(Digest::of(phases).to_string())
     }
 
     /// The texts of step `step`, the first being 0; after the last phase its texts go on.

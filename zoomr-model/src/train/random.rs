@@ -2,7 +2,8 @@
 
 use crate::data::synth::draw::Draw;
 
-/// What a step draws random numbers for: each has numbers of its own, so that no example always meets one mask.
+/// What a step draws random numbers for: each has numbers of its own, so that no example always meets one mask. (What a
+/// model starts from shares numbers with the very first text, which nothing comes of.)
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
     /// Which texts are learnt.

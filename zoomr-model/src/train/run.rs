@@ -5,7 +5,9 @@
 //! the run goes on.
 
 use std::{
-    fmt, fs,
+    fmt,
+    fs::{self, File},
+    io,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -22,6 +24,7 @@ use crate::{
     data::{
         DataError,
         lines::{self, Existing, Writer},
+        log::is_ours,
     },
     partial,
 };
@@ -36,6 +39,8 @@ pub struct Run<'a, B: Backend, K> {
     log: Vec<StepReport>,
     /// Steps between checkpoints.
     interval: usize,
+    /// Nobody else works here while this is open.
+    _lock: Option<File>,
 }
 
 impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'a, B, K> {
@@ -44,7 +49,8 @@ impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'
     ///
     /// # Errors
     /// [`TrainError::Started`] where a run has been there and `resume` is not set, [`TrainError::File`] where the
-    /// directory cannot be used, [`TrainError::Log`], and as [`Trainer::resume`].
+    /// directory cannot be used, [`TrainError::Busy`] where another process uses it, [`TrainError::Log`], and as
+    /// [`Lessons::digest`] and [`Trainer::resume`].
     pub fn open(
         trainer: Trainer<B, K>,
         lessons: &'a Lessons<'a>,
@@ -53,21 +59,28 @@ impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'
         resume: bool,
     ) -> Result<Self, TrainError> {
         fs::create_dir_all(dir).map_err(|source| DataError::Write { path: dir.to_owned(), source })?;
-        let (dir, texts, interval) = (dir.to_owned(), lessons.digest(), interval.max(1));
-        if !has_run(&dir) {
-            return Ok(Self { trainer, lessons, texts, dir, log: Vec::new(), interval });
+        // A system on which a directory cannot be opened has no such lock.
+        let lock = File::open(dir).ok();
+        if lock.as_ref().is_some_and(|lock| !is_ours(lock)) {
+            return Err(TrainError::Busy { dir: dir.to_owned() });
         }
-        if !resume {
+        let (dir, texts, interval) = (dir.to_owned(), lessons.digest()?, interval.max(1));
+        if has_run(&dir) && !resume {
             return Err(TrainError::Started { dir });
         }
-        let checkpoint = checkpoint_in(&dir);
-        let trainer = trainer.resume(&checkpoint, &texts)?;
-        let log = read_log(&log_in(&dir), trainer.steps())?;
+        let (trainer, log) = match has_run(&dir) {
+            true => {
+                let trainer = trainer.resume(&checkpoint_in(&dir), &texts)?;
+                let log = read_log(&log_in(&dir), trainer.steps())?;
+                (trainer, log)
+            }
+            false => (trainer, Vec::new()),
+        };
         // A run that was killed while it wrote has left what it had.
-        for path in [checkpoint, log_in(&dir)] {
+        for path in [checkpoint_in(&dir), log_in(&dir)] {
             partial::sweep(&path).map_err(|source| DataError::Write { path, source })?;
         }
-        Ok(Self { trainer, lessons, texts, dir, log, interval })
+        Ok(Self { trainer, lessons, texts, dir, log, interval, _lock: lock })
     }
 
     /// The model as it is now.
@@ -122,7 +135,10 @@ pub fn has_run(dir: &Path) -> bool {
 
 /// The first `steps` lines of a log.
 fn read_log(path: &Path, steps: usize) -> Result<Vec<StepReport>, TrainError> {
-    let log = lines::read::<StepReport>(path)?.take(steps).collect::<Result<Vec<_>, _>>()?;
+    let log = match lines::read::<StepReport>(path) {
+        Err(DataError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Vec::new(),
+        log => log?.take(steps).collect::<Result<_, _>>()?,
+    };
     let logged = log.iter().zip(1..).take_while(|(report, step)| report.step == *step).count();
     if logged < steps {
         return Err(TrainError::Log { path: path.to_owned(), logged, steps });

@@ -10,6 +10,7 @@ use crate::{
     adapter::peft::{self, LoraConfig},
     config::ModelConfig,
     data::{DataError, lines::Existing, whole::WholeFile},
+    partial,
     weights::WeightsError,
 };
 
@@ -95,6 +96,8 @@ fn write(tensors: &[Stored], dtype: SavedDtype, path: &Path) -> Result<(), Train
     // Readers of other libraries ask for this key.
     let metadata = std::iter::once(("format".to_owned(), "pt".to_owned())).collect();
     let bytes = safetensors::serialize(views, Some(metadata))?;
+    // As large as the model: what a killed process has left should not stay.
+    partial::sweep(path).map_err(|source| DataError::Write { path: path.to_owned(), source })?;
     let mut file = WholeFile::create(path, Existing::Replace)?;
     file.write(&bytes)?;
     Ok(file.finish()?)

@@ -97,7 +97,8 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
     /// learnt from the same texts; `texts` is their digest ([`Lessons::digest`](super::Lessons::digest)).
     ///
     /// # Errors
-    /// [`TrainError::Checkpoint`] where it is damaged, or another run's; [`TrainError::File`] where it cannot be read.
+    /// [`TrainError::Foreign`] where another run has written it, [`TrainError::Checkpoint`] where it is damaged,
+    /// [`TrainError::File`] where it cannot be read.
     pub fn resume(mut self, path: &Path, texts: &str) -> Result<Self, TrainError> {
         let found = checkpoint::read(path, &self.device)?;
         let own = self.origin(texts);
@@ -108,9 +109,8 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
             ("from another model", found.origin.model != own.model),
             ("on other texts", found.origin.texts != own.texts),
         ];
-        if let Some((how, _)) = differs.iter().find(|(_, differs)| *differs) {
-            let problem = format!("it was written by a run {how}");
-            return Err(TrainError::Checkpoint { path: path.to_owned(), problem });
+        if let Some(&(other, _)) = differs.iter().find(|(_, differs)| *differs) {
+            return Err(TrainError::Foreign { path: path.to_owned(), other });
         }
         let shapes = |parameters: &Parameters<B>| -> Vec<(String, [usize; 2])> {
             parameters.iter().map(|(name, tensor)| (name.clone(), tensor.dims())).collect()
@@ -161,8 +161,8 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
         &self.trained
     }
 
-    /// Learns from `sequences`, once. What is drawn at random depends on the recipe's seed, the step's number
-    /// and the sequence's place alone; the number of workers changes nothing.
+    /// Learns from `sequences`, once. What is drawn at random depends on the recipe's seed, the step's number and the
+    /// place of a sequence among those of its pass alone; the number of workers changes nothing.
     ///
     /// # Errors
     /// [`TrainError::NoSequences`]; [`TrainError::Diverged`] where the loss is no number any more, before

@@ -62,6 +62,12 @@ fn a_run_that_was_cut_off_leaves_no_trace_of_it() {
     let (log, _) = run_in(&parts, &tokenizer, false, 9).unwrap();
     let refused = run_in(&parts, &tokenizer, false, 1).unwrap_err();
     assert!(matches!(refused, TrainError::Started { .. }), "{refused}");
+    // Two at the same time would write over each other.
+    let held = fs::File::open(&parts).unwrap();
+    held.try_lock().unwrap();
+    let refused = run_in(&parts, &tokenizer, true, 1).unwrap_err();
+    assert!(matches!(refused, TrainError::Busy { .. }), "{refused}");
+    drop(held);
     // Nor is a log taken whose steps are not those before the checkpoint.
     let tail: String = log.split_inclusive('\n').skip(1).collect();
     for cut in [tail.as_str(), log[..log.len() / 2 + 1].rsplit_once('\n').unwrap().0] {

@@ -67,7 +67,8 @@ pub(crate) struct AnnotateArgs {
 /// # Errors
 /// Whatever went wrong, ready to be shown.
 pub(crate) fn run(args: AnnotateArgs) -> Result<ExitCode> {
-    distinct(&[("TRACES", Some(&args.traces)), ("--out", Some(&args.out))])?;
+    let prompt = ("--prompt", args.teacher.prompt_file());
+    distinct(&[("TRACES", Some(&args.traces)), prompt, ("--out", Some(&args.out))])?;
     let source = match args.teacher.teacher()? {
         Some(teacher) => Source::Teacher(Box::new(teacher)),
         None => Source::Extractive,

@@ -1,6 +1,13 @@
 //! The flags that say which model writes summaries, and how it is asked.
 
-use std::{env, env::VarError, fs, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    env,
+    env::VarError,
+    fs,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
@@ -55,6 +62,11 @@ fn fields(text: &str) -> Result<Map<String, Value>, String> {
 }
 
 impl TeacherArgs {
+    /// The file with what to ask, if there is one.
+    pub(super) fn prompt_file(&self) -> Option<&Path> {
+        self.prompt.as_deref()
+    }
+
     /// The teacher that the flags describe; `None` without an endpoint.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What an evaluation leaves: a table or JSON on standard output, a CSV file, a picture.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result};
 use clap::Args;
@@ -67,8 +67,8 @@ impl ReportArgs {
     /// # Errors
     /// Where one cannot be written; names the flag.
     /// Also where one is the `input` of the command, a flag and its file.
-    pub(super) fn begin(&self, input: (&str, Option<&PathBuf>)) -> Result<Report> {
-        distinct(&[input, ("--csv", self.csv.as_ref()), ("--plot", self.plot.as_ref())])?;
+    pub(super) fn begin(&self, input: (&str, Option<&Path>)) -> Result<Report> {
+        distinct(&[input, ("--csv", self.csv.as_deref()), ("--plot", self.plot.as_deref())])?;
         let begin = |flag, path: &Option<PathBuf>| {
             path.as_ref().map(|path| WholeFile::create(flag, path)).transpose()
         };
