@@ -121,11 +121,10 @@ pub fn given_and_written(example: &Example, markers: &Markers) -> [String; 2] {
 /// A marker that stands in what the model is to write, where it would be taken for one, if there is any; and where.
 pub fn stray_marker<'a>(example: &Example, markers: &'a Markers) -> Option<(&'a str, Segment)> {
     let known = markers.tokens().into_iter().chain([markers.end.trim()]).filter(|marker| !marker.is_empty());
-    let bodies = example.thoughts.iter().enumerate().flat_map(|(j, thought)| {
-        [(&thought.detail, Segment::Thought(j)), (&thought.summary, Segment::Summary(j))]
-    });
-    let mut bodies = bodies.chain([(&example.answer, Segment::Answer)]);
-    bodies.find_map(|(body, segment)| Some((known.clone().find(|marker| body.contains(marker))?, segment)))
+    let pieces = pieces(example, markers);
+    // After the question, every second piece of three is text.
+    let mut bodies = pieces[1..].chunks(3).map(|three| three[1]);
+    bodies.find_map(|body| Some((known.clone().find(|marker| body.text.contains(marker))?, body.segment)))
 }
 
 /// The whole text of an example.

@@ -12,7 +12,13 @@ use burn::{
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use super::{TrainError, optimizer::Optimizer, parameters::Parameters, recipe::RecipeOptions};
+use super::{
+    TrainError,
+    optimizer::Optimizer,
+    parameters::Parameters,
+    recipe::RecipeOptions,
+    save::{SavedDtype, encode},
+};
 use crate::data::{DataError, lines::Existing, whole::WholeFile};
 
 /// What the three tensors of a parameter are called, followed by its name.
@@ -24,7 +30,7 @@ pub(super) struct Origin {
     pub(super) recipe: RecipeOptions,
     /// The model that training started from.
     pub(super) model: String,
-    /// The texts it learns from that are not made on the spot.
+    /// The texts it learns from.
     pub(super) texts: String,
 }
 
@@ -46,8 +52,7 @@ pub(super) fn write<B: Backend>(
 ) -> Result<(), TrainError> {
     let mut tensors: Vec<(String, [usize; 2], Vec<u8>)> = Vec::new();
     let mut push = |kind: &str, name: &str, tensor: &Tensor<B, 2>| {
-        let bytes = tensor.to_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
-        tensors.push((format!("{kind}{name}"), tensor.dims(), bytes));
+        tensors.push((format!("{kind}{name}"), tensor.dims(), encode(tensor, SavedDtype::F32)));
     };
     for (name, tensor) in trained.iter() {
         push(KINDS[0], name, tensor);

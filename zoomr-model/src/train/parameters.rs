@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, Int, Tensor, TensorData, backend::Backend};
 use burn_autodiff::Autodiff;
 
-use super::random::Normal;
+use super::{
+    random::Normal,
+    save::{SavedDtype, encode},
+};
 use crate::{
     config::{ModelConfig, TensorSpec},
     digest::Digest,
@@ -86,8 +89,7 @@ impl<B: Backend> Parameters<B> {
     /// What tells this model from others, architecture and weights, in hexadecimal.
     pub(super) fn digest(&self, config: &ModelConfig) -> String {
         let tensor = |(name, tensor): (&String, &Tensor<B, 2>)| {
-            let bytes: Vec<u8> = tensor.to_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
-            Digest::of([name.as_bytes(), &bytes]).to_string()
+            Digest::of([name.as_bytes(), &encode(tensor, SavedDtype::F32)]).to_string()
         };
         // Every field of the configuration, also those to come.
         Digest::of(std::iter::once(format!("{config:?}")).chain(self.iter().map(tensor))).to_string()

@@ -64,11 +64,12 @@ impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'
         if lock.as_ref().is_some_and(|lock| !is_ours(lock)) {
             return Err(TrainError::Busy { dir: dir.to_owned() });
         }
-        let (dir, texts, interval) = (dir.to_owned(), lessons.digest()?, interval.max(1));
-        if has_run(&dir) && !resume {
-            return Err(TrainError::Started { dir });
+        let begun = has_run(dir);
+        if begun && !resume {
+            return Err(TrainError::Started { dir: dir.to_owned() });
         }
-        let (trainer, log) = match has_run(&dir) {
+        let (dir, texts, interval) = (dir.to_owned(), lessons.digest()?, interval.max(1));
+        let (trainer, log) = match begun {
             true => {
                 let trainer = trainer.resume(&checkpoint_in(&dir), &texts)?;
                 let log = read_log(&log_in(&dir), trainer.steps())?;

@@ -75,7 +75,8 @@ struct Stored {
     bytes: Vec<u8>,
 }
 
-fn encode<B: Backend>(tensor: &Tensor<B, 2>, dtype: SavedDtype) -> Vec<u8> {
+/// A tensor's elements, little-endian.
+pub(super) fn encode<B: Backend>(tensor: &Tensor<B, 2>, dtype: SavedDtype) -> Vec<u8> {
     let data = tensor.to_data();
     let values = data.iter::<f32>();
     match dtype {

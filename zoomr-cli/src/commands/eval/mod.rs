@@ -35,8 +35,8 @@ How answers are graded:
 An answer is what stands in the last \\boxed{}, else after the last word `answer`, else the last number. Two \
 quantities are the same where their values are and their units do not contradict each other: `\\frac{3}{4}`, `0.75` \
 and `75%` are, `12 cm` and `12` are, `12 cm` and `12 m` are not. Rational numbers are compared exactly (`0.333` is not \
-`1/3`); with roots, pi or more than 38 digits, one part in a million may be off. Units are not converted. Everything else is text, \
-compared without regard to case and spacing: `x+1` is not `1+x`.";
+`1/3`); with roots, pi or more than 38 digits, one part in a million may be off. Units are not converted. Everything \
+else is text, compared without regard to case and spacing: `x+1` is not `1+x`.";
 
 /// Flags of `eval`.
 #[derive(Debug, Args)]
