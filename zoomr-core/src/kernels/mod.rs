@@ -1,0 +1,22 @@
+//! The provider boundary: what a backend crate supplies, and nothing else.
+//!
+//! The core decides *what* is attended (positions, pages, thoughts); a provider computes it. Kernels see
+//! pages and page tables, never sequences. `portable::Portable` implements all of it in
+//! plain Burn tensor ops on any backend and is the reference that every other provider is tested against
+//! (`testing::conformance`).
+//!
+//! The orphan rule decides the form: a backend crate cannot implement our traits for Burn's own types, so
+//! it implements them on a unit type of its own.
+//!
+//! One trait a file:
+//! * [`AttentionKernels`]: votes and attention over pages.
+//! * [`LinearKernels`]: products with weight matrices.
+//! * [`TrainingKernels`]: gradients. Decoding needs none of it.
+
+mod attention;
+mod linear;
+mod training;
+
+pub use attention::{AttendGroup, AttentionKernels, PageSpan, PagedKv, ScoreGroup};
+pub use linear::LinearKernels;
+pub use training::{TrainingKernels, Whole};
