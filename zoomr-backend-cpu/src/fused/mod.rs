@@ -6,7 +6,8 @@
 //! * [`gate`]: the gate of feed-forward networks, and its gradients.
 //! * [`product`]: products of matrices as they lie, for the gradients of linear layers.
 //! * [`scores`]: scores of thoughts, for the votes.
-//! * [`linear`]: products with a weight matrix as stored: few rows by [`stream`], many by [`gemm`].
+//! * [`linear`]: products with a weight matrix as stored: few rows by [`stream`], many by [`gemm`];
+//!   [`interleave`] puts their blocks together.
 //!
 //! How work is cut up depends on its shape alone, never on the number of threads, so results do not either.
 
@@ -16,6 +17,7 @@ pub(crate) mod blocks;
 pub(crate) mod forward;
 pub(crate) mod gate;
 mod gemm;
+mod interleave;
 pub(crate) mod linear;
 mod online;
 pub(crate) mod product;
