@@ -3,7 +3,9 @@
 //!
 //! Sets that run only on a GPU are among them: they need no CUDA toolkit to compile.
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
+
+use anyhow::{Context, Result, ensure};
 
 use crate::{
     runner::{Runner, Worth},
@@ -22,10 +24,19 @@ const SETS: &[FeatureSet] = &[
     // The method must build with no backend at all, and its test kit without a test build around it.
     FeatureSet { package: "zoomr-core", features: &[] },
     FeatureSet { package: "zoomr-core", features: &["testing"] },
+    // A program that only decodes.
+    FeatureSet { package: "zoomr-model", features: &[] },
+    FeatureSet { package: "zoomr-model", features: &["hub"] },
+    FeatureSet { package: "zoomr-model", features: &["train"] },
     FeatureSet { package: "zoomr-cli", features: &["cpu"] },
-    FeatureSet { package: "zoomr-cli", features: &["cuda"] },
-    FeatureSet { package: "zoomr-cli", features: &["cpu", "cuda"] },
+    FeatureSet { package: "zoomr-cli", features: &["cpu", "hub"] },
+    FeatureSet { package: "zoomr-cli", features: &["cpu", "train"] },
+    FeatureSet { package: "zoomr-cli", features: &["cuda", "hub", "train"] },
+    FeatureSet { package: "zoomr-cli", features: &["cpu", "cuda", "hub", "train"] },
 ];
+
+/// What a program that only decodes, and fetches nothing, does not build.
+const NOT_FOR_DECODING: [&str; 4] = ["burn-autodiff", "hf-hub", "plotters", "ureq"];
 
 /// Compiles every set and prints the account.
 pub(crate) fn run() -> ExitCode {
@@ -36,6 +47,7 @@ pub(crate) fn run() -> ExitCode {
 
 /// One step for each set.
 pub(crate) fn steps(runner: &mut Runner) {
+    runner.own_check("zoomr-model without features is for decoding alone", decoding);
     for set in SETS {
         let features = set.features.join(",");
         let name = if features.is_empty() { "none".to_owned() } else { features.clone() };
@@ -44,6 +56,27 @@ pub(crate) fn steps(runner: &mut Runner) {
         command.args(["--features", &features, "--", "-D", "warnings"]);
         runner.command(&format!("features of {}: {name}", set.package), Worth::Check, &mut command);
     }
+}
+
+/// What zoomr-model without features builds and should not.
+fn decoding() -> Result<Vec<String>> {
+    let mut command = cargo();
+    command.args(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}"]);
+    let output = command.args(["--package", "zoomr-model", "--no-default-features"]).output();
+    let output = output.context("cannot run `cargo tree`")?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "`cargo tree` failed:\n{stderr}");
+    Ok(needless(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// The findings in a list of packages, one a line.
+fn needless(tree: &str) -> Vec<String> {
+    let names = tree.lines().filter_map(|line| line.split(' ').next());
+    let found: BTreeSet<&str> = names.filter(|name| NOT_FOR_DECODING.contains(name)).collect();
+    found
+        .into_iter()
+        .map(|name| format!("zoomr-model without features builds {name}; put it behind a feature"))
+        .collect()
 }
 
 /// Features of the workspace's packages that no set turns on: a feature that nobody compiles breaks.
@@ -65,6 +98,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_decoding_does_not_need_is_found_once() {
+        let tree =
+            "zoomr-model v0.1.0 (/zoomr)\nureq v3.1.0\nhalf v2.7.0\nureq-proto v0.5.0\nureq v3.1.0 (*)\n";
+        assert_eq!(needless(tree).len(), 1);
+        assert!(needless(tree)[0].contains("builds ureq;"));
+        assert!(needless("zoomr-model v0.1.0\nhalf v2.7.0\n").is_empty());
+    }
 
     #[test]
     fn a_feature_that_no_set_turns_on_is_found() {

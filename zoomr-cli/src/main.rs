@@ -16,7 +16,7 @@ mod provider;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, error::ErrorKind};
 
 use self::args::Cli;
 
@@ -37,5 +37,10 @@ fn main() -> ExitCode {
 /// Prints what clap has to say: help and version are no errors.
 fn usage(error: &clap::Error) -> ExitCode {
     let printed = error.print();
+    if cfg!(not(feature = "train")) && error.kind() == ErrorKind::InvalidSubcommand {
+        output::note(
+            "\nThe commands train, eval and data take a zoomr with the Cargo feature `train` (on by default).",
+        );
+    }
     if error.use_stderr() || printed.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

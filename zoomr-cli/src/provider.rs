@@ -25,6 +25,7 @@ pub(crate) trait Provider {
     fn open() -> Result<(Self::Kernels, Device<Self::Backend>)>;
 
     /// Runs `work` so that its kernels take no other threads, which are at work on something else.
+    #[cfg(feature = "train")]
     fn alone(work: &mut (dyn FnMut() + Send));
 }
 
@@ -84,6 +85,7 @@ impl Provider for zoomr_backend_cpu::CpuKernels {
         Ok((Self::new(), zoomr_backend_cpu::DEVICE))
     }
 
+    #[cfg(feature = "train")]
     fn alone(work: &mut (dyn FnMut() + Send)) {
         zoomr_backend_cpu::on_one_thread(work);
     }
@@ -101,6 +103,7 @@ impl Provider for zoomr_backend_cuda::CudaKernels {
         Ok((Self, Device::<Self::Backend>::default()))
     }
 
+    #[cfg(feature = "train")]
     fn alone(work: &mut (dyn FnMut() + Send)) {
         // The device is shared by all threads in any case.
         work();

@@ -1,6 +1,6 @@
 //! What a model was taught about thinking: `zoomr.json` of its directory.
 //!
-//! A model that [`train`](crate::train) has made writes its thoughts and summaries between markers, and is used to
+//! A model that training has made writes its thoughts and summaries between markers, and is used to
 //! what the mask of its training showed it. Its directory remembers both, so that whoever runs it need not.
 
 use std::{fs, path::Path};

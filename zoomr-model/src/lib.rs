@@ -3,14 +3,20 @@
 pub mod adapter;
 pub mod atomic_file;
 pub mod config;
+#[cfg(feature = "train")]
 pub mod data;
 pub mod engine;
+#[cfg(feature = "train")]
 pub mod eval;
+#[cfg(feature = "train")]
 pub mod grade;
 pub mod habits;
+#[cfg(feature = "hub")]
 pub mod hub;
+pub mod pretrained;
 pub mod recording;
 pub mod text;
+#[cfg(feature = "train")]
 pub mod train;
 pub mod weights;
 
@@ -23,6 +29,7 @@ mod load;
 mod mlp;
 mod model;
 mod norm;
+#[cfg(feature = "train")]
 mod pool;
 mod rope;
 

@@ -84,6 +84,7 @@ impl<B: Backend, L: LinearKernels<B>> Model<B, L> {
     }
 
     /// Puts a model together from tensors that lie in memory.
+    #[cfg(feature = "train")]
     pub(crate) fn assemble(
         config: ModelConfig,
         source: &dyn Source<B, L>,

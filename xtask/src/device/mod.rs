@@ -56,7 +56,7 @@ fn build(cuda: &Package) -> Result<Vec<Program>> {
     let mut command = cargo();
     command.args(["build", "--locked", "--release", "--message-format", "json-render-diagnostics"]);
     command.args(["--package", CUDA, "--package", "zoomr-cli", "--no-default-features"]);
-    command.args(["--features", "zoomr-cli/cuda", "--bin", "zoomr"]);
+    command.args(["--features", "zoomr-cli/cuda,zoomr-cli/hub,zoomr-cli/train", "--bin", "zoomr"]);
     for kind in ["test", "bench"] {
         for name in cuda.targets(kind) {
             command.args([format!("--{kind}"), name.to_owned()]);

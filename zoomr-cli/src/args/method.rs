@@ -1,34 +1,23 @@
-//! The method's settings: policy, segmenter and trigger.
+//! The method's settings: policy, segmenter and trigger. What is not given is `zoomr_model::pretrained`'s to settle.
 
 use std::{num::NonZeroUsize, ops::RangeInclusive};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use zoomr_core::{
-    Error,
-    config::{Options, PolicyKind, Scope, Settings, SummaryVisibility},
-    segment::{Budget, Marker, MarkerPair, Markers, Paragraphs, Segmenter},
+    config::{PolicyKind, Scope, SummaryVisibility},
+    segment::Segmenter,
     select::Zoom,
     trigger::Trigger,
 };
 use zoomr_model::{
-    engine::{EngineOptions, SummaryText},
+    engine::EngineOptions,
     habits::Habits,
+    pretrained::{self, MethodError, MethodOptions, Pretrained},
     text::{stop::StopTokens, tokenizer::Tokenizer},
 };
 
 use super::parse::{bytes, named, token_range};
-
-/// Thoughts under triggers without summaries: short, as zooming brings back whole ones.
-const POOLED_TOKENS: RangeInclusive<usize> = 16..=96;
-/// Thoughts under triggers with summaries: long enough to be worth one.
-const SUMMARISED_TOKENS: RangeInclusive<usize> = 128..=192;
-/// Thoughts zoomed into under triggers with summaries: half of the pooled ones, being twice as long.
-const SUMMARISED_ZOOM: Zoom = Zoom::Thoughts(1);
-/// What the engine writes before a summary.
-const OPEN: &str = "\n\n[Summary: ";
-/// What it writes after one.
-const CLOSE: &str = "]\n\n";
 
 /// What a decoding step attends to, and how a text falls into thoughts.
 ///
@@ -166,179 +155,114 @@ impl MethodArgs {
     /// # Errors
     /// Names the flag that is out of its range, or contradicts another.
     pub(crate) fn check(&self) -> Result<()> {
-        self.settings(None)?;
-        self.trigger(None)?;
-        self.segmenter(None, None).map(drop)
+        self.options()?.check().map_err(flagged)
     }
 
-    /// The segmenter, and everything else that an engine goes by. `end` are the tokens that end a text, `habits`
-    /// what the model was taught.
+    /// The segmenter, and everything else that an engine goes by, for a model.
     ///
     /// # Errors
     /// As [`check`](Self::check), and where the summaries' frame cannot be tokenized.
-    pub(crate) fn resolve(
+    pub(crate) fn resolve(&self, model: &Pretrained) -> Result<(Box<dyn Segmenter>, EngineOptions)> {
+        model.method(&self.options()?).map_err(flagged)
+    }
+
+    /// As [`resolve`](Self::resolve), for a model whose weights need not be known. `end` are the tokens that end a text,
+    /// `habits` what the model was taught.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub(crate) fn plan(
         &self,
         tokenizer: Option<&Tokenizer>,
         end: StopTokens,
         habits: Option<&Habits>,
-    ) -> Result<(Box<dyn Segmenter>, EngineOptions)> {
-        let framed = |flag: &str, given: &Option<String>, default: &str| match (tokenizer, given) {
-            (Some(tokenizer), given) => {
-                let text = given.as_deref().unwrap_or(default);
-                tokenizer.encode_verbatim(text).with_context(|| format!("--{flag}"))
-            }
-            // Without a tokenizer there are no words, and a summary is what the model writes next.
-            (None, None) => Ok(Vec::new()),
-            (None, Some(_)) => {
-                bail!("--{flag}: the model has no tokenizer to make tokens of it; leave it out")
-            }
-        };
-        let trigger = self.trigger(habits)?;
-        // A tokenizer of few words has none for a frame that nobody will write.
-        let (open, close) = if trigger.asks_the_engine() { (OPEN, CLOSE) } else { ("", "") };
-        let summary = SummaryText {
-            open: framed("summary-open", &self.summary_open, open)?,
-            close: framed("summary-close", &self.summary_close, close)?,
-            limit: self.summary_tokens,
-            end,
-        };
-        let options = EngineOptions { settings: self.settings(habits)?, trigger, summary, chunk: self.chunk };
-        Ok((self.segmenter(tokenizer, habits)?, options))
+    ) -> Result<EngineOptions> {
+        Ok(self.options()?.resolve(tokenizer, end, habits).map_err(flagged)?.1)
     }
 
-    fn settings(&self, habits: Option<&Habits>) -> Result<Settings> {
-        let base = habits.map_or_else(Options::default, |habits| habits.method.clone());
-        let zoom = match (self.zoom, self.zoom_tokens, self.zoom_mass) {
-            (Some(thoughts), ..) => Zoom::Thoughts(thoughts),
-            (_, Some(tokens), _) => Zoom::Tokens(tokens),
-            (.., Some(share)) => Zoom::Mass(share),
-            _ if self.trigger(habits)?.asks_the_engine() => SUMMARISED_ZOOM,
-            _ => base.zoom,
-        };
-        let options = Options {
-            policy: self.policy.unwrap_or(base.policy),
-            scope: self.scope.unwrap_or(base.scope),
-            votes: self.votes.unwrap_or(base.votes),
-            zoom,
-            window: self.window.unwrap_or(base.window),
-            prompt: self.prompt.or(base.prompt),
-            sinks: self.sinks.unwrap_or(base.sinks),
-            budget: self.budget.unwrap_or(base.budget),
-            buffer: self.buffer.unwrap_or(base.buffer),
-            summaries: self.summaries.unwrap_or(base.summaries),
-            resident_thoughts: self.resident_thoughts.or(base.resident_thoughts),
-            page_size: self.page_size.unwrap_or(base.page_size),
-            cap: self.cap.or(base.cap),
-            ..base
-        };
-        Settings::try_from(options).map_err(flagged)
+    /// What was given, each flag by itself.
+    ///
+    /// # Errors
+    /// Where a flag stands without the one that it belongs to.
+    pub(crate) fn options(&self) -> Result<MethodOptions> {
+        Ok(MethodOptions {
+            policy: self.policy,
+            scope: self.scope,
+            votes: self.votes,
+            zoom: match (self.zoom, self.zoom_tokens, self.zoom_mass) {
+                (Some(thoughts), ..) => Some(Zoom::Thoughts(thoughts)),
+                (_, Some(tokens), _) => Some(Zoom::Tokens(tokens)),
+                (.., share) => share.map(Zoom::Mass),
+            },
+            window: self.window,
+            prompt: self.prompt,
+            sinks: self.sinks,
+            budget: self.budget,
+            buffer: self.buffer,
+            summaries: self.summaries,
+            resident_thoughts: self.resident_thoughts,
+            page_size: self.page_size,
+            cap: self.cap,
+            segmenter: self.segmenter()?,
+            thought_tokens: self.thought_tokens.clone(),
+            trigger: self.trigger()?,
+            summary_open: self.summary_open.clone(),
+            summary_close: self.summary_close.clone(),
+            summary_tokens: self.summary_tokens,
+            chunk: self.chunk,
+        })
     }
 
-    fn trigger(&self, habits: Option<&Habits>) -> Result<Trigger> {
-        let taught = if habits.is_some() { TriggerKind::Model } else { TriggerKind::Pooled };
-        let kind = self.trigger.unwrap_or(taught);
-        let trigger = match (kind, self.pressure_limit) {
+    fn trigger(&self) -> Result<Option<Trigger>> {
+        if self.pressure_limit.is_some() && self.trigger != Some(TriggerKind::Pressure) {
+            bail!(
+                "--pressure-limit: only trigger `pressure` has one; add --trigger pressure, or leave it out"
+            );
+        }
+        let Some(kind) = self.trigger else { return Ok(None) };
+        Ok(Some(match (kind, self.pressure_limit) {
             (TriggerKind::Pooled, _) => Trigger::Pooled,
             (TriggerKind::Forced, _) => Trigger::Forced,
             (TriggerKind::Model, _) => Trigger::ModelEmitted,
             (TriggerKind::Pressure, limit) => {
                 Trigger::Pressure { limit: limit.context("--pressure-limit: trigger `pressure` needs it")? }
             }
-        };
-        if self.pressure_limit.is_some() && kind != TriggerKind::Pressure {
-            bail!(
-                "--pressure-limit: only trigger `pressure` has one; add --trigger pressure, or leave it out"
-            );
-        }
-        Ok(trigger)
+        }))
     }
 
-    /// How long a thought may be, in tokens.
-    fn thought_range(&self, habits: Option<&Habits>) -> Result<RangeInclusive<usize>> {
-        let default = if self.trigger(habits)?.asks_the_engine() { SUMMARISED_TOKENS } else { POOLED_TOKENS };
-        Ok(self.thought_tokens.clone().unwrap_or(default))
-    }
-
-    /// How long a thought will be, in tokens, as far as that can be known before there is a text: exactly with
-    /// segmenter `budget`, the middle of the range with the others.
-    ///
-    /// # Errors
-    /// As [`check`](Self::check).
-    pub(crate) fn expected_thought(&self, habits: Option<&Habits>) -> Result<usize> {
-        let range = self.thought_range(habits)?;
-        Ok(match self.segmenter {
-            Some(SegmenterKind::Budget) => *range.end(),
-            _ => range.start().midpoint(*range.end()),
-        })
-    }
-
-    /// The longest that thoughts may be, in tokens, where they are `usual` long as a rule; only paragraphs are cut
-    /// by length and differ in it.
-    ///
-    /// # Errors
-    /// As [`check`](Self::check).
-    pub(crate) fn longest_thought(
-        &self,
-        usual: NonZeroUsize,
-        habits: Option<&Habits>,
-    ) -> Result<NonZeroUsize> {
-        let paragraphs = match self.segmenter {
-            Some(kind) => kind == SegmenterKind::Paragraphs,
-            None => habits.is_none(),
-        };
-        let longest = NonZeroUsize::new(*self.thought_range(habits)?.end());
-        Ok(longest.filter(|_| paragraphs).map_or(usual, |longest| longest.max(usual)))
-    }
-
-    fn segmenter(
-        &self,
-        tokenizer: Option<&Tokenizer>,
-        habits: Option<&Habits>,
-    ) -> Result<Box<dyn Segmenter>> {
+    fn segmenter(&self) -> Result<Option<pretrained::SegmenterKind>> {
         if self.markers.is_some() && self.segmenter != Some(SegmenterKind::Markers) {
             bail!(
                 "--markers: only segmenter `markers` goes by them; add --segmenter markers, or leave them out"
             );
         }
-        let tokens = self.thought_range(habits)?;
-        if let (None, Some(habits), Some(tokenizer)) = (self.segmenter, habits, tokenizer) {
-            return Ok(Box::new(habits.segmenter(tokenizer).context("the model's zoomr.json")?));
-        }
-        Ok(match self.segmenter.unwrap_or(SegmenterKind::Paragraphs) {
-            SegmenterKind::Paragraphs => Box::new(Paragraphs::new(tokens).map_err(flagged)?),
-            SegmenterKind::Budget => {
-                let max = NonZeroUsize::new(*tokens.end());
-                Box::new(Budget::new(max.context("--thought-tokens: thoughts of 0 tokens cannot be")?))
+        let Some(kind) = self.segmenter else { return Ok(None) };
+        Ok(Some(match kind {
+            SegmenterKind::Paragraphs => pretrained::SegmenterKind::Paragraphs,
+            SegmenterKind::Budget => pretrained::SegmenterKind::Budget,
+            SegmenterKind::Markers => {
+                pretrained::SegmenterKind::Markers(markers(self.markers.as_deref().unwrap_or(""))?)
             }
-            SegmenterKind::Markers => Box::new(markers(self.markers.as_deref().unwrap_or(""), tokenizer)?),
-        })
+        }))
     }
 }
 
-/// The core's error in the command line's words.
-fn flagged(error: Error) -> anyhow::Error {
+/// The library's error in the command line's words.
+fn flagged(error: MethodError) -> Error {
     match error {
-        Error::Setting { name, reason } => anyhow!("--{name}: {reason}"),
+        MethodError::Core(zoomr_core::Error::Setting { name, reason }) => anyhow!("--{name}: {reason}"),
+        MethodError::Frame { setting, source } => Error::new(source).context(format!("--{setting}")),
+        MethodError::NoTokenizer { setting } => {
+            anyhow!("--{setting}: the model has no tokenizer to make tokens of it; leave it out")
+        }
         other => other.into(),
     }
 }
 
-fn markers(list: &str, tokenizer: Option<&Tokenizer>) -> Result<Markers> {
-    let parts: Vec<&str> = list.split(',').map(str::trim).collect();
-    let &[begin_thought, end_thought, begin_summary, end_summary] = &parts[..] else {
-        bail!("--markers: `{list}` has {} markers; give four, separated by commas", parts.len());
-    };
-    let pair = |begin, end| MarkerPair { begin: marker(begin, tokenizer), end: marker(end, tokenizer) };
-    Markers::new(pair(begin_thought, end_thought), pair(begin_summary, end_summary)).map_err(flagged)
-}
-
-/// A number is a token id, and so is the name of a special token, which has no text; all else is text.
-fn marker(text: &str, tokenizer: Option<&Tokenizer>) -> Marker {
-    let special = |tokenizer: &Tokenizer| {
-        tokenizer.id_of(text).filter(|&id| !text.is_empty() && tokenizer.bytes_of(id).is_empty())
-    };
-    match text.parse().ok().or_else(|| tokenizer.and_then(special)) {
-        Some(id) => Marker::Id(id),
-        None => Marker::Text(text.to_owned()),
-    }
+fn markers(list: &str) -> Result<[String; 4]> {
+    let parts: Vec<String> = list.split(',').map(|part| part.trim().to_owned()).collect();
+    let count = parts.len();
+    parts
+        .try_into()
+        .map_err(|_| anyhow!("--markers: `{list}` has {count} markers; give four, separated by commas"))
 }

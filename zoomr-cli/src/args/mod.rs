@@ -8,23 +8,27 @@
 //! | `problems` | what an evaluation asks |
 //! | `sampling` | how the next token is chosen, and when to stop |
 //! | `training` | how a model is trained |
-//! | `pose` | what the built-in model is to solve |
+//! | `pose` | what the built-in model is to solve; `unposed` without the Cargo feature `train` |
 //! | `parse` | numbers with suffixes, ranges, names |
 
 pub(crate) mod method;
 pub(crate) mod model;
 pub(crate) mod parse;
+#[cfg_attr(not(feature = "train"), path = "unposed.rs")]
 pub(crate) mod pose;
+#[cfg(feature = "train")]
 pub(crate) mod problems;
 pub(crate) mod sampling;
 pub(crate) mod text;
+#[cfg(feature = "train")]
 pub(crate) mod training;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "train")]
+use crate::commands::{data::DataArgs, eval::EvalArgs, train::TrainArgs};
 use crate::commands::{
-    data::DataArgs, eval::EvalArgs, generate::GenerateArgs, inspect::InspectArgs, plan::PlanArgs,
-    score::ScoreArgs, train::TrainArgs, verify::VerifyArgs,
+    generate::GenerateArgs, inspect::InspectArgs, plan::PlanArgs, score::ScoreArgs, verify::VerifyArgs,
 };
 
 /// Long reasoning in a fraction of the key-value memory: generates text with ZoomR and accounts for every byte.
@@ -52,9 +56,12 @@ pub(crate) enum Command {
     /// Check on this machine that zooming into everything is full attention, and that the bytes add up.
     Verify(VerifyArgs),
     /// Train a model, from scratch or further.
+    #[cfg(feature = "train")]
     Train(Box<TrainArgs>),
     /// Solve problems under several settings, and compare accuracy and memory.
+    #[cfg(feature = "train")]
     Eval(Box<EvalArgs>),
     /// Make data to train and to evaluate on.
+    #[cfg(feature = "train")]
     Data(DataArgs),
 }

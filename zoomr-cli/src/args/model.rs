@@ -8,7 +8,6 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use tempfile::TempDir;
-use zoomr_model::hub;
 
 use crate::{builtin, output::status::Status, provider::Choice};
 
@@ -65,10 +64,34 @@ impl BaseArgs {
     /// Where there is no such model.
     pub(crate) fn locate(&self, status: &Status) -> Result<ModelDir> {
         match &self.model {
-            Some(model) => Ok(ModelDir::Found(hub::resolve(model, &mut status.download())?)),
+            Some(model) => find(model, status).map(ModelDir::Found),
             None => builtin::unpack().map(ModelDir::Unpacked),
         }
     }
+}
+
+/// The directory that `model` names, or a cached copy of the hub's model of that id.
+///
+/// # Errors
+/// Where there is neither, or the model cannot be fetched.
+#[cfg(feature = "hub")]
+pub(crate) fn find(model: &str, status: &Status) -> Result<PathBuf> {
+    Ok(zoomr_model::hub::resolve(model, &mut status.download())?)
+}
+
+/// The directory that `model` names; nothing is fetched without the Cargo feature `hub`.
+///
+/// # Errors
+/// Where there is none.
+#[cfg(not(feature = "hub"))]
+pub(crate) fn find(model: &str, _: &Status) -> Result<PathBuf> {
+    let path = PathBuf::from(model);
+    anyhow::ensure!(
+        path.is_dir(),
+        "no directory {model:?}; fetching models by their hub id takes a zoomr with the Cargo feature `hub` (on by \
+         default)"
+    );
+    Ok(path)
 }
 
 /// A model's directory.

@@ -34,18 +34,17 @@ pub(crate) struct PoseArgs {
 /// A question whose answer is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
-    /// The question.
-    pub(crate) question: String,
+    question: String,
     /// Its answer, worked out without any model.
-    pub(crate) solution: Solution,
+    solution: Solution,
 }
 
 impl PoseArgs {
-    /// The problem given, or one that is posed; `seed` decides which.
+    /// The problem given, or one that is posed, as the model gets it; `seed` decides which.
     ///
     /// # Errors
     /// Where what is given is no problem of a known kind, or none has the length asked for.
-    pub(crate) fn problem(&self, given: Option<Given>, seed: u64) -> Result<Problem> {
+    pub(crate) fn problem(&self, given: Option<Given>, seed: u64) -> Result<(Given, Option<Problem>)> {
         let question = match given {
             Some(Given::Text(text)) => text.split_whitespace().collect::<Vec<_>>().join(" "),
             Some(Given::Tokens(_)) => bail!("--tokens: the built-in model takes problems as text"),
@@ -60,11 +59,21 @@ impl PoseArgs {
             "the built-in model solves lagged sums, ledgers and program traces (`zoomr data synth` shows some); \
              give such a problem, or another model with --model",
         )?;
-        Ok(Problem { question, solution })
+        Ok((Given::Text(question.clone()), Some(Problem { question, solution })))
     }
 }
 
 impl Problem {
+    /// The question.
+    pub(crate) fn question(&self) -> &str {
+        &self.question
+    }
+
+    /// Its answer.
+    pub(crate) fn answer(&self) -> &str {
+        &self.solution.answer
+    }
+
     /// Whether `text`, what a model wrote, gives the right answer.
     pub(crate) fn is_solved_by(&self, text: &str) -> bool {
         let given = eval::answer(text, Some(&vocabulary::markers()));

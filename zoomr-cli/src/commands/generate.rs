@@ -119,10 +119,7 @@ pub(crate) fn run(args: GenerateArgs) -> Result<ExitCode> {
     let watch = Watch::new(&args.watch, None)?;
     let given = args.text.read()?;
     let (given, problem) = match given {
-        given if args.model.is_builtin() => {
-            let problem = args.pose.problem(given, args.sampling.seed())?;
-            (Given::Text(problem.question.clone()), Some(problem))
-        }
+        given if args.model.is_builtin() => args.pose.problem(given, args.sampling.seed())?,
         Some(given) => (given, None),
         None => {
             bail!("nothing to continue: give TEXT, --file or --tokens (only the built-in model needs none)")
@@ -148,16 +145,16 @@ impl Job for Generate {
         let Self { args, stops, mut watch, given, problem } = self;
         let status = Status::new();
         let files = ModelFiles::open(&args.model, &given, &status)?;
-        if !args.stop.is_empty() && files.tokenizer.is_none() {
+        if !args.stop.is_empty() && files.tokenizer().is_none() {
             bail!("--stop: the model has no tokenizer, so there is no text to look for it in; leave it out");
         }
         let form = if args.chat { Form::Chat { system: args.system.clone() } } else { Form::Plain };
-        let prompt = files.encode(given, &form)?;
+        let prompt = files.tokens(given, &form)?;
         files.check_length("prompt", prompt.len())?;
-        let tokenizer = files.tokenizer.as_ref();
-        let (segmenter, options) = args.method.resolve(tokenizer, files.end(), files.habits.as_ref())?;
-        let mut sampler = args.sampling.sampler(files.sampling.options())?;
-        let loaded = files.load::<P>(&status)?;
+        let tokenizer = files.tokenizer();
+        let (segmenter, options) = args.method.resolve(&files)?;
+        let mut sampler = args.sampling.sampler(files.sampling().options())?;
+        let loaded = files.load_on::<P>(&status)?;
 
         let mut engine = loaded.engine(tokenizer, segmenter, options)?;
         let ends = if args.ignore_eos { StopTokens::default() } else { files.end() };
@@ -166,7 +163,7 @@ impl Job for Generate {
         let mut screen = Screen::new(args.json, &status);
         let mut thoughts = problem.as_ref().map(|_| Thoughts::default());
         if let Some(problem) = &problem {
-            screen.text(Kind::Prompt, &format!("{}{}\n\n", heading("problem"), problem.question))?;
+            screen.text(Kind::Prompt, &format!("{}{}\n\n", heading("problem"), problem.question()))?;
         }
         watch.begin(&mut engine)?;
         let generated = {
@@ -256,8 +253,8 @@ fn report(
 ) -> Result<ExitCode> {
     let Generated { tokens, text, stop, .. } = generated;
     let checked = problem.map(|problem| Checked {
-        question: &problem.question,
-        answer: &problem.solution.answer,
+        question: problem.question(),
+        answer: problem.answer(),
         right: problem.is_solved_by(text),
     });
     match checked {

@@ -1,12 +1,15 @@
 //! The commands, one file or folder each; what they share is here.
 
+#[cfg(feature = "train")]
 pub(crate) mod data;
+#[cfg(feature = "train")]
 pub(crate) mod eval;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod plan;
 mod run;
 pub(crate) mod score;
+#[cfg(feature = "train")]
 pub(crate) mod train;
 pub(crate) mod verify;
 
@@ -27,8 +30,11 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Plan(args) => plan::run(*args),
         Command::Verify(args) => verify::run(args),
+        #[cfg(feature = "train")]
         Command::Train(args) => train::run(*args),
+        #[cfg(feature = "train")]
         Command::Eval(args) => eval::run(*args),
+        #[cfg(feature = "train")]
         Command::Data(args) => data::run(args),
     }
 }

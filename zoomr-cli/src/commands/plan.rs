@@ -137,17 +137,18 @@ impl Job for Plan {
         };
         let habits = Habits::from_dir(&dir)?;
         let end = config.eos_token_ids().iter().copied().collect();
-        let (_, options) = args.method.resolve(tokenizer.as_ref(), end, habits.as_ref())?;
+        let asked = args.method.options()?;
+        let options = args.method.plan(tokenizer.as_ref(), end, habits.as_ref())?;
         if args.tokens > config.context_length() {
             let context = config.context_length();
             note(&format!("note: {} tokens are over the model's context of {context}", args.tokens));
         }
         let thought = match args.thought {
             Some(thought) => thought,
-            None => NonZeroUsize::new(args.method.expected_thought(habits.as_ref())?)
+            None => NonZeroUsize::new(asked.expected_thought(habits.as_ref()))
                 .context("--thought-tokens: thoughts of 0 tokens cannot be planned for; give --thought")?,
         };
-        let longest = args.method.longest_thought(thought, habits.as_ref())?;
+        let longest = asked.longest_thought(thought, habits.as_ref());
         let run = assumption(&args, &options, thought, longest)?;
         let report = report(&config, &options, run, element_bytes::<P::Backend>())?;
         if args.json {

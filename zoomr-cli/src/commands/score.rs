@@ -115,7 +115,7 @@ impl Job for Score {
         let Self { args, mut watch, mut logits, given } = self;
         let status = Status::new();
         let files = ModelFiles::open(&args.model, &given, &status)?;
-        let text = files.encode(given, &Form::Plain)?;
+        let text = files.tokens(given, &Form::Plain)?;
         if text.len() < 2 {
             return Err(EngineError::NothingToScore { tokens: text.len() }.into());
         }
@@ -124,11 +124,11 @@ impl Job for Score {
         if from >= text.len() {
             bail!("--from: position {from} is past the text's {} tokens", text.len());
         }
-        let tokenizer = files.tokenizer.as_ref();
-        let (segmenter, options) = args.method.resolve(tokenizer, files.end(), files.habits.as_ref())?;
-        let loaded = files.load::<P>(&status)?;
+        let tokenizer = files.tokenizer();
+        let (segmenter, options) = args.method.resolve(&files)?;
+        let loaded = files.load_on::<P>(&status)?;
         if let Some(file) = &mut logits {
-            file.begin(text.len(), files.config.vocab_size())?;
+            file.begin(text.len(), files.config().vocab_size())?;
         }
 
         let mut engine = loaded.engine(tokenizer, segmenter, options)?;

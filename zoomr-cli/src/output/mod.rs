@@ -15,6 +15,7 @@
 
 pub(crate) mod account;
 pub(crate) mod atomic_file;
+#[cfg(feature = "train")]
 pub(crate) mod counter;
 pub(crate) mod logits;
 pub(crate) mod screen;

@@ -3,8 +3,10 @@
 use std::io::{IsTerminal, stderr};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+#[cfg(feature = "hub")]
 use zoomr_model::hub::{HubError, Progress};
 
+#[cfg(feature = "hub")]
 use super::{bytes, note};
 
 /// The status line; says nothing where nobody could read it.
@@ -41,6 +43,7 @@ impl Status {
     }
 
     /// What shows the progress of downloads.
+    #[cfg(feature = "hub")]
     pub(crate) fn download(&self) -> Download {
         Download { bar: None }
     }
@@ -55,11 +58,13 @@ pub(super) fn bar(length: Option<u64>, template: &str) -> ProgressBar {
 }
 
 /// One bar per file.
+#[cfg(feature = "hub")]
 #[derive(Debug)]
 pub(crate) struct Download {
     bar: Option<ProgressBar>,
 }
 
+#[cfg(feature = "hub")]
 impl Progress for Download {
     fn begin(&mut self, file: &str, size: u64) {
         let template =

@@ -4,7 +4,7 @@
 //! `base_model.model.`, matrices end in `lora_A.weight` and `lora_B.weight`, and modules that are saved whole have
 //! their own names.
 
-use std::{io, path::Path};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,7 @@ fn no_bias() -> String {
 impl LoraConfig {
     /// An adapter of rank `r` for matrices whose names end in `targets`, scaled by `alpha / r`, with the modules
     /// `whole` saved as a whole.
+    #[cfg(feature = "train")]
     pub(crate) fn new(base: &str, r: usize, alpha: f64, targets: &[String], whole: &[String]) -> Self {
         Self {
             peft_type: "LORA".to_owned(),
@@ -88,7 +89,8 @@ impl LoraConfig {
     ///
     /// # Errors
     /// Whatever the system says.
-    pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
+    #[cfg(feature = "train")]
+    pub(crate) fn write(&self, dir: &Path) -> std::io::Result<()> {
         std::fs::write(dir.join(CONFIG), serde_json::to_string_pretty(self)? + "\n")
     }
 

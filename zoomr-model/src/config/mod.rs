@@ -208,6 +208,7 @@ impl ModelConfig {
     }
 
     /// What a norm's weight is in the file where the norm multiplies by one.
+    #[cfg(feature = "train")]
     pub(crate) fn norm_identity(&self) -> f32 {
         if self.norm.unit_offset { 0.0 } else { 1.0 }
     }

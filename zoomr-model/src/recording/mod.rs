@@ -1,7 +1,7 @@
 //! A recording of a run: its tokens, and each layer's queries and keys.
 //!
 //! Votes, selections, evictions and attention weights depend on nothing else, so that any policy can be applied to a
-//! recording without the model ([`eval::Replay`](crate::eval::Replay)). Values are not in it, so nothing can be
+//! recording without the model (`eval::Replay`, with feature `train`). Values are not in it, so nothing can be
 //! computed from it that depends on what a policy makes of a text: no output, no loss, no accuracy.
 //!
 //! | file | what is in it |
@@ -75,7 +75,7 @@ impl Recording {
     }
 
     /// A layer's queries `[rows, query_heads, head_dim]` and keys `[rows, kv_heads, head_dim]` of the tokens `rows`.
-    pub(crate) fn rows<B: Backend>(
+    pub fn rows<B: Backend>(
         &self,
         layer: usize,
         rows: Range<usize>,

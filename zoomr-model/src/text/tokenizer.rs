@@ -83,6 +83,18 @@ pub enum TokenizerError {
     },
 }
 
+impl TokenizerError {
+    /// The directory has no `tokenizer.json`.
+    pub(crate) fn missing(dir: &Path) -> Self {
+        let hint = if dir.join("tokenizer.model").exists() {
+            ". It has a tokenizer.model; transformers' AutoTokenizer.save_pretrained makes a tokenizer.json of it"
+        } else {
+            ""
+        };
+        Self::Missing { dir: dir.to_owned(), hint }
+    }
+}
+
 /// A model's tokenizer.
 #[derive(Debug)]
 pub struct Tokenizer {
@@ -100,7 +112,7 @@ impl Tokenizer {
     /// [`TokenizerError`], naming the file, where `tokenizer.json` is missing or a file is of no use.
     pub fn from_dir(dir: &Path) -> Result<Self, TokenizerError> {
         let path = dir.join("tokenizer.json");
-        let bytes = read_if_there(&path)?.ok_or_else(|| missing(dir))?;
+        let bytes = read_if_there(&path)?.ok_or_else(|| TokenizerError::missing(dir))?;
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
             .map_err(|source| TokenizerError::Corrupt { path: path.clone(), source })?;
         // Files saved while training may cut or pad every text; a prompt must arrive whole.
@@ -201,15 +213,6 @@ impl Tokenizer {
     pub fn vocab_size(&self) -> usize {
         self.pieces.len()
     }
-}
-
-fn missing(dir: &Path) -> TokenizerError {
-    let hint = if dir.join("tokenizer.model").exists() {
-        ". It has a tokenizer.model; transformers' AutoTokenizer.save_pretrained makes a tokenizer.json of it"
-    } else {
-        ""
-    };
-    TokenizerError::Missing { dir: dir.to_owned(), hint }
 }
 
 fn end_ids(dir: &Path, own: Option<u32>) -> Result<Vec<u32>, FileError> {

@@ -133,11 +133,10 @@ impl Job for Eval {
         let status = Status::new();
         // A problem is words: there has to be a tokenizer.
         let files = ModelFiles::open(&args.model, &Given::Text(String::new()), &status)?;
-        let tokenizer = files.tokenizer.as_ref().context("the model has no tokenizer")?;
-        let (segmenter, options) =
-            args.method.resolve(Some(tokenizer), files.end(), files.habits.as_ref())?;
+        let tokenizer = files.require_tokenizer()?;
+        let (segmenter, options) = args.method.resolve(&files)?;
         let settings = settings(&args.setting, &options.settings)?;
-        let markers = files.habits.as_ref().map(|habits| habits.markers.clone());
+        let markers = files.habits().map(|habits| habits.markers.clone());
 
         let chat = args.chat.then(|| files.chat_template()).transpose()?;
 
@@ -149,7 +148,7 @@ impl Job for Eval {
         });
         let problems: Vec<Problem> = posed.collect::<Result<_, _>>()?;
 
-        let loaded = files.load::<P>(&status)?;
+        let loaded = files.load_on::<P>(&status)?;
         let bench = Bench {
             model: &loaded.model,
             tokenizer,

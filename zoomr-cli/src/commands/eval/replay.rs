@@ -40,13 +40,13 @@ impl Job for Replaying {
         let recording = Recording::read(&path).context("--replay")?;
         // There is no text to make tokens of, so that a model without a tokenizer will do.
         let files = ModelFiles::open(&args.model, &Given::Tokens(Vec::new()), &status)?;
-        let known = |&id: &u32| (id as usize) < files.config.vocab_size();
-        if recording.layers() != files.config.layer_specs() || !recording.tokens().iter().all(known) {
+        let known = |&id: &u32| (id as usize) < files.config().vocab_size();
+        if recording.layers() != files.config().layer_specs() || !recording.tokens().iter().all(known) {
             let (path, model) = (path.display(), args.model.name());
             bail!("--replay: {path} is of another model than {model}; give --model as it was recorded with");
         }
-        let tokenizer = files.tokenizer.as_ref();
-        let (segmenter, options) = args.method.resolve(tokenizer, files.end(), files.habits.as_ref())?;
+        let tokenizer = files.tokenizer();
+        let (segmenter, options) = args.method.resolve(&files)?;
         let settings = settings(&args.setting, &options.settings)?;
         let (kernels, device) = P::open()?;
         let replay = Replay {

@@ -12,12 +12,9 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use zoomr_model::{
-    hub,
-    train::{
-        Lessons, LoraOptions, Recipe, RecipeOptions, Run, SavedDtype, StepReport, Trainer, plot, save,
-        save_adapter,
-    },
+use zoomr_model::train::{
+    Lessons, LoraOptions, Recipe, RecipeOptions, Run, SavedDtype, StepReport, Trainer, plot, save,
+    save_adapter,
 };
 
 use self::{
@@ -25,7 +22,10 @@ use self::{
     start::{Prepared, Start},
 };
 use crate::{
-    args::{model::BackendArgs, training::RecipeArgs},
+    args::{
+        model::{BackendArgs, find},
+        training::RecipeArgs,
+    },
     interrupt::Interrupt,
     output::{counter::Counter, note, status::Status},
     provider::{self, Job, Provider},
@@ -94,9 +94,7 @@ pub(crate) fn run(args: TrainArgs) -> Result<ExitCode> {
     }
     let interrupt = Interrupt::listen(Vec::new())?;
     let start = match (args.model, args.config) {
-        (Some(model), _) => {
-            Start::Model { dir: hub::resolve(&model, &mut Status::new().download())?, name: model }
-        }
+        (Some(model), _) => Start::Model { dir: find(&model, &Status::new())?, name: model },
         (None, Some(_)) if args.keep_adapter => {
             bail!(
                 "--keep-adapter: an adapter is of no use without its model; give --model, or train all weights"

@@ -70,7 +70,7 @@ pub(super) fn verify<P: Provider>(
     };
     let run = |what: &str, options: Options, chunk| -> Result<Trial> {
         say(what);
-        Trial::run(loaded, text, Settings::try_from(options)?, chunk)
+        Trial::run::<P>(loaded, text, Settings::try_from(options)?, chunk)
     };
     let reference = run("full attention, token by token", full.clone(), 1)?;
     let chunks = run("full attention, in chunks", full.clone(), CHUNK)?;

@@ -85,17 +85,17 @@ impl Job for Verify {
         let Self { args, given } = self;
         let status = Status::new();
         let files = ModelFiles::open(&args.model, &given, &status)?;
-        if files.config.layer_specs().iter().all(|layer| layer.sliding_window.is_some()) {
+        if files.config().layer_specs().iter().all(|layer| layer.sliding_window.is_some()) {
             bail!(
                 "every layer of this model has a sliding window of its own: zoomr acts in none, and there is nothing to verify"
             );
         }
-        let mut ids = files.encode(given, &Form::Plain)?;
+        let mut ids = files.tokens(given, &Form::Plain)?;
         ids.truncate(args.max_tokens);
         files.check_length("text", ids.len())?;
         let (text, window) = cut(ids)?;
-        let loaded = files.load::<P>(&status)?;
-        let verdict = verify(&loaded, &text, window, &|what| status.say(what))?;
+        let loaded = files.load_on::<P>(&status)?;
+        let verdict = verify::<P>(&loaded, &text, window, &|what| status.say(what))?;
         status.clear();
         report(&args, &verdict)
     }

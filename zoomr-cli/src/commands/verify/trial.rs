@@ -52,7 +52,7 @@ impl Trial {
         settings: Settings,
         chunk: usize,
     ) -> Result<Self> {
-        let Loaded { model, kernels, device, .. } = loaded;
+        let Loaded::<P> { model, kernels, device, .. } = loaded;
         let device: &Device<P::Backend> = device;
         let mut session = Session::new(&model.config().layer_specs(), settings, kernels.clone(), device)?;
         let sequence = session.add_sequence(Box::new(text.cadence), Trigger::ModelEmitted);

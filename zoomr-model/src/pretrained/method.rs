@@ -1,0 +1,289 @@
+//! What a caller asks of the method, and what it gets where it leaves something open: what the model was taught, if
+//! anything, and else the defaults.
+
+use std::{num::NonZeroUsize, ops::RangeInclusive};
+
+use zoomr_core::{
+    Error,
+    config::{Options, PolicyKind, Scope, Settings, SummaryVisibility},
+    segment::{Budget, Marker, MarkerPair, Markers, Paragraphs, Segmenter},
+    select::Zoom,
+    trigger::Trigger,
+};
+
+use super::MethodError;
+use crate::{
+    engine::{EngineOptions, SummaryText},
+    habits::Habits,
+    text::{stop::StopTokens, tokenizer::Tokenizer},
+};
+
+/// Thoughts under triggers without summaries: short, as zooming brings back whole ones.
+const POOLED_TOKENS: RangeInclusive<usize> = 16..=96;
+/// Thoughts under triggers with summaries: long enough to be worth one.
+const SUMMARISED_TOKENS: RangeInclusive<usize> = 128..=192;
+/// Thoughts zoomed into under triggers with summaries: half of the pooled ones, being twice as long.
+const SUMMARISED_ZOOM: Zoom = Zoom::Thoughts(1);
+/// What the engine writes before a summary.
+const OPEN: &str = "\n\n[Summary: ";
+/// What it writes after one.
+const CLOSE: &str = "]\n\n";
+
+/// What a decoding step attends to, and how a text falls into thoughts; `None` leaves it to the model and the defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MethodOptions {
+    /// What a step attends to.
+    pub policy: Option<PolicyKind>,
+    /// Whose votes count.
+    pub scope: Option<Scope>,
+    /// Thoughts that each query head votes for.
+    pub votes: Option<usize>,
+    /// How much is zoomed into; by default less where thoughts get summaries.
+    pub zoom: Option<Zoom>,
+    /// The most recent tokens, always attended in full.
+    pub window: Option<usize>,
+    /// How many of the prompt's first tokens stay visible.
+    pub prompt: Option<usize>,
+    /// First tokens that policy `window` keeps.
+    pub sinks: Option<usize>,
+    /// Tokens per layer and head that policies `h2o` and `rkv` keep, and that `quest` attends.
+    pub budget: Option<usize>,
+    /// Generated tokens from one compression of policy `rkv` to the next.
+    pub buffer: Option<usize>,
+    /// Whose summaries are visible.
+    pub summaries: Option<SummaryVisibility>,
+    /// Thoughts per layer whose detail may stay resident outside of the window.
+    pub resident_thoughts: Option<usize>,
+    /// Tokens per page of KV memory.
+    pub page_size: Option<usize>,
+    /// The most resident KV memory, in bytes.
+    pub cap: Option<u64>,
+    /// What cuts a text into thoughts; by default the model's own markers, else paragraphs.
+    pub segmenter: Option<SegmenterKind>,
+    /// The length of thoughts in tokens; by default longer where thoughts get summaries.
+    pub thought_tokens: Option<RangeInclusive<usize>>,
+    /// When a summary is due, and who writes it; by default [`Trigger::ModelEmitted`] where the model was taught to
+    /// write summaries, else [`Trigger::Pooled`].
+    pub trigger: Option<Trigger>,
+    /// What opens a summary that the engine asks for.
+    pub summary_open: Option<String>,
+    /// What closes it.
+    pub summary_close: Option<String>,
+    /// The most tokens in between.
+    pub summary_tokens: NonZeroUsize,
+    /// Tokens of a prompt, or of a text to score, that are computed at once.
+    pub chunk: NonZeroUsize,
+}
+
+/// The segmenters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SegmenterKind {
+    /// Blank lines, within a minimum and a maximum length.
+    Paragraphs,
+    /// A fixed length.
+    Budget,
+    /// What begins and ends a thought, and what begins and ends a summary. A number is a token id, and so is the name
+    /// of a special token, which has no text; all else is text.
+    Markers([String; 4]),
+}
+
+impl Default for MethodOptions {
+    fn default() -> Self {
+        Self {
+            policy: None,
+            scope: None,
+            votes: None,
+            zoom: None,
+            window: None,
+            prompt: None,
+            sinks: None,
+            budget: None,
+            buffer: None,
+            summaries: None,
+            resident_thoughts: None,
+            page_size: None,
+            cap: None,
+            segmenter: None,
+            thought_tokens: None,
+            trigger: None,
+            summary_open: None,
+            summary_close: None,
+            summary_tokens: const { NonZeroUsize::MIN.saturating_add(7) },
+            chunk: const { NonZeroUsize::MIN.saturating_add(255) },
+        }
+    }
+}
+
+impl MethodOptions {
+    /// Refuses what no model could make good.
+    ///
+    /// # Errors
+    /// [`MethodError::Core`], which names the setting.
+    pub fn check(&self) -> Result<(), MethodError> {
+        self.settings(None)?;
+        self.segmenter(None, None).map(drop)
+    }
+
+    /// The segmenter, and everything else that an engine goes by. `end` are the tokens that end a text, `habits` what
+    /// the model was taught.
+    ///
+    /// # Errors
+    /// [`MethodError`]: as [`check`](Self::check), where the summaries' frame cannot be tokenized, and where the model's
+    /// own markers are none.
+    pub fn resolve(
+        &self,
+        tokenizer: Option<&Tokenizer>,
+        end: StopTokens,
+        habits: Option<&Habits>,
+    ) -> Result<(Box<dyn Segmenter>, EngineOptions), MethodError> {
+        let trigger = self.trigger(habits);
+        // A tokenizer of few words has none for a frame that nobody will write.
+        let (open, close) = if trigger.asks_the_engine() { (OPEN, CLOSE) } else { ("", "") };
+        let summary = SummaryText {
+            open: frame("summary-open", tokenizer, self.summary_open.as_deref(), open)?,
+            close: frame("summary-close", tokenizer, self.summary_close.as_deref(), close)?,
+            limit: self.summary_tokens,
+            end,
+        };
+        let options = EngineOptions { settings: self.settings(habits)?, trigger, summary, chunk: self.chunk };
+        Ok((self.segmenter(tokenizer, habits)?, options))
+    }
+
+    fn settings(&self, habits: Option<&Habits>) -> Result<Settings, Error> {
+        let base = habits.map_or_else(Options::default, |habits| habits.method.clone());
+        let usual = if self.trigger(habits).asks_the_engine() { SUMMARISED_ZOOM } else { base.zoom };
+        Settings::try_from(Options {
+            policy: self.policy.unwrap_or(base.policy),
+            scope: self.scope.unwrap_or(base.scope),
+            votes: self.votes.unwrap_or(base.votes),
+            zoom: self.zoom.unwrap_or(usual),
+            window: self.window.unwrap_or(base.window),
+            prompt: self.prompt.or(base.prompt),
+            sinks: self.sinks.unwrap_or(base.sinks),
+            budget: self.budget.unwrap_or(base.budget),
+            buffer: self.buffer.unwrap_or(base.buffer),
+            summaries: self.summaries.unwrap_or(base.summaries),
+            resident_thoughts: self.resident_thoughts.or(base.resident_thoughts),
+            page_size: self.page_size.unwrap_or(base.page_size),
+            cap: self.cap.or(base.cap),
+            ..base
+        })
+    }
+
+    fn trigger(&self, habits: Option<&Habits>) -> Trigger {
+        let taught = if habits.is_some() { Trigger::ModelEmitted } else { Trigger::Pooled };
+        self.trigger.unwrap_or(taught)
+    }
+
+    /// How long a thought may be, in tokens.
+    fn thought_range(&self, habits: Option<&Habits>) -> RangeInclusive<usize> {
+        let asks = self.trigger(habits).asks_the_engine();
+        let default = if asks { SUMMARISED_TOKENS } else { POOLED_TOKENS };
+        self.thought_tokens.clone().unwrap_or(default)
+    }
+
+    /// How long a thought will be, in tokens, as far as that can be known before there is a text: exactly with segmenter
+    /// `budget`, the middle of the range with the others.
+    pub fn expected_thought(&self, habits: Option<&Habits>) -> usize {
+        let range = self.thought_range(habits);
+        match self.segmenter {
+            Some(SegmenterKind::Budget) => *range.end(),
+            _ => range.start().midpoint(*range.end()),
+        }
+    }
+
+    /// The longest that thoughts may be, in tokens, where they are `usual` long as a rule; only paragraphs are cut by
+    /// length and differ in it.
+    pub fn longest_thought(&self, usual: NonZeroUsize, habits: Option<&Habits>) -> NonZeroUsize {
+        let paragraphs = match &self.segmenter {
+            Some(kind) => *kind == SegmenterKind::Paragraphs,
+            None => habits.is_none(),
+        };
+        let longest = NonZeroUsize::new(*self.thought_range(habits).end());
+        longest.filter(|_| paragraphs).map_or(usual, |longest| longest.max(usual))
+    }
+
+    fn segmenter(
+        &self,
+        tokenizer: Option<&Tokenizer>,
+        habits: Option<&Habits>,
+    ) -> Result<Box<dyn Segmenter>, MethodError> {
+        let tokens = self.thought_range(habits);
+        Ok(match (&self.segmenter, habits, tokenizer) {
+            (None, Some(habits), Some(tokenizer)) => Box::new(habits.segmenter(tokenizer)?),
+            (None | Some(SegmenterKind::Paragraphs), ..) => Box::new(Paragraphs::new(tokens)?),
+            (Some(SegmenterKind::Budget), ..) => {
+                let none = || Error::Setting {
+                    name: "thought-tokens",
+                    reason: "thoughts of 0 tokens cannot be".to_owned(),
+                };
+                Box::new(Budget::new(NonZeroUsize::new(*tokens.end()).ok_or_else(none)?))
+            }
+            (Some(SegmenterKind::Markers(markers)), ..) => {
+                let [a, b, c, d] = markers.each_ref().map(|text| marker(text, tokenizer));
+                Box::new(Markers::new(MarkerPair { begin: a, end: b }, MarkerPair { begin: c, end: d })?)
+            }
+        })
+    }
+}
+
+/// The tokens of a part of a summary's frame. Without a tokenizer there are no words, and a summary is what the model
+/// writes next.
+fn frame(
+    setting: &'static str,
+    tokenizer: Option<&Tokenizer>,
+    given: Option<&str>,
+    default: &str,
+) -> Result<Vec<u32>, MethodError> {
+    match (tokenizer, given) {
+        (Some(tokenizer), given) => {
+            let tokens = tokenizer.encode_verbatim(given.unwrap_or(default));
+            tokens.map_err(|source| MethodError::Frame { setting, source })
+        }
+        (None, None) => Ok(Vec::new()),
+        (None, Some(_)) => Err(MethodError::NoTokenizer { setting }),
+    }
+}
+
+/// A number is a token id, and so is the name of a special token, which has no text; all else is text.
+fn marker(text: &str, tokenizer: Option<&Tokenizer>) -> Marker {
+    let special = |tokenizer: &Tokenizer| {
+        tokenizer.id_of(text).filter(|&id| !text.is_empty() && tokenizer.bytes_of(id).is_empty())
+    };
+    match text.parse().ok().or_else(|| tokenizer.and_then(special)) {
+        Some(id) => Marker::Id(id),
+        None => Marker::Text(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thoughts_with_summaries_are_long_and_few_are_zoomed_into() {
+        let pooled = MethodOptions::default();
+        let forced = MethodOptions { trigger: Some(Trigger::Forced), ..MethodOptions::default() };
+        assert_eq!([&pooled, &forced].map(|options| options.expected_thought(None)), [56, 160]);
+        let zoom = |options: &MethodOptions| options.settings(None).unwrap().zoom;
+        assert_eq!(zoom(&pooled), Options::default().zoom);
+        assert_eq!(zoom(&forced), Zoom::Thoughts(1));
+        assert_eq!(zoom(&MethodOptions { zoom: Some(Zoom::Thoughts(3)), ..forced }), Zoom::Thoughts(3));
+    }
+
+    #[test]
+    fn what_no_model_could_make_good_is_refused() {
+        let zero = |segmenter| MethodOptions {
+            segmenter: Some(segmenter),
+            thought_tokens: Some(0..=0),
+            ..MethodOptions::default()
+        };
+        for kind in [SegmenterKind::Budget, SegmenterKind::Paragraphs] {
+            let error = zero(kind).check().unwrap_err().to_string();
+            assert!(error.contains("`thought-tokens`"), "{error}");
+        }
+        let frame = MethodOptions { summary_open: Some("(".to_owned()), ..MethodOptions::default() };
+        let error = frame.resolve(None, StopTokens::default(), None).unwrap_err();
+        assert!(matches!(error, MethodError::NoTokenizer { setting: "summary-open" }), "{error}");
+    }
+}

@@ -1,0 +1,225 @@
+//! From a model's directory to a model that decodes: configuration, tokenizer, adapter, settings, segmenter, weights.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `mod` | [`Pretrained`]: the directory, with everything read but the weights |
+//! | `loaded` | [`Loaded`]: the model on its backend, and engines that run it |
+//! | `method` | [`MethodOptions`]: what a caller asks of the method, and what the rest is by default |
+//! | `error` | what can be wrong with the directory, or with what is asked |
+//!
+//! In two parts, so that whatever is wrong with a prompt or a setting is said before the weights are read.
+//!
+//! ```rust
+//! use zoomr_core::portable::Portable;
+//! use zoomr_model::{
+//!     engine::Limits,
+//!     pretrained::{MethodOptions, Pretrained},
+//!     text::{sample::{Sampler, SamplingOptions}, stop::StopStrings},
+//! };
+//!
+//! type Cpu = burn_ndarray::NdArray;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/llama");
+//! let pretrained = Pretrained::open(&dir, None)?;
+//! let (segmenter, options) = pretrained.method(&MethodOptions { window: Some(16), ..MethodOptions::default() })?;
+//!
+//! let loaded = pretrained.load::<Cpu, _>(Portable, &Default::default())?;
+//! let mut engine = loaded.engine(pretrained.tokenizer(), segmenter, options)?;
+//! let mut greedy = Sampler::new(SamplingOptions { temperature: 0.0, ..SamplingOptions::default() })?;
+//! let limits = Limits { max_tokens: 40, tokens: pretrained.end(), strings: StopStrings::new(Vec::new())? };
+//! // This model has no tokenizer; with one, `pretrained.encode` makes token ids of a text.
+//! let generated = engine.generate(&[46, 210, 305], &mut greedy, limits, &mut |_| std::ops::ControlFlow::Continue(()))?;
+//! assert!(!generated.tokens.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+
+mod error;
+mod loaded;
+mod method;
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, backend::Backend};
+use zoomr_core::{
+    kernels::{AttentionKernels, LinearKernels},
+    segment::Segmenter,
+};
+
+pub use self::{
+    error::{MethodError, PretrainedError},
+    loaded::Loaded,
+    method::{MethodOptions, SegmenterKind},
+};
+use crate::{
+    Error, Model,
+    adapter::Adapter,
+    config::ModelConfig,
+    engine::{EngineError, EngineOptions},
+    habits::Habits,
+    text::{
+        chat::{ChatTemplate, Message},
+        defaults::SamplingDefaults,
+        stop::StopTokens,
+        tokenizer::{Tokenizer, TokenizerError},
+    },
+    weights::Weights,
+};
+
+/// A model's directory, with everything read but the weights.
+#[derive(Debug)]
+pub struct Pretrained {
+    dir: PathBuf,
+    /// The architecture of its weights.
+    base: ModelConfig,
+    adapter: Option<Adapter>,
+    /// The architecture, an adapter's tokens included.
+    config: ModelConfig,
+    /// Where its tokenizer is, or would be.
+    tokenizer_dir: PathBuf,
+    tokenizer: Option<Tokenizer>,
+    sampling: SamplingDefaults,
+    habits: Option<Habits>,
+}
+
+impl Pretrained {
+    /// Reads a Hugging Face model directory, and that of an adapter for it; what an adapter brings (tokenizer,
+    /// reasoning format) goes before what the model has. A tokenizer may be missing: token ids will do.
+    ///
+    /// # Errors
+    /// Where a file is missing, damaged or of another model; names it.
+    pub fn open(dir: &Path, adapter: Option<&Path>) -> Result<Self, PretrainedError> {
+        let base = ModelConfig::from_dir(dir)?;
+        let opened = adapter.map(|adapter| Adapter::open(adapter, &base)).transpose()?;
+        let config = opened.as_ref().map_or(&base, Adapter::adapted).clone();
+        let with = |file: &str| adapter.filter(|adapter| adapter.join(file).exists()).unwrap_or(dir);
+        let tokenizer_dir = with("tokenizer.json").to_owned();
+        let tokenizer = match Tokenizer::from_dir(&tokenizer_dir) {
+            Err(TokenizerError::Missing { .. }) => None,
+            tokenizer => Some(tokenizer?),
+        };
+        if let Some(tokenizer) = &tokenizer {
+            tokenizer.check_vocabulary(config.vocab_size())?;
+        }
+        let sampling = SamplingDefaults::from_dir(dir)?;
+        let habits = Habits::from_dir(with("zoomr.json"))?;
+        let dir = dir.to_owned();
+        Ok(Self { dir, base, adapter: opened, config, tokenizer_dir, tokenizer, sampling, habits })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The architecture, an adapter's tokens included.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The tokenizer, if there is one.
+    pub fn tokenizer(&self) -> Option<&Tokenizer> {
+        self.tokenizer.as_ref()
+    }
+
+    /// The tokenizer, where nothing can be done without.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Missing`].
+    pub fn require_tokenizer(&self) -> Result<&Tokenizer, TokenizerError> {
+        self.tokenizer.as_ref().ok_or_else(|| TokenizerError::missing(&self.tokenizer_dir))
+    }
+
+    /// How the model's makers would have its tokens chosen.
+    pub fn sampling(&self) -> &SamplingDefaults {
+        &self.sampling
+    }
+
+    /// What the model was taught about thinking, if anything.
+    pub fn habits(&self) -> Option<&Habits> {
+        self.habits.as_ref()
+    }
+
+    /// The model's chat template.
+    ///
+    /// # Errors
+    /// Where it has none that can be used.
+    pub fn chat_template(&self) -> Result<ChatTemplate, PretrainedError> {
+        Ok(ChatTemplate::from_dir(&self.dir)?)
+    }
+
+    /// The token ids of a text as it is.
+    ///
+    /// # Errors
+    /// Where there is no tokenizer, the text cannot be tokenized, or it is empty.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, PretrainedError> {
+        some(self.require_tokenizer()?.encode(text)?)
+    }
+
+    /// The token ids of a text as a user's turn, after what the `system` says, through the model's chat template.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode), and as [`chat_template`](Self::chat_template).
+    pub fn encode_chat(&self, system: Option<&str>, user: &str) -> Result<Vec<u32>, PretrainedError> {
+        let tokenizer = self.require_tokenizer()?;
+        let mut messages: Vec<Message> = system.into_iter().map(Message::system).collect();
+        messages.push(Message::user(user));
+        some(tokenizer.encode_verbatim(&self.chat_template()?.render(&messages, true)?)?)
+    }
+
+    /// The tokens that end the model's text.
+    pub fn end(&self) -> StopTokens {
+        let known = self.tokenizer.as_ref().map_or(self.config.eos_token_ids(), Tokenizer::eos);
+        known.iter().copied().collect()
+    }
+
+    /// Makes sure that the model's context holds a `what` (`prompt` or `text`) of so many tokens.
+    ///
+    /// # Errors
+    /// [`EngineError::TooLong`].
+    pub fn check_length(&self, what: &'static str, tokens: usize) -> Result<(), EngineError> {
+        let context = self.config.context_length();
+        if tokens > context { Err(EngineError::TooLong { what, tokens, context }) } else { Ok(()) }
+    }
+
+    /// The segmenter, and everything else that an engine goes by; what `options` leave open follows the model.
+    ///
+    /// # Errors
+    /// As [`MethodOptions::resolve`].
+    pub fn method(
+        &self,
+        options: &MethodOptions,
+    ) -> Result<(Box<dyn Segmenter>, EngineOptions), MethodError> {
+        options.resolve(self.tokenizer(), self.end(), self.habits())
+    }
+
+    /// Reads the weights. `kernels` are the provider's, on `device`.
+    ///
+    /// # Errors
+    /// Where a weight file is missing, damaged or of another model.
+    pub fn load<B: Backend, K: AttentionKernels<B> + LinearKernels<B> + Clone>(
+        &self,
+        kernels: K,
+        device: &Device<B>,
+    ) -> Result<Loaded<B, K>, Error> {
+        let weights = Weights::open(&self.dir, &self.base.tensors())?;
+        let (config, adapter) = (self.config.clone(), self.adapter.as_ref());
+        let model = Model::load_adapted(config, &weights, adapter, kernels.clone(), device)?;
+        Ok(Loaded { model, kernels, device: device.clone(), weights })
+    }
+
+    /// A hash of the weights that were [loaded](Self::load), the adapter's included.
+    pub fn digest<B: Backend, K: AttentionKernels<B> + LinearKernels<B>>(
+        &self,
+        loaded: &Loaded<B, K>,
+    ) -> String {
+        let adapter = self.adapter.iter().map(Adapter::digest);
+        std::iter::once(loaded.weights.digest()).chain(adapter).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Token ids, of which there must be one.
+fn some(ids: Vec<u32>) -> Result<Vec<u32>, PretrainedError> {
+    if ids.is_empty() { Err(PretrainedError::EmptyText) } else { Ok(ids) }
+}
