@@ -17,8 +17,9 @@ pub(crate) fn best<T: PartialOrd>(scores: &[T], count: usize) -> Vec<usize> {
     found
 }
 
-/// Adds the softmax of `scores` to `mass`; NaN counts as minus infinity.
-pub(crate) fn add_softmax<T: Copy + Into<f64>>(scores: &[T], mass: &mut [f64]) {
+/// Gives the softmax of `scores` to `take`, index by index; NaN counts as minus infinity. Where no score is larger
+/// than that, there is nothing to give.
+pub(crate) fn softmax<T: Copy + Into<f64>>(scores: &[T], mut take: impl FnMut(usize, f64)) {
     let scores = || scores.iter().map(|&score| -> f64 { score.into() });
     let max = scores().filter(|s| !s.is_nan()).fold(f64::NEG_INFINITY, f64::max);
     if max == f64::NEG_INFINITY {
@@ -31,7 +32,10 @@ pub(crate) fn add_softmax<T: Copy + Into<f64>>(scores: &[T], mass: &mut [f64]) {
         s => (s - max).exp(),
     };
     let sum: f64 = scores().map(weight).sum();
-    for (m, s) in mass.iter_mut().zip(scores()) {
-        *m += weight(s) / sum;
-    }
+    scores().enumerate().for_each(|(i, s)| take(i, weight(s) / sum));
+}
+
+/// Adds the softmax of `scores` to `sums`.
+pub(crate) fn add_softmax(scores: &[f64], sums: &mut [f64]) {
+    softmax(scores, |i, weight| sums[i] += weight);
 }

@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     Error,
-    cache::{Budget, Geometry, HostTier, LayerCache, Layout, Pool, Stores},
+    cache::{Budget, ColdPages, HostTier, Layout, Pages, Residency, Tiers},
     config::{Options, PolicyKind, SummaryVisibility},
-    kernels::AttentionKernels,
+    kernels::{AttentionKernels, KvStore, PageBytes, PageShape},
     positions::PositionSet,
     segment::Role,
     select::Zoom,
@@ -185,13 +185,14 @@ fn both_at_once<B: Backend, K: AttentionKernels<B>>(
     let token = scenario.tokens[at];
     let tokens = [Token { id: token, text: super::scenario::text(token) }];
     let role = if at < scenario.prompt { Role::Prompt } else { Role::Stream };
-    let feeds = ids.map(|sequence| crate::session::Feed { sequence, tokens: &tokens, role });
+    let scope = scenario.options.scope;
+    let feeds = ids.map(|sequence| crate::session::Feed { sequence, tokens: &tokens, role, scope });
     let device = shared.device().clone();
-    let (_, rows) = shared
+    let stepped = shared
         .session
         .step(&feeds, |session, _| scenario.host.forward(session, &[token; 2], &device))
         .map_err(fail)?;
-    Ok(rows[..1].to_vec())
+    Ok(stepped.output.unwrap_or_default()[..1].to_vec())
 }
 
 /// Law 4: which pages a sequence gets, and in which tier they have been, does not matter.
@@ -217,42 +218,43 @@ pub fn law_4_the_order_of_pages_does_not_matter<B: Backend, K: AttentionKernels<
 }
 
 /// Law 5: detail that left for a colder tier and came back is the same, bit for bit, whatever the bits.
-pub fn law_5_detail_returns_bit_for_bit<B: Backend>(device: &Device<B>) {
-    let geometry = Geometry { pages_per_slab: 2, kv_heads: 2, page_size: 3, head_dim: 2 };
-    let (mut pool, mut tier, mut budget) =
-        (Pool::<B, 2>::new(geometry, device.clone()), HostTier::default(), Budget::new(None));
-    let mut layout = Layout::new(geometry.page_size);
+pub fn law_5_detail_returns_bit_for_bit<B: Backend, K: AttentionKernels<B>>(kernels: &K, device: &Device<B>) {
+    let shape =
+        PageShape { layers: 2, parts: 2, kv_heads: 2, page_size: 3, head_dim: 2, pages_per_slab: 2 };
+    let mut store = kernels.store(shape, device);
+    let mut pages = Pages::new(store.page_bytes(), shape.pages_per_slab);
+    let (mut cold, mut budget) = (ColdPages::new(Box::new(HostTier::default())), Budget::new(None));
+    let mut layout = Layout::new(shape.page_size);
     (0..8).for_each(|token| layout.push(token % 5 == 0));
-    let mut cache = LayerCache::default();
-    let mut stores = Stores { pool: &mut pool, tier: &mut tier, budget: &mut budget };
-    cache.open(&layout, 0..8, &mut stores).expect("no cap is set");
+    let mut residency = Residency::default();
+    let mut tiers = Tiers { store: &mut store, pages: &mut pages, cold: &mut cold, budget: &mut budget };
+    residency.open(&layout, 0..8, &mut tiers).expect("no cap is set");
     let hostile = [f32::NAN, f32::INFINITY, -0.0, f32::MIN_POSITIVE / 2.0, 1.1, -65504.0];
-    for (i, span) in cache.spans(&layout, &PositionSet::from(0..8)).iter().enumerate() {
-        for plane in 0..2 {
-            let values: Vec<f32> = (0..4 * span.len)
-                .map(|j| hostile[(i + plane + j) % hostile.len()] * (1 + j) as f32)
-                .collect();
-            let tokens = Tensor::from_data(TensorData::new(values, [2, span.len, 2]), device);
-            stores.pool.write(plane, span.page, span.start, tokens);
-        }
+    let spans = residency.spans(&layout, &PositionSet::from(0..8));
+    let slots: Vec<_> = spans.iter().flat_map(|span| span.slots()).collect();
+    for layer in 0..2 {
+        let part = |part: usize| {
+            let value = |i: usize| hostile[(i + 3 * part + layer) % hostile.len()] * (1 + i) as f32;
+            Tensor::from_data(TensorData::new((0..32).map(value).collect(), [8, 2, 2]), device)
+        };
+        tiers.store.append(layer, &[&part(0), &part(1)], &slots);
     }
-    let bits = |cache: &LayerCache, pool: &Pool<B, 2>| -> Vec<TensorData> {
-        let spans = cache.spans(&layout, &PositionSet::from(0..8));
-        let planes = spans.iter().flat_map(|span| [pool.read(0, span.page), pool.read(1, span.page)]);
-        planes.collect()
+    let bits = |residency: &Residency, store: &K::Store| -> Vec<PageBytes> {
+        let logical = 0..layout.pages().len();
+        store.export(&logical.filter_map(|logical| residency.page(logical)).collect::<Vec<_>>())
     };
-    let before = bits(&cache, stores.pool);
+    let before = bits(&residency, tiers.store);
     for _ in 0..2 {
-        cache.evict(&layout, &PositionSet::default(), true, &mut stores).expect("host memory does not fail");
-        assert_eq!(stores.pool.bytes(), 0, "an empty pool gives its slabs up");
-        assert!(stores.tier.bytes() > 0);
-        cache.fetch(0..layout.pages().len(), &mut stores).expect("no cap is set");
-        let after = bits(&cache, stores.pool);
-        let same = before.iter().zip(&after).all(|(a, b)| a.as_bytes() == b.as_bytes());
-        assert!(same && before.len() == after.len(), "bits changed on their way");
+        residency
+            .evict(&layout, &PositionSet::default(), true, &mut tiers)
+            .expect("host memory does not fail");
+        assert_eq!(tiers.pages.bytes(), 0, "an empty store gives its slabs up");
+        assert!(tiers.cold.bytes() > 0);
+        residency.fetch(0..layout.pages().len(), &mut tiers).expect("no cap is set");
+        assert_eq!(bits(&residency, tiers.store), before, "bits changed on their way");
     }
-    cache.truncate(0, &mut stores);
-    assert_eq!((stores.pool.bytes(), stores.tier.bytes()), (0, 0), "everything is given back");
+    residency.truncate(0, tiers.pages, tiers.cold, tiers.budget);
+    assert_eq!((tiers.pages.bytes(), tiers.cold.bytes()), (0, 0), "everything is given back");
 }
 
 /// Law 6: truncating and appending again equals never having gone past that point.
