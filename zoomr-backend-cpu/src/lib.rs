@@ -32,6 +32,7 @@ mod fused;
 mod plain;
 mod provider;
 mod simd;
+mod store;
 #[cfg(test)]
 mod testing;
 mod view;
@@ -39,7 +40,9 @@ mod votes;
 
 pub use alone::on_one_thread;
 pub use bandwidth::read_bandwidth;
+pub use fused::table::CpuTable;
 pub use provider::{CpuKernels, PlainKernels};
+pub use store::CpuStore;
 
 /// The backend that the kernels work on.
 pub type Cpu = burn_ndarray::NdArray<f32>;

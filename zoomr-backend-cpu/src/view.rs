@@ -78,38 +78,6 @@ impl<'a> Queries<'a> {
     }
 }
 
-/// The slabs of one pool, `[pages_per_slab, kv_heads, page_size, head_dim]` each.
-pub(crate) struct Slabs<'a> {
-    slabs: Vec<Cow<'a, [f32]>>,
-    pages_per_slab: usize,
-    pub(crate) kv_heads: usize,
-    page_size: usize,
-    head_dim: usize,
-}
-
-/// Takes hold of every slab of a pool.
-pub(crate) fn hold(slabs: &[Tensor<Cpu, 4>]) -> Vec<Held> {
-    slabs.iter().map(Held::new).collect()
-}
-
-impl<'a> Slabs<'a> {
-    /// The slabs in `held`; `shape` is that of each.
-    pub(crate) fn new(held: &'a [Held], shape: [usize; 4]) -> Self {
-        let [pages_per_slab, kv_heads, page_size, head_dim] = shape;
-        let slabs = held.iter().map(Held::elements).collect();
-        Self { slabs, pages_per_slab, kv_heads, page_size, head_dim }
-    }
-
-    /// The vectors in `slots` of `page` for one KV head, `[slots.len(), head_dim]`.
-    pub(crate) fn run(&self, page: usize, kv_head: usize, slots: Range<usize>) -> &[f32] {
-        debug_assert!(slots.end <= self.page_size, "slots {slots:?} of {}", self.page_size);
-        let slab = &self.slabs[page / self.pages_per_slab];
-        let head = page % self.pages_per_slab * self.kv_heads + kv_head;
-        let first = (head * self.page_size + slots.start) * self.head_dim;
-        &slab[first..][..slots.len() * self.head_dim]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

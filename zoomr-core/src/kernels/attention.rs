@@ -16,6 +16,40 @@ pub struct AttendGroup<'a> {
     pub visible: &'a [PositionSet],
 }
 
+/// Groups as they were handed in: the table of a provider that works nothing out ahead.
+#[derive(Clone, Debug, Default)]
+pub struct GroupTable {
+    groups: Vec<OwnedGroup>,
+}
+
+#[derive(Clone, Debug)]
+struct OwnedGroup {
+    first_row: usize,
+    spans: Vec<PageSpan>,
+    visible: Vec<PositionSet>,
+}
+
+impl GroupTable {
+    /// The same groups.
+    pub fn new(groups: &[AttendGroup<'_>]) -> Self {
+        let own = |group: &AttendGroup<'_>| OwnedGroup {
+            first_row: group.first_row,
+            spans: group.spans.to_vec(),
+            visible: group.visible.to_vec(),
+        };
+        Self { groups: groups.iter().map(own).collect() }
+    }
+
+    /// The groups.
+    pub fn groups(&self) -> impl Iterator<Item = AttendGroup<'_>> {
+        self.groups.iter().map(|group| AttendGroup {
+            first_row: group.first_row,
+            spans: &group.spans,
+            visible: &group.visible,
+        })
+    }
+}
+
 /// Rows of one sequence that score the same index.
 #[derive(Clone, Copy, Debug)]
 pub struct ScoreGroup<'a> {

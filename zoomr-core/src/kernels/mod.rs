@@ -20,7 +20,7 @@ mod linear;
 mod store;
 mod training;
 
-pub use attention::{AttendGroup, AttentionKernels, ScoreGroup};
+pub use attention::{AttendGroup, AttentionKernels, GroupTable, ScoreGroup};
 pub(crate) use grouped::{by_kv_head, by_row};
 pub use linear::LinearKernels;
 pub use store::{HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, Slot};

@@ -4,41 +4,26 @@ use burn::tensor::{Bool, Device, Tensor, TensorData, backend::Backend};
 
 use super::{Portable, PortableStore};
 use crate::{
-    kernels::{AttendGroup, AttentionKernels, KvStore, PageShape, PageSpan, ScoreGroup, by_kv_head, by_row},
+    kernels::{
+        AttendGroup, AttentionKernels, GroupTable, KvStore, PageShape, PageSpan, ScoreGroup, by_kv_head,
+        by_row,
+    },
     positions::PositionSet,
     select::{HostBallot, Tally},
     state::AttentionState,
 };
 
-/// What rows attend to, group by group.
-#[derive(Clone, Debug)]
-pub struct PortableTable {
-    groups: Vec<Group>,
-}
-
-#[derive(Clone, Debug)]
-struct Group {
-    first_row: usize,
-    spans: Vec<PageSpan>,
-    visible: Vec<PositionSet>,
-}
-
 impl<B: Backend> AttentionKernels<B> for Portable {
     type Ballot = HostBallot;
     type Store = PortableStore<B>;
-    type Table = PortableTable;
+    type Table = GroupTable;
 
     fn store(&self, shape: PageShape, device: &Device<B>) -> Self::Store {
         PortableStore::new(shape, device.clone())
     }
 
-    fn table(&self, groups: &[AttendGroup<'_>]) -> PortableTable {
-        let group = |group: &AttendGroup<'_>| Group {
-            first_row: group.first_row,
-            spans: group.spans.to_vec(),
-            visible: group.visible.to_vec(),
-        };
-        PortableTable { groups: groups.iter().filter(|group| !group.visible.is_empty()).map(group).collect() }
+    fn table(&self, groups: &[AttendGroup<'_>]) -> GroupTable {
+        GroupTable::new(groups)
     }
 
     fn ballot(&self, candidates: &[usize]) -> HostBallot {
@@ -66,10 +51,11 @@ impl<B: Backend> AttentionKernels<B> for Portable {
         q: &Tensor<B, 3>,
         kv: &Self::Store,
         layer: usize,
-        table: &PortableTable,
+        table: &GroupTable,
         scale: f32,
     ) -> AttentionState<B> {
-        let states = table.groups.iter().map(|group| attend_group(q, kv, layer, group, scale));
+        let groups = table.groups().filter(|group| !group.visible.is_empty());
+        let states = groups.map(|group| attend_group(q, kv, layer, &group, scale));
         let (outputs, lses) = states.map(|s| (s.output, s.lse)).unzip();
         AttentionState { output: Tensor::cat(outputs, 0), lse: Tensor::cat(lses, 0) }
     }
@@ -119,7 +105,7 @@ fn attend_group<B: Backend>(
     q: &Tensor<B, 3>,
     kv: &PortableStore<B>,
     layer: usize,
-    group: &Group,
+    group: &AttendGroup<'_>,
     scale: f32,
 ) -> AttentionState<B> {
     let rows = group.visible.len();
@@ -130,10 +116,10 @@ fn attend_group<B: Backend>(
         let lse = Tensor::full([rows, heads], f32::NEG_INFINITY, &device);
         return AttentionState { output: Tensor::zeros([rows, heads, head_dim], &device), lse };
     }
-    let (keys, values) = (kv.gather(layer, 0, &group.spans), kv.gather(layer, 1, &group.spans));
+    let (keys, values) = (kv.gather(layer, 0, group.spans), kv.gather(layer, 1, group.spans));
     let [_, kv_heads, _] = keys.dims();
     let scores = by_kv_head(q, kv_heads).matmul(keys.permute([1, 2, 0])) * scale;
-    let hidden = hidden(&group.spans, &group.visible, heads / kv_heads, &device);
+    let hidden = hidden(group.spans, group.visible, heads / kv_heads, &device);
     let hidden = hidden.unsqueeze_dim::<3>(0).expand([kv_heads as i64, -1, -1]);
     let scores = scores.mask_fill(hidden.clone(), f32::NEG_INFINITY);
     // A row that sees nothing has no maximum: any finite reference gives exp(-inf) = 0 instead of NaN.

@@ -9,7 +9,7 @@ mod linear;
 mod store;
 mod training;
 
-pub use self::{attention::PortableTable, store::PortableStore};
+pub use self::store::PortableStore;
 
 /// The portable provider.
 #[derive(Clone, Copy, Debug, Default)]

@@ -17,6 +17,27 @@ pub(crate) fn best<T: PartialOrd>(scores: &[T], count: usize) -> Vec<usize> {
     found
 }
 
+/// As many choices as fit on the stack.
+const FEW: usize = 16;
+
+/// Gives `take` the indices that [`best`] finds; without allocating, where they are few.
+pub(super) fn take_best(scores: &[f32], count: usize, mut take: impl FnMut(usize)) {
+    if count > FEW {
+        return best(scores, count).into_iter().for_each(take);
+    }
+    // The best so far, the higher first, of equals the older.
+    let (mut found, mut held) = ([0; FEW], 0);
+    for (j, score) in scores.iter().enumerate().filter(|(_, score)| !score.is_nan()) {
+        let place = found[..held].partition_point(|&better: &usize| scores[better] >= *score);
+        if place < count {
+            held = count.min(held + 1);
+            found.copy_within(place..held - 1, place + 1);
+            found[place] = j;
+        }
+    }
+    found[..held].iter().for_each(|&j| take(j));
+}
+
 /// Gives the softmax of `scores` to `take`, index by index; NaN counts as minus infinity. Where no score is larger
 /// than that, there is nothing to give.
 pub(crate) fn softmax<T: Copy + Into<f64>>(scores: &[T], mut take: impl FnMut(usize, f64)) {

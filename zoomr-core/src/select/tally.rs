@@ -3,7 +3,7 @@
 //! Plain loops over a few hundred numbers, shared by every provider, so that equal scores give equal votes
 //! everywhere (law 7).
 
-use super::best::{best, softmax};
+use super::best::{softmax, take_best};
 
 /// The unit of shares: one is `2^18` of them. Whole numbers, so that their sums do not depend on their order.
 pub const SHARE_UNITS: u32 = 1 << 18;
@@ -44,7 +44,7 @@ impl Tally {
         }
         for head in scores.chunks_exact(self.len()) {
             self.heads += 1;
-            best(head, votes).into_iter().for_each(|j| self.votes[j] += 1);
+            take_best(head, votes, |j| self.votes[j] += 1);
             softmax(head, |j, share| self.add_share(j, share));
         }
     }
