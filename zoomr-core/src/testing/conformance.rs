@@ -238,6 +238,8 @@ macro_rules! conformance_tests {
             laws::law_5_detail_returns_bit_for_bit,
             laws::law_6_truncating_forgets,
             laws::law_8_bytes_add_up,
+            laws::law_10_refusing_one_leaves_the_others,
+            laws::law_11_a_fork_goes_on_as_its_original,
         );
     };
     (@each $backend:ty, $kernels:expr; $($module:ident :: $check:ident),+ $(,)?) => {

@@ -4,6 +4,7 @@
 //! * [`cases`]: one catalogue of kernel inputs, hostile ones included, that tests and benchmarks share.
 //! * [`tolerance`]: how much error is too much.
 //! * [`host`], [`scenario`]: a host model and random sequences for it.
+//! * [`watched`]: a provider whose calls are written down.
 //! * [`method`]: the whole method in f64, and the policies of other papers; [`laws`]: METHOD.md's laws as properties.
 //! * [`gradients`], [`layers`]: attention over whole sequences, products, gates, and the gradients of each, for
 //!   providers that train ([`gradient_tests!`](crate::gradient_tests)).
@@ -20,3 +21,4 @@ pub mod method;
 pub mod oracle;
 pub mod scenario;
 pub mod tolerance;
+pub mod watched;
