@@ -11,20 +11,25 @@ use super::class::Class;
 /// How two records differ in the fields of one class.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Difference {
-    /// The first field that differs: logits, reports, trace, step by step, each step's fields by the alphabet.
+    /// The first field that differs, in the order of [`PARTS`]; within a step, by the alphabet.
     pub(super) path: String,
     /// What is there in each record.
     pub(super) values: [String; 2],
     /// Fields that differ.
     pub(super) places: usize,
-    /// The largest difference of two numbers.
+    /// The largest difference of two numbers, among fields of the first one's kind.
     pub(super) largest: f64,
 }
+
+/// The parts of a record, as they are compared: step by step first, and numbers before digests.
+const PARTS: [&str; 6] = ["exit", "stderr", "trace", "reports", "logits", "recording"];
 
 /// All differences, at most one of each class.
 pub(super) fn differences(old: &Value, new: &Value) -> BTreeMap<Class, Difference> {
     let mut found = BTreeMap::new();
-    compare(&mut String::new(), Some(old), Some(new), &mut found);
+    for part in PARTS {
+        compare(&mut part.to_owned(), old.get(part), new.get(part), &mut found);
+    }
     found
 }
 
@@ -36,6 +41,7 @@ fn compare(path: &mut String, old: Option<&Value>, new: Option<&Value>, found: &
         (Some(Value::Object(old)), Some(Value::Object(new))) => objects(path, old, new, found),
         (Some(Value::Array(old)), Some(Value::Array(new))) => arrays(path, old, new, found),
         (Some(old), Some(new)) if old.to_string() == new.to_string() => {}
+        (None, None) => {}
         (old, new) => note(path, [old, new], found),
     }
 }
@@ -70,9 +76,15 @@ fn note(path: &str, values: [Option<&Value>; 2], found: &mut Found) {
     let first = || Difference { path: path.to_owned(), values: shown(), places: 0, largest: 0.0 };
     let difference = found.entry(Class::of(path)).or_insert_with(first);
     difference.places += 1;
-    if let [Some(old), Some(new)] = values.map(|value| value.and_then(Value::as_f64)) {
+    let numbers = values.map(|value| value.and_then(Value::as_f64));
+    if let ([Some(old), Some(new)], true) = (numbers, kind(path) == kind(&difference.path)) {
         difference.largest = difference.largest.max((old - new).abs());
     }
+}
+
+/// A path without its indices.
+fn kind(path: &str) -> String {
+    path.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest)).collect()
 }
 
 /// A value that fits a line.
@@ -96,7 +108,7 @@ mod tests {
         json!({
             "trace": [step([1, 2], 64), step([3, 0], 128)],
             "logits": [17, 18],
-            "reports": [{"logprobs": [null, -1.25], "text": "a b"}],
+            "reports": [{"logprobs": [null, -1.25], "text": "a b", "kv_bytes": 5}],
         })
     }
 
@@ -135,9 +147,7 @@ mod tests {
         let next = f64::from_bits((-1.25f64).to_bits() + 1);
         let loss = after(|new| new["reports"][0]["logprobs"][1] = json!(next));
         assert_eq!(loss, one(Class::Text, "reports[0].logprobs[1]"));
-        let mut found = BTreeMap::new();
-        compare(&mut String::new(), Some(&json!(0.0)), Some(&json!(-0.0)), &mut found);
-        assert_eq!(found.len(), 1);
+        assert_eq!(differences(&json!({"reports": 0.0}), &json!({"reports": -0.0})).len(), 1);
     }
 
     #[test]
@@ -158,14 +168,21 @@ mod tests {
         let (old, mut new) = (record(), record());
         new["trace"][1]["bytes"]["window"] = json!(100);
         new["trace"][0]["bytes"]["window"] = json!(60);
+        new["reports"][0]["kv_bytes"] = json!(1_000_000);
         let found = differences(&old, &new);
         let expected = Difference {
             path: "trace[0].bytes.window".to_owned(),
             values: ["64".to_owned(), "60".to_owned()],
-            places: 2,
+            places: 3,
             largest: 28.0,
         };
         assert_eq!(found, BTreeMap::from([(Class::Bytes, expected)]));
+    }
+
+    #[test]
+    fn kinds_are_paths_without_indices() {
+        assert_eq!(kind("trace[12].last_rows[0].votes[3]"), "trace.last_rows.votes");
+        assert_eq!(kind("exit[0]"), "exit");
     }
 
     #[test]

@@ -135,7 +135,7 @@ fn real(dir: &Path) -> Vec<Run> {
     runs.push(on("marked.txt", &format!("policy=zoomr {MARKERS}")));
     runs.push(on("marked.txt", &format!("policy=zoomr {MARKERS} scope=layer chunk=64 summaries=voted")));
     runs.push(prose("policy=zoomr page-size=16 resident-thoughts=6 prompt=8"));
-    let mut args = words("generate --file prose.txt --json --max-tokens 80 --ignore-eos --temperature 0");
+    let mut args = words("generate --file prose.txt --json --max-tokens 60 --ignore-eos --temperature 0");
     args.extend(model);
     args.extend(flags(&[REAL, "policy=zoomr"]));
     args.extend(["--trace", TRACE].map(str::to_owned));

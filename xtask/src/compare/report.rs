@@ -24,7 +24,7 @@ pub(super) struct Report {
 impl Report {
     /// Begins the table for so many `runs`.
     pub(super) fn new(allow: Vec<Class>, runs: usize) -> Self {
-        println!("{:<NAME$} {:>5} {:>5} s  differs in", format!("{runs} runs"), "old", "new");
+        println!("{:<NAME$} {:>5} {:>5} s  differs in", counted(runs), "old", "new");
         let (differ, by_class) = (Vec::new(), BTreeMap::new());
         Self { allow, identical: 0, allowed: 0, differ, by_class, took: [Duration::ZERO; 2] }
     }
