@@ -40,7 +40,7 @@ fn compare(path: &mut String, old: Option<&Value>, new: Option<&Value>, found: &
     match (old, new) {
         (Some(Value::Object(old)), Some(Value::Object(new))) => objects(path, old, new, found),
         (Some(Value::Array(old)), Some(Value::Array(new))) => arrays(path, old, new, found),
-        (Some(old), Some(new)) if old.to_string() == new.to_string() => {}
+        (Some(old), Some(new)) if written(old) == written(new) => {}
         (None, None) => {}
         (old, new) => note(path, [old, new], found),
     }
@@ -62,6 +62,11 @@ fn arrays(path: &mut String, old: &[Value], new: &[Value], found: &mut Found) {
     }
     let lens = [old.len(), new.len()].map(Value::from);
     below(path, ".len", |path| compare(path, Some(&lens[0]), Some(&lens[1]), found));
+}
+
+/// Zeros of both signs are equal, but not the same.
+fn written(value: &Value) -> String {
+    value.to_string()
 }
 
 fn below(path: &mut String, part: &str, work: impl FnOnce(&mut String)) {
