@@ -8,13 +8,10 @@ use std::{fs, path::Path};
 use serde::{Deserialize, Serialize};
 use zoomr_core::{
     config::Options,
-    segment::{Marker, MarkerPair, Markers as Segmenter},
+    segment::{self, Marker, MarkerPair},
 };
 
-use crate::{
-    data::render::Markers,
-    text::{FileError, read_optional, tokenizer::Tokenizer},
-};
+use crate::text::{FileError, read_optional, tokenizer::Tokenizer};
 
 /// The file's name.
 const FILE: &str = "zoomr.json";
@@ -28,6 +25,39 @@ pub struct Habits {
     /// What it was shown in training, and does best with.
     #[serde(default)]
     pub method: Options,
+}
+
+/// The strings around the parts of an example, white space included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Markers {
+    /// Before and after a thought's detail.
+    pub thought: [String; 2],
+    /// Before and after a summary.
+    pub summary: [String; 2],
+    /// Before the answer.
+    pub answer: String,
+    /// After the answer: the end of the text.
+    pub end: String,
+}
+
+impl Markers {
+    /// Markers on lines of their own, for models of running text; the text ends with `end`.
+    pub fn on_lines(end: &str) -> Self {
+        let around = |name: &str| [format!("<{name}>\n"), format!("\n</{name}>\n")];
+        Self {
+            thought: around("thought"),
+            summary: around("summary"),
+            answer: "\n".to_owned(),
+            end: end.to_owned(),
+        }
+    }
+
+    /// The markers of thoughts and summaries without white space: each is to be a token of its own.
+    pub fn tokens(&self) -> [&str; 4] {
+        let [[a, b], [c, d]] = [&self.thought, &self.summary];
+        [a, b, c, d].map(|marker| marker.trim())
+    }
 }
 
 /// Why a model cannot think as it was taught.
@@ -66,7 +96,7 @@ impl Habits {
     ///
     /// # Errors
     /// [`HabitsError`] where one is not, or two are the same.
-    pub fn segmenter(&self, tokenizer: &Tokenizer) -> Result<Segmenter, HabitsError> {
+    pub fn segmenter(&self, tokenizer: &Tokenizer) -> Result<segment::Markers, HabitsError> {
         segmenter(&self.markers, tokenizer)
     }
 }
@@ -75,12 +105,12 @@ impl Habits {
 ///
 /// # Errors
 /// As [`Habits::segmenter`].
-pub(crate) fn segmenter(markers: &Markers, tokenizer: &Tokenizer) -> Result<Segmenter, HabitsError> {
+pub(crate) fn segmenter(markers: &Markers, tokenizer: &Tokenizer) -> Result<segment::Markers, HabitsError> {
     let marker = |marker: &str| {
         let id = tokenizer.id_of(marker).map(Marker::Id);
         id.ok_or_else(|| HabitsError::Marker { marker: marker.to_owned() })
     };
     let pair = |begin, end| Ok::<_, HabitsError>(MarkerPair { begin: marker(begin)?, end: marker(end)? });
     let [begin_thought, end_thought, begin_summary, end_summary] = markers.tokens();
-    Ok(Segmenter::new(pair(begin_thought, end_thought)?, pair(begin_summary, end_summary)?)?)
+    Ok(segment::Markers::new(pair(begin_thought, end_thought)?, pair(begin_summary, end_summary)?)?)
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod adapter;
+pub mod atomic_file;
 pub mod config;
 pub mod data;
 pub mod engine;
@@ -8,7 +9,6 @@ pub mod eval;
 pub mod grade;
 pub mod habits;
 pub mod hub;
-mod partial;
 pub mod recording;
 pub mod text;
 pub mod train;

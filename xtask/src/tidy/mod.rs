@@ -1,8 +1,9 @@
 //! This repository's own lints: what neither rustc, clippy nor rustfmt looks at.
 //!
-//! [`text`] looks at any file's text, [`rust`] at Rust sources, [`graph`] at the crates and what they depend
-//! on. [`sources`] finds the files. A finding is one line: `path:line: what is wrong and what to do`.
+//! [`text`] looks at any file's text, [`rust`] at Rust sources, [`circles`] at what the files of a crate import of each
+//! other, [`graph`] at the crates and what they depend on. [`sources`] finds the files. A finding is one line: `path:line: what is wrong and what to do`.
 
+mod circles;
 mod graph;
 mod rust;
 mod sources;
@@ -28,12 +29,14 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
 /// If git cannot list the repository's files, or one of them cannot be read.
 pub(crate) fn findings(workspace: &Workspace) -> Result<Vec<String>> {
     let mut findings = Vec::new();
-    for source in sources::all()? {
-        findings.extend(text::lint(&source));
+    let sources = sources::all()?;
+    for source in &sources {
+        findings.extend(text::lint(source));
         if source.path.ends_with(".rs") {
-            findings.extend(rust::lint(&source));
+            findings.extend(rust::lint(source));
         }
     }
+    findings.extend(circles::lint(&sources));
     findings.extend(graph::lint(workspace));
     findings.extend(features::unlisted(workspace));
     Ok(findings)

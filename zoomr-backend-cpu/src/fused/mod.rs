@@ -8,7 +8,8 @@
 //! * [`product`]: products of matrices as they lie, for the gradients of linear layers.
 //! * [`scores`]: scores of thoughts, for the votes.
 //! * [`scratch`]: buffers kept from call to call.
-//! * [`linear`]: products with a weight matrix as stored: few rows by [`stream`], many by [`gemm`].
+//! * [`linear`]: products with a weight matrix as stored: few rows by [`stream`], many by [`gemm`];
+//!   [`interleave`] puts their blocks together.
 //!
 //! How work is cut up depends on its shape alone, never on the number of threads, so results do not either.
 
@@ -18,6 +19,7 @@ pub(crate) mod blocks;
 pub(crate) mod forward;
 pub(crate) mod gate;
 mod gemm;
+mod interleave;
 pub(crate) mod linear;
 mod online;
 pub(crate) mod product;

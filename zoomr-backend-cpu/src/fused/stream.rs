@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use super::linear::interleave;
+use super::interleave::interleave;
 use crate::simd::{Element, Simd};
 
 /// Bytes of weights per task: a few microseconds of reading, so that threads finish together.

@@ -19,10 +19,10 @@ use crate::{
     interrupt::Interrupt,
     output::{
         account::{Account, Attended},
+        atomic_file::{AtomicFile, distinct},
         bytes, note,
         table::table,
         trace::Trace,
-        whole::{WholeFile, distinct},
     },
 };
 
@@ -64,7 +64,7 @@ impl WatchArgs {
 pub(super) struct Watch {
     trace: Option<Trace>,
     /// Where the engine's recording goes.
-    record: Option<WholeFile>,
+    record: Option<AtomicFile>,
     interrupt: Interrupt,
     attended: Attended,
     /// What could not be written.
@@ -79,10 +79,10 @@ impl Watch {
     /// Where one of them cannot be written, or the system refuses to tell of Ctrl-C.
     pub(super) fn new(args: &WatchArgs, other: Option<PathBuf>) -> Result<Self> {
         let trace = args.trace.as_deref().map(Trace::create).transpose()?;
-        let create = |path| WholeFile::create("record", path);
+        let create = |path| AtomicFile::create("record", path);
         let record = args.record.as_deref().map(create).transpose()?;
         let unfinished = trace.iter().filter_map(Trace::unfinished);
-        let unfinished = unfinished.chain(record.iter().filter_map(WholeFile::unfinished)).chain(other);
+        let unfinished = unfinished.chain(record.iter().filter_map(AtomicFile::unfinished)).chain(other);
         let interrupt = Interrupt::listen(unfinished.collect())?;
         Ok(Self { trace, record, interrupt, attended: Attended::default(), failure: None })
     }

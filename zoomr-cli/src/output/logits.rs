@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::json;
 
-use super::whole::WholeFile;
+use super::atomic_file::AtomicFile;
 
 /// The file under construction.
 #[derive(Debug)]
 pub(crate) struct LogitsFile {
-    file: WholeFile,
+    file: AtomicFile,
 }
 
 impl LogitsFile {
@@ -22,7 +22,7 @@ impl LogitsFile {
     /// # Errors
     /// Where `path` cannot be written.
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        Ok(Self { file: WholeFile::create("logits", path)? })
+        Ok(Self { file: AtomicFile::create("logits", path)? })
     }
 
     /// Where the unfinished file is, if it has a name.

@@ -11,9 +11,10 @@
 //! | `table` | the account for people, on standard error |
 //! | `trace` | the account of each step, in a file |
 //! | `logits` | logits, in a file |
-//! | `whole` | files under the flags that named them: whole or not at all, each in a place of its own |
+//! | `atomic_file` | files under the flags that named them: whole or not at all, each in a place of its own |
 
 pub(crate) mod account;
+pub(crate) mod atomic_file;
 pub(crate) mod counter;
 pub(crate) mod logits;
 pub(crate) mod screen;
@@ -21,7 +22,6 @@ pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod thoughts;
 pub(crate) mod trace;
-pub(crate) mod whole;
 mod wrap;
 
 use std::io::{ErrorKind, Write, stderr, stdout};

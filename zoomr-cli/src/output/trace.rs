@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use zoomr_core::{segment::Role, stats::StepStats};
 
-use super::whole::WholeFile;
+use super::atomic_file::AtomicFile;
 
 /// One step.
 #[derive(Serialize)]
@@ -29,7 +29,7 @@ struct Line<'a> {
 /// A trace being written.
 #[derive(Debug)]
 pub(crate) struct Trace {
-    file: WholeFile,
+    file: AtomicFile,
     begun: Instant,
     steps: u64,
 }
@@ -40,7 +40,7 @@ impl Trace {
     /// # Errors
     /// Where `path` cannot be written.
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        Ok(Self { file: WholeFile::create("trace", path)?, begun: Instant::now(), steps: 0 })
+        Ok(Self { file: AtomicFile::create("trace", path)?, begun: Instant::now(), steps: 0 })
     }
 
     /// Where the unfinished trace is, if it has a name.

@@ -11,8 +11,9 @@ use tempfile::TempDir;
 use zoomr_backend_cpu::{Cpu, DEVICE};
 use zoomr_core::config::{Options, SummaryVisibility};
 use zoomr_model::{
+    atomic_file::Existing,
     config::ModelConfig,
-    data::{lines::Existing, synth::vocabulary},
+    data::synth::vocabulary,
     habits::Habits,
     train::{Parameters, SavedDtype, save},
 };

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::atomic_file::AtomicFileError;
+
 /// An error of reading or writing data.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,10 +34,7 @@ pub enum DataError {
         /// What the system says.
         source: io::Error,
     },
-    /// There is a file already, and nobody asked for it to be replaced.
-    #[error("{path} exists already; give another path, or ask for it to be overwritten")]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
+    /// A file that is to appear whole cannot be written.
+    #[error(transparent)]
+    File(#[from] AtomicFileError),
 }

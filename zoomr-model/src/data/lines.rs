@@ -12,7 +12,8 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{DataError, whole::WholeFile};
+use super::DataError;
+use crate::atomic_file::{AtomicFile, Existing};
 
 /// The records of a file, one at a time. A bad line is an error, after which the next line may be asked for.
 #[derive(Debug)]
@@ -82,19 +83,10 @@ impl<T: DeserializeOwned> Records<T> {
     }
 }
 
-/// What to do about a file that is there already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Existing {
-    /// Leave it, and report an error.
-    Refuse,
-    /// Replace it when the new one is finished.
-    Replace,
-}
-
 /// A file of records under construction; dropped before [`finish`](Self::finish), it leaves no trace.
 #[derive(Debug)]
 pub struct Writer {
-    file: WholeFile,
+    file: AtomicFile,
     line: Vec<u8>,
 }
 
@@ -102,9 +94,9 @@ impl Writer {
     /// Starts a file beside its place.
     ///
     /// # Errors
-    /// [`DataError::Exists`], and [`DataError::Write`] where nothing can be written there.
+    /// [`AtomicFileError::Exists`](crate::atomic_file::AtomicFileError::Exists), and [`DataError::Write`] where nothing can be written there.
     pub fn create(path: &Path, existing: Existing) -> Result<Self, DataError> {
-        Ok(Self { file: WholeFile::create(path, existing)?, line: Vec::new() })
+        Ok(Self { file: AtomicFile::create(path, existing)?, line: Vec::new() })
     }
 
     /// Where the unfinished file is: to be removed by whoever ends the process without dropping the writer.
@@ -121,14 +113,14 @@ impl Writer {
         serde_json::to_writer(&mut self.line, record)
             .map_err(|error| DataError::Write { path: self.unfinished().to_owned(), source: error.into() })?;
         self.line.push(b'\n');
-        self.file.write(&self.line)
+        Ok(self.file.write(&self.line)?)
     }
 
     /// Puts the file in its place.
     ///
     /// # Errors
-    /// [`DataError::Exists`] where a file has come there meanwhile, and [`DataError::Write`].
+    /// [`AtomicFileError::Exists`](crate::atomic_file::AtomicFileError::Exists) where a file has come there meanwhile, and [`DataError::Write`].
     pub fn finish(self) -> Result<(), DataError> {
-        self.file.finish()
+        Ok(self.file.finish()?)
     }
 }

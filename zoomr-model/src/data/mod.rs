@@ -4,7 +4,6 @@
 //! |---|---|
 //! | [`example`] | the one format: a question, thoughts with their summaries, an answer |
 //! | [`lines`] | files of them, a line each: read as they come, written whole or not at all |
-//! | [`whole`] | files that appear whole or not at all |
 //! | [`render`] | an example as the text that a model reads and writes |
 //! | [`annotate`] | reasoning that others wrote, split into thoughts, with a summary for each |
 //! | [`synth`] | problems made here, of any length, whose answers can be checked |
@@ -18,6 +17,5 @@ pub mod lines;
 pub(crate) mod log;
 pub mod render;
 pub mod synth;
-pub mod whole;
 
 pub use self::error::DataError;

@@ -10,42 +10,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use super::example::Example;
-
-/// The strings around the parts of an example, white space included.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Markers {
-    /// Before and after a thought's detail.
-    pub thought: [String; 2],
-    /// Before and after a summary.
-    pub summary: [String; 2],
-    /// Before the answer.
-    pub answer: String,
-    /// After the answer: the end of the text.
-    pub end: String,
-}
-
-impl Markers {
-    /// Markers on lines of their own, for models of running text; the text ends with `end`.
-    pub fn on_lines(end: &str) -> Self {
-        let around = |name: &str| [format!("<{name}>\n"), format!("\n</{name}>\n")];
-        Self {
-            thought: around("thought"),
-            summary: around("summary"),
-            answer: "\n".to_owned(),
-            end: end.to_owned(),
-        }
-    }
-
-    /// The markers of thoughts and summaries without white space: each is to be a token of its own.
-    pub fn tokens(&self) -> [&str; 4] {
-        let [[a, b], [c, d]] = [&self.thought, &self.summary];
-        [a, b, c, d].map(|marker| marker.trim())
-    }
-}
+use crate::habits::Markers;
 
 /// Who writes a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

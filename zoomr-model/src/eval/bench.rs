@@ -15,9 +15,9 @@ use zoomr_core::{
 use super::{Outcome, Problem, Setting, answer, mass::Review};
 use crate::{
     Model,
-    data::render::Markers,
     engine::{Engine, EngineError, EngineOptions, Event, Limits, Stop},
     grade,
+    habits::Markers,
     text::{
         sample::{Sampler, SamplingOptions},
         stop::{StopStrings, StopTokens},

@@ -1,11 +1,9 @@
 //! A problem as a model gets it, and where in a model's text the answer is.
 
 use crate::{
-    data::{
-        example::Example,
-        render::{Markers, given_and_written},
-    },
+    data::{example::Example, render::given_and_written},
     grade,
+    habits::Markers,
     text::{
         chat::{ChatError, ChatTemplate, Message},
         tokenizer::{Tokenizer, TokenizerError},

@@ -12,11 +12,10 @@ use zoomr_core::{
 
 use super::{Bench, EvalError, Outcome, Plan};
 use crate::{
+    atomic_file::{AtomicFile, Existing},
     data::{
         DataError,
-        lines::Existing,
         log::{Log, LogError},
-        whole::WholeFile,
     },
     digest::Digest,
 };
@@ -135,8 +134,8 @@ fn read(path: &Path) -> Result<Option<Description>, DataError> {
 fn write(path: &Path, description: &Description) -> Result<(), DataError> {
     let text = serde_json::to_string_pretty(description)
         .map_err(|error| DataError::Write { path: path.to_owned(), source: error.into() })?;
-    let mut file = WholeFile::create(path, Existing::Refuse)?;
+    let mut file = AtomicFile::create(path, Existing::Refuse)?;
     file.write(text.as_bytes())?;
     file.write(b"\n")?;
-    file.finish()
+    Ok(file.finish()?)
 }

@@ -14,12 +14,15 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use super::{
     TrainError,
+    encode::{SavedDtype, encode},
     optimizer::Optimizer,
     parameters::Parameters,
     recipe::RecipeOptions,
-    save::{SavedDtype, encode},
 };
-use crate::data::{DataError, lines::Existing, whole::WholeFile};
+use crate::{
+    atomic_file::{AtomicFile, Existing},
+    data::DataError,
+};
 
 /// What the three tensors of a parameter are called, followed by its name.
 const KINDS: [&str; 3] = ["parameter/", "moment_1/", "moment_2/"];
@@ -69,7 +72,7 @@ pub(super) fn write<B: Backend>(
     let Origin { model, texts, .. } = origin.clone();
     let fields = [("step", step.to_string()), ("recipe", recipe), ("model", model), ("texts", texts)];
     let metadata: HashMap<String, String> = fields.map(|(name, value)| (name.to_owned(), value)).into();
-    let mut file = WholeFile::create(path, Existing::Replace)?;
+    let mut file = AtomicFile::create(path, Existing::Replace)?;
     file.write(&safetensors::serialize(views, Some(metadata))?)?;
     Ok(file.finish()?)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
+    atomic_file::AtomicFileError,
     data::{DataError, render::Segment, synth::SynthError},
     habits::HabitsError,
     text::{chat::ChatError, tokenizer::TokenizerError},
@@ -140,6 +141,12 @@ pub enum TrainError {
     /// The tensors cannot be put into one file.
     #[error("the tensors cannot be written: {0}")]
     Safetensors(#[from] safetensors::SafeTensorError),
+}
+
+impl From<AtomicFileError> for TrainError {
+    fn from(error: AtomicFileError) -> Self {
+        Self::File(error.into())
+    }
 }
 
 impl From<zoomr_core::Error> for TrainError {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `recipe` | how a model is trained, checked |
 //! | `sequence` | a text: tokens, what of them the model writes, its thoughts |
+//! | `phase` | a part of a run: how many steps, and where their texts come from |
 //! | `lessons` | the texts of each step |
 //! | `mask` | what each row sees: everything, or what decoding will show it |
 //! | `hook` | the attention hook that training hands to the model |
@@ -18,6 +19,7 @@
 //! | `run` | all steps, with log and checkpoints |
 //! | `plot` | the loss as a picture |
 //! | `checkpoint` | a run that can be gone on with, in one file |
+//! | `encode` | the bytes of a tensor |
 //! | `save` | the trained model, or its adapters, as safetensors |
 //! | `random` | what is drawn at random, the same everywhere |
 //!
@@ -25,6 +27,7 @@
 //! log-probabilities are the decoder's (a law, tested).
 
 mod checkpoint;
+mod encode;
 mod error;
 mod gradients;
 mod hook;
@@ -36,6 +39,7 @@ mod mask;
 mod ops;
 mod optimizer;
 mod parameters;
+mod phase;
 mod plot;
 mod random;
 mod recipe;
@@ -45,14 +49,16 @@ mod sequence;
 mod source;
 mod trainer;
 
+pub use encode::SavedDtype;
 pub use error::TrainError;
-pub use lessons::{Data, Lessons, Phase};
+pub use lessons::Lessons;
 pub use lora::LoraOptions;
 pub use mask::Mask;
 pub use parameters::Parameters;
+pub use phase::{Data, Phase};
 pub use plot::plot;
 pub use recipe::{Recipe, RecipeOptions};
 pub use run::{Run, has_run};
-pub use save::{SavedDtype, save, save_adapter};
+pub use save::{save, save_adapter};
 pub use sequence::Sequence;
 pub use trainer::{StepReport, Trainer};

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData, backend::Backend};
 use burn_autodiff::Autodiff;
 
 use super::{
+    encode::{SavedDtype, encode},
     random::Normal,
-    save::{SavedDtype, encode},
 };
 use crate::{
     config::{ModelConfig, TensorSpec},

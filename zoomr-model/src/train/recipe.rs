@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, ops::RangeInclusive};
 use serde::{Deserialize, Serialize};
 use zoomr_core::config::{Options, PolicyKind, Settings};
 
-use super::{TrainError, lessons::Phase, lora::LoraOptions};
+use super::{TrainError, lora::LoraOptions, phase::Phase};
 
 /// Policies that see what no mask shows: what each head has left, or what it truly attends to.
 const UNMASKED: [PolicyKind; 4] = [PolicyKind::H2o, PolicyKind::Rkv, PolicyKind::Quest, PolicyKind::Oracle];

@@ -21,12 +21,12 @@ use super::{
     trainer::{StepReport, Trainer},
 };
 use crate::{
+    atomic_file::{AtomicFile, Existing},
     data::{
         DataError,
-        lines::{self, Existing, Writer},
+        lines::{self, Writer},
         log::is_ours,
     },
-    partial,
 };
 
 /// A run in its directory.
@@ -79,7 +79,7 @@ impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'
         };
         // A run that was killed while it wrote has left what it had.
         for path in [checkpoint_in(&dir), log_in(&dir)] {
-            partial::sweep(&path).map_err(|source| DataError::Write { path, source })?;
+            AtomicFile::sweep(&path).map_err(|source| DataError::Write { path, source })?;
         }
         Ok(Self { trainer, lessons, texts, dir, log, interval, _lock: lock })
     }

@@ -5,23 +5,19 @@ use std::path::Path;
 use burn::tensor::{Tensor, backend::Backend};
 use safetensors::{Dtype, tensor::TensorView};
 
-use super::{TrainError, lora::LoraOptions, parameters::Parameters};
+use super::{
+    TrainError,
+    encode::{SavedDtype, encode},
+    lora::LoraOptions,
+    parameters::Parameters,
+};
 use crate::{
     adapter::peft::{self, LoraConfig},
+    atomic_file::{AtomicFile, Existing},
     config::ModelConfig,
-    data::{DataError, lines::Existing, whole::WholeFile},
-    partial,
+    data::DataError,
     weights::WeightsError,
 };
-
-/// The element type of a checkpoint's tensors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SavedDtype {
-    /// As trained.
-    F32,
-    /// Rounded to the nearest, half the size.
-    Bf16,
-}
 
 /// Writes the tensors of a model to the file `path`, whole or not at all; a file that is there is replaced.
 ///
@@ -75,16 +71,6 @@ struct Stored {
     bytes: Vec<u8>,
 }
 
-/// A tensor's elements, little-endian.
-pub(super) fn encode<B: Backend>(tensor: &Tensor<B, 2>, dtype: SavedDtype) -> Vec<u8> {
-    let data = tensor.to_data();
-    let values = data.iter::<f32>();
-    match dtype {
-        SavedDtype::F32 => values.flat_map(f32::to_le_bytes).collect(),
-        SavedDtype::Bf16 => values.flat_map(|x| half::bf16::from_f32(x).to_le_bytes()).collect(),
-    }
-}
-
 fn write(tensors: &[Stored], dtype: SavedDtype, path: &Path) -> Result<(), TrainError> {
     let stored = match dtype {
         SavedDtype::F32 => Dtype::F32,
@@ -98,8 +84,8 @@ fn write(tensors: &[Stored], dtype: SavedDtype, path: &Path) -> Result<(), Train
     let metadata = std::iter::once(("format".to_owned(), "pt".to_owned())).collect();
     let bytes = safetensors::serialize(views, Some(metadata))?;
     // As large as the model: what a killed process has left should not stay.
-    partial::sweep(path).map_err(|source| DataError::Write { path: path.to_owned(), source })?;
-    let mut file = WholeFile::create(path, Existing::Replace)?;
+    AtomicFile::sweep(path).map_err(|source| DataError::Write { path: path.to_owned(), source })?;
+    let mut file = AtomicFile::create(path, Existing::Replace)?;
     file.write(&bytes)?;
     Ok(file.finish()?)
 }

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use zoomr_model::{
+    atomic_file::Existing,
     data::{
         annotate::{AnnotateError, Measure, Splitter},
-        lines::Existing,
         synth::vocabulary,
     },
     text::tokenizer::Tokenizer,

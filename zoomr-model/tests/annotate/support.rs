@@ -4,13 +4,16 @@ use std::{fs, num::NonZeroUsize, ops::ControlFlow, path::PathBuf, time::Duration
 
 use serde_json::json;
 use tempfile::TempDir;
-use zoomr_model::data::{
-    annotate::{
-        AnnotateError, DEFAULT_PROMPT, Measure, Outcome, Plan, Progress, Prompt, Source, Statistics, Teacher,
-        TeacherOptions,
+use zoomr_model::{
+    atomic_file::Existing,
+    data::{
+        annotate::{
+            AnnotateError, DEFAULT_PROMPT, Measure, Outcome, Plan, Progress, Prompt, Source, Statistics,
+            Teacher, TeacherOptions,
+        },
+        example::Example,
+        lines,
     },
-    example::Example,
-    lines::{self, Existing},
 };
 
 use crate::server::{Reply, Request, Server};

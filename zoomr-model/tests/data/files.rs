@@ -3,10 +3,13 @@
 use std::fs;
 
 use tempfile::TempDir;
-use zoomr_model::data::{
-    DataError,
-    example::{Example, Thought, Trace},
-    lines::{Existing, Writer, read},
+use zoomr_model::{
+    atomic_file::{AtomicFileError, Existing},
+    data::{
+        DataError,
+        example::{Example, Thought, Trace},
+        lines::{Writer, read},
+    },
 };
 
 fn example() -> Example {
@@ -70,7 +73,10 @@ fn files_are_replaced_only_when_asked_and_only_when_finished() {
     let path = dir.path().join("data.jsonl");
     fs::write(&path, "good").unwrap();
     let refused = Writer::create(&path, Existing::Refuse).unwrap_err();
-    assert!(matches!(&refused, DataError::Exists { path: at } if *at == path), "{refused}");
+    assert!(
+        matches!(&refused, DataError::File(AtomicFileError::Exists { path: at }) if *at == path),
+        "{refused}"
+    );
 
     let mut dropped = Writer::create(&path, Existing::Replace).unwrap();
     dropped.write(&example()).unwrap();
@@ -91,7 +97,7 @@ fn a_file_that_comes_meanwhile_is_not_lost() {
     let path = dir.path().join("data.jsonl");
     let writer = Writer::create(&path, Existing::Refuse).unwrap();
     fs::write(&path, "another's").unwrap();
-    assert!(matches!(writer.finish().unwrap_err(), DataError::Exists { .. }));
+    assert!(matches!(writer.finish().unwrap_err(), DataError::File(AtomicFileError::Exists { .. })));
     assert_eq!(fs::read_to_string(&path).unwrap(), "another's");
     assert_eq!(names(&dir), ["data.jsonl"]);
 }

@@ -5,8 +5,8 @@ use std::fs;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use zoomr_model::{
+    atomic_file::Existing,
     data::{
-        lines::Existing,
         render::{self, Author, Segment},
         synth::vocabulary,
     },

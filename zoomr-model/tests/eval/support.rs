@@ -13,11 +13,9 @@ use zoomr_core::{
 };
 use zoomr_model::{
     Model,
+    atomic_file::Existing,
     config::ModelConfig,
-    data::{
-        lines::Existing,
-        synth::{Kind, Series, vocabulary},
-    },
+    data::synth::{Kind, Series, vocabulary},
     engine::{Engine, EngineOptions, Limits, SummaryText},
     eval::{Bench, Ended, Outcome, Plan, Problem, Progress, Record, Replay, Replayed, Setting},
     recording::Recording,

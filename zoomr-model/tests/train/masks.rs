@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use zoomr_core::config::SummaryVisibility;
 use zoomr_model::{
+    atomic_file::Existing,
     data::{
-        lines::{Existing, Writer},
+        lines::Writer,
         synth::{
             Kind,
             draw::Draw,

@@ -8,10 +8,8 @@ use std::{
 
 use burn::tensor::TensorData;
 use zoomr_model::{
-    data::{
-        lines::Existing,
-        synth::vocabulary::{markers, write_tokenizer},
-    },
+    atomic_file::Existing,
+    data::synth::vocabulary::{markers, write_tokenizer},
     text::tokenizer::Tokenizer,
     train::{Lessons, Recipe, RecipeOptions, Run, TrainError},
 };

@@ -9,10 +9,10 @@ use std::{
 use anyhow::{Context, Error, Result};
 use clap::{ArgGroup, Args};
 use zoomr_model::{
+    atomic_file::{AtomicFileError, Existing},
     data::{
         DataError,
         annotate::{AnnotateError, DEFAULT_PROMPT, Measure, Outcome, Plan, Progress, Source, Tally},
-        lines::Existing,
     },
     text::tokenizer::Tokenizer,
 };
@@ -21,7 +21,7 @@ use super::{summaries::report, teacher::TeacherArgs};
 use crate::{
     args::parse::token_range,
     interrupt::Interrupt,
-    output::{counter::Counter, note, print, status::Status, whole::distinct},
+    output::{atomic_file::distinct, counter::Counter, note, print, status::Status},
 };
 
 /// Flags of `data annotate`.
@@ -118,8 +118,10 @@ pub(crate) fn run(args: AnnotateArgs) -> Result<ExitCode> {
 /// An error with the flag that is to be changed.
 fn flagged(error: AnnotateError) -> Error {
     let flag = match error {
-        AnnotateError::Data(DataError::Exists { .. }) => "--out (without --overwrite)",
-        AnnotateError::Data(DataError::Write { .. }) | AnnotateError::Busy { .. } => "--out",
+        AnnotateError::Data(DataError::File(AtomicFileError::Exists { .. })) => "--out (without --overwrite)",
+        AnnotateError::Data(DataError::Write { .. } | DataError::File(_)) | AnnotateError::Busy { .. } => {
+            "--out"
+        }
         AnnotateError::Range { .. } => "--thought-tokens",
         AnnotateError::NoRoom => "--summary-tokens",
         _ => return error.into(),

@@ -8,10 +8,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, builder::PossibleValuesParser};
-use zoomr_model::data::{
-    example::Example,
-    lines::{Existing, Writer},
-    synth::{Kind, Series, vocabulary},
+use zoomr_model::{
+    atomic_file::Existing,
+    data::{
+        example::Example,
+        lines::Writer,
+        synth::{Kind, Series, vocabulary},
+    },
 };
 
 use super::statistics::{Statistics, table};

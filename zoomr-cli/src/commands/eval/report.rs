@@ -8,9 +8,9 @@ use serde::Serialize;
 use zoomr_model::eval::{Row, plot};
 
 use crate::output::{
+    atomic_file::{AtomicFile, distinct},
     print, print_json,
     table::columns,
-    whole::{WholeFile, distinct},
 };
 
 /// Where results go.
@@ -33,8 +33,8 @@ pub(super) struct ReportArgs {
 /// The files, begun before anything is computed, so that a path that is no good is known then.
 pub(super) struct Report {
     json: bool,
-    csv: Option<WholeFile>,
-    plot: Option<WholeFile>,
+    csv: Option<AtomicFile>,
+    plot: Option<AtomicFile>,
 }
 
 /// What `--json` prints.
@@ -70,7 +70,7 @@ impl ReportArgs {
     pub(super) fn begin(&self, input: (&str, Option<&Path>)) -> Result<Report> {
         distinct(&[input, ("--csv", self.csv.as_deref()), ("--plot", self.plot.as_deref())])?;
         let begin = |flag, path: &Option<PathBuf>| {
-            path.as_ref().map(|path| WholeFile::create(flag, path)).transpose()
+            path.as_ref().map(|path| AtomicFile::create(flag, path)).transpose()
         };
         Ok(Report { json: self.json, csv: begin("csv", &self.csv)?, plot: begin("plot", &self.plot)? })
     }
@@ -79,7 +79,7 @@ impl ReportArgs {
 impl Report {
     /// Where the unfinished files are.
     pub(super) fn unfinished(&self) -> Vec<PathBuf> {
-        self.csv.iter().chain(&self.plot).filter_map(WholeFile::unfinished).collect()
+        self.csv.iter().chain(&self.plot).filter_map(AtomicFile::unfinished).collect()
     }
 
     /// Writes everything.

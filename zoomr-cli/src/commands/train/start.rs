@@ -11,9 +11,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use zoomr_core::config::Options;
 use zoomr_model::{
+    atomic_file::Existing,
     config::ModelConfig,
-    data::{lines::Existing, render::Markers, synth::vocabulary},
-    habits::Habits,
+    data::synth::vocabulary,
+    habits::{Habits, Markers},
     text::{chat::ChatTemplate, grow, tokenizer::Tokenizer},
     train::{Parameters, has_run},
     weights::Weights,

@@ -17,9 +17,10 @@ use super::{
     summary::Limit,
 };
 use crate::{
+    atomic_file::Existing,
     data::{
         example::{Example, Thought, Trace},
-        lines::{self, Existing, Writer},
+        lines::{self, Writer},
     },
     digest::Digest,
     pool,

@@ -7,12 +7,10 @@ use std::{ops::RangeInclusive, path::Path};
 
 use tokenizers::{AddedToken, models::wordlevel::WordLevel, pre_tokenizers::whitespace::WhitespaceSplit};
 
-use crate::data::{
-    DataError,
-    example::Example,
-    lines::Existing,
-    render::{self, Markers},
-    whole::WholeFile,
+use crate::{
+    atomic_file::{AtomicFile, Existing},
+    data::{DataError, example::Example, render},
+    habits::Markers,
 };
 
 /// Fills up batches; never part of a text.
@@ -103,13 +101,13 @@ pub fn write_tokenizer(dir: &Path, existing: Existing) -> Result<(), DataError> 
     let files = [(path.clone(), tokenizer), (dir.join("tokenizer_config.json"), format!("{config:#}"))];
     // Both are started before either is finished: a refusal leaves neither.
     let files = files.map(|(path, text)| {
-        let mut file = WholeFile::create(&path, existing)?;
+        let mut file = AtomicFile::create(&path, existing)?;
         file.write(text.as_bytes())?;
         file.write(b"\n")?;
         Ok(file)
     });
-    let files: Vec<WholeFile> = files.into_iter().collect::<Result<_, DataError>>()?;
-    files.into_iter().try_for_each(WholeFile::finish)
+    let files: Vec<AtomicFile> = files.into_iter().collect::<Result<_, DataError>>()?;
+    Ok(files.into_iter().try_for_each(AtomicFile::finish)?)
 }
 
 /// Words between white space, one token each. Without a decoder, words are joined by single spaces.

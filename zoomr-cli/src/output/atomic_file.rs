@@ -9,11 +9,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use zoomr_model::data::{lines::Existing, whole};
+use zoomr_model::atomic_file::{self, Existing};
 
 /// A file under construction; dropped before [`finish`](Self::finish), it leaves no trace.
 #[derive(Debug)]
-pub(crate) struct WholeFile {
+pub(crate) struct AtomicFile {
     path: PathBuf,
     /// The flag that named it.
     flag: &'static str,
@@ -23,12 +23,12 @@ pub(crate) struct WholeFile {
 #[derive(Debug)]
 enum Sink {
     /// Moved to its place when finished.
-    File(whole::WholeFile),
+    File(atomic_file::AtomicFile),
     /// Written as it comes.
     Stream(BufWriter<File>),
 }
 
-impl WholeFile {
+impl AtomicFile {
     /// Makes sure that `path` can be written, and starts beside it.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl WholeFile {
             let opened = OpenOptions::new().append(true).open(path);
             opened.map(|stream| Sink::Stream(BufWriter::new(stream))).with_context(|| failed(flag, path))?
         } else {
-            let begun = whole::WholeFile::create(path, Existing::Replace);
+            let begun = atomic_file::AtomicFile::create(path, Existing::Replace);
             Sink::File(begun.with_context(|| format!("--{flag}"))?)
         };
         Ok(Self { path: path.to_owned(), flag, sink })
@@ -124,12 +124,12 @@ mod tests {
         let path = dir.path().join("trace.jsonl");
         fs::write(&path, "good").unwrap();
 
-        let mut dropped = WholeFile::create("trace", &path).unwrap();
+        let mut dropped = AtomicFile::create("trace", &path).unwrap();
         dropped.write(b"half").unwrap();
         drop(dropped);
         assert_eq!(fs::read_to_string(&path).unwrap(), "good");
 
-        let mut finished = WholeFile::create("trace", &path).unwrap();
+        let mut finished = AtomicFile::create("trace", &path).unwrap();
         finished.write(b"better").unwrap();
         finished.finish().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "better");
@@ -141,7 +141,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let nowhere = dir.path().join("missing/trace.jsonl");
         for path in [dir.path(), &nowhere] {
-            let message = format!("{:#}", WholeFile::create("trace", path).unwrap_err());
+            let message = format!("{:#}", AtomicFile::create("trace", path).unwrap_err());
             assert!(message.contains("--trace") && message.contains(&*path.to_string_lossy()), "{message}");
         }
     }
