@@ -5,7 +5,8 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData, backend::Backend};
 
 use crate::{
     kernels::{
-        AttendGroup, AttentionKernels, LinearKernels, PageSpan, PagedKv, ScoreGroup, TrainingKernels, Whole,
+        AttendGroup, AttentionKernels, BlockKernels, LinearKernels, PageSpan, PagedKv, ScoreGroup,
+        TrainingKernels, Whole,
     },
     positions::PositionSet,
     select::Tally,
@@ -75,6 +76,9 @@ impl<B: Backend> TrainingKernels<B> for Portable {
         [by_row(dq, rows), dk.swap_dims(0, 1), dv.swap_dims(0, 1)]
     }
 }
+
+/// The defaults are the reference.
+impl<B: Backend> BlockKernels<B> for Portable {}
 
 impl<B: Backend> LinearKernels<B> for Portable {
     /// `[out, in]` in the backend's float type.

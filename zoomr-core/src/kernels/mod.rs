@@ -11,12 +11,15 @@
 //! One trait a file:
 //! * [`AttentionKernels`]: votes and attention over pages.
 //! * [`LinearKernels`]: products with weight matrices.
+//! * [`BlockKernels`]: what a layer does between its products. All of it has defaults.
 //! * [`TrainingKernels`]: gradients. Decoding needs none of it.
 
 mod attention;
+mod block;
 mod linear;
 mod training;
 
 pub use attention::{AttendGroup, AttentionKernels, PageSpan, PagedKv, ScoreGroup};
+pub use block::{BlockKernels, HeadForm, RmsNorm, Rotation};
 pub use linear::LinearKernels;
 pub use training::{TrainingKernels, Whole};
