@@ -28,7 +28,9 @@
 
 mod alone;
 mod bandwidth;
+mod block;
 mod fused;
+mod owned;
 mod plain;
 mod provider;
 mod simd;

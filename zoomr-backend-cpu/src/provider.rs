@@ -32,7 +32,7 @@ pub struct PlainKernels;
 /// The fused kernels.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuKernels {
-    simd: Simd,
+    pub(crate) simd: Simd,
 }
 
 impl CpuKernels {
@@ -228,11 +228,18 @@ impl LinearKernels<Cpu> for CpuKernels {
         multiply(&x, weight, |x, rows| fused::linear::linear(self.simd, x, rows, weight))
     }
 
-    fn swiglu(&self, gate: Tensor<Cpu, 2>, up: Tensor<Cpu, 2>) -> Tensor<Cpu, 2> {
-        let shape = gate.dims();
-        let held = [&gate, &up].map(Held::new);
-        let [gate, up] = held.each_ref().map(Held::elements);
-        tensor(fused::gate::forward(self.simd, &gate, &up), shape)
+    fn linear_many<const N: usize>(
+        &self,
+        x: Tensor<Cpu, 2>,
+        weights: [&StoredWeight; N],
+    ) -> [Tensor<Cpu, 2>; N] {
+        let held = Held::new(&x);
+        let [rows, columns] = held.dims();
+        for weight in weights {
+            assert_eq!(columns, weight.columns(), "an input of {columns} features for {weight:?}");
+        }
+        let mut products = fused::linear::linear_many(self.simd, &held.elements(), rows, weights);
+        std::array::from_fn(|i| tensor(std::mem::take(&mut products[i]), [rows, weights[i].rows()]))
     }
 
     fn rows(&self, weight: &StoredWeight, ids: &[u32], _device: &Device<Cpu>) -> Tensor<Cpu, 2> {
@@ -257,9 +264,9 @@ fn multiply(
     weight: &StoredWeight,
     kernel: impl FnOnce(&[f32], usize) -> Vec<f32>,
 ) -> Tensor<Cpu, 2> {
-    let [rows, columns] = x.dims();
-    assert_eq!(columns, weight.columns(), "an input of {columns} features for {weight:?}");
     let held = Held::new(x);
+    let [rows, columns] = held.dims();
+    assert_eq!(columns, weight.columns(), "an input of {columns} features for {weight:?}");
     tensor(kernel(&held.elements(), rows), [rows, weight.rows()])
 }
 

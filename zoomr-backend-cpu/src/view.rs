@@ -6,10 +6,11 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use burn::tensor::{Tensor, TensorData, TensorPrimitive};
+use burn::tensor::Tensor;
 use burn_ndarray::NdArrayTensor;
 
-use crate::Cpu;
+pub(crate) use crate::owned::tensor;
+use crate::{Cpu, owned::dims};
 
 /// A tensor whose memory is shared with its owner until this is dropped.
 pub(crate) struct Held(NdArrayTensor);
@@ -34,6 +35,17 @@ impl Held {
         }
     }
 
+    /// The tensor's dimensions; asking the tensor itself allocates.
+    ///
+    /// # Panics
+    /// Where there are not `D` of them.
+    pub(crate) fn dims<const D: usize>(&self) -> [usize; D] {
+        match &self.0 {
+            NdArrayTensor::F32(storage) => dims(storage.shape()),
+            _ => unreachable!("`new` makes nothing else"),
+        }
+    }
+
     /// The elements of a matrix, borrowed where it is the transposed view of one as well.
     pub(crate) fn matrix(&self) -> Laid<'_> {
         let columns = match &self.0 {
@@ -50,12 +62,6 @@ pub(crate) enum Laid<'a> {
     Rows(Cow<'a, [f32]>),
     /// Column by column.
     Columns(&'a [f32]),
-}
-
-/// A tensor of `values`, row-major, in `shape`; the values are moved, not copied.
-pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<Cpu, D> {
-    let primitive = NdArrayTensor::from_data(TensorData::new(values, shape));
-    Tensor::from_primitive(TensorPrimitive::Float(primitive))
 }
 
 /// Query rows `[rows, query_heads, head_dim]`.

@@ -22,7 +22,6 @@ mod linear;
 mod load;
 mod mlp;
 mod model;
-mod norm;
 mod pool;
 mod rope;
 

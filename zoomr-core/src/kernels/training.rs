@@ -64,7 +64,7 @@ pub trait TrainingKernels<B: Backend>: AttentionKernels<B> + LinearKernels<B> {
         a.matmul(b)
     }
 
-    /// The gradients of [`swiglu`](LinearKernels::swiglu)'s `gate` and `up`, given that of its result. With `s` the sigmoid of
+    /// The gradients of [`swiglu`](super::BlockKernels::swiglu)'s `gate` and `up`, given that of its result. With `s` the sigmoid of
     /// `gate`, `silu'(gate) = s (1 + gate (1 - s))`.
     fn swiglu_backward(
         &self,

@@ -5,6 +5,7 @@
 //! * `attention`: votes and attention; `training`: its gradients; `linear`: products with weights.
 
 mod attention;
+mod block;
 mod linear;
 mod store;
 mod training;
