@@ -6,12 +6,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace::{cargo, models};
+use crate::workspace::{MODEL, cargo, found_model};
 
 /// The benchmarks, each with the package that has it.
 const BENCHES: [(&str, &str); 1] = [("decode", "zoomr-cli")];
-/// The model that is measured where none is named.
-const MODEL: &str = "smollm2-135m-instruct";
 
 /// Runs a benchmark; `args` are its name and what it is given.
 ///
@@ -38,8 +36,7 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
 }
 
 fn default_model() -> Result<PathBuf> {
-    let model = models().map(|models| models.join(MODEL));
-    model.filter(|dir| dir.is_dir()).with_context(|| {
+    found_model().with_context(|| {
         format!("no model to measure: give --model DIR, or have {MODEL} in $ZOOMR_MODELS or target/models")
     })
 }

@@ -3,11 +3,13 @@
 //! It runs cargo and the workspace's own lints, and adds up what they say. CI calls it and knows nothing
 //! more; it knows nothing of the method. A map:
 //! [`check`] and [`test_all`] say what is run, [`runner`] runs it, [`libtest`] reads what tests print,
-//! [`features`] lists the feature sets, [`mod@bench`] measures, [`tidy`] holds our lints, [`device`] packs for a
-//! GPU machine, [`train_default`] trains the built-in model, [`workspace`] asks cargo what the workspace holds.
+//! [`features`] lists the feature sets, [`mod@bench`] measures, [`compare`] holds two binaries against each other,
+//! [`tidy`] holds our lints, [`device`] packs for a GPU machine, [`train_default`] trains the built-in model,
+//! [`workspace`] asks cargo what the workspace holds.
 
 mod bench;
 mod check;
+mod compare;
 mod device;
 mod features;
 mod libtest;
@@ -35,11 +37,15 @@ usage: cargo xtask COMMAND
   device     packs release binaries that test and measure on a machine with an H100 into .device-carry/
   train-default [--accept]
              trains the built-in model anew (an hour), and compares it with the committed one
+  compare OLD_BINARY [NEW_BINARY]
+             whether two binaries of zoomr do the same to the bit, by default against this workspace's own
+             (--model DIR, --filter TEXT: some runs only, --keep DIR: the old one's results, for the next time,
+             --allow CLASS,..: what may differ, of text, votes, bytes, moved, other)
   bench NAME measures: `decode` is a real model's decoding speed against memory bandwidth (--model DIR)
   help       this text
 
 Tests on real models look into $ZOOMR_MODELS, or target/models when that is there, and are skipped otherwise;
-`bench` looks there too.
+`bench` and `compare` look there too.
 ";
 
 fn main() -> ExitCode {
@@ -63,6 +69,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         ["device"] => device::run(&Workspace::load()?),
         ["train-default", args @ ..] => train_default::run(args),
         ["bench", args @ ..] => bench::run(args),
+        ["compare", args @ ..] => compare::run(args),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

@@ -141,6 +141,14 @@ pub(crate) fn models() -> Option<PathBuf> {
     std::env::var_os("ZOOMR_MODELS").map(PathBuf::from).or_else(target)
 }
 
+/// The model that is measured and compared where none is named.
+pub(crate) const MODEL: &str = "smollm2-135m-instruct";
+
+/// That model, where it is.
+pub(crate) fn found_model() -> Option<PathBuf> {
+    models().map(|models| models.join(MODEL)).filter(|dir| dir.is_dir())
+}
+
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }

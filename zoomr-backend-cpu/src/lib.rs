@@ -28,10 +28,13 @@
 
 mod alone;
 mod bandwidth;
+mod block;
 mod fused;
+mod owned;
 mod plain;
 mod provider;
 mod simd;
+mod store;
 #[cfg(test)]
 mod testing;
 mod view;
@@ -39,7 +42,9 @@ mod votes;
 
 pub use alone::on_one_thread;
 pub use bandwidth::read_bandwidth;
+pub use fused::table::CpuTable;
 pub use provider::{CpuKernels, PlainKernels};
+pub use store::CpuStore;
 
 /// The backend that the kernels work on.
 pub type Cpu = burn_ndarray::NdArray<f32>;

@@ -6,19 +6,23 @@ use std::borrow::Cow;
 
 use burn::tensor::{Device, Tensor};
 use zoomr_core::{
-    kernels::{AttendGroup, AttentionKernels, LinearKernels, PagedKv, ScoreGroup, TrainingKernels, Whole},
-    select::Tally,
+    kernels::{
+        AttendGroup, AttentionKernels, GroupTable, LinearKernels, PageShape, ScoreGroup, TrainingKernels,
+        Whole,
+    },
+    select::HostBallot,
     state::AttentionState,
     weight::StoredWeight,
 };
 
 use crate::{
     Cpu,
-    fused::{self, blocks::Blocks},
+    fused::{self, blocks::Blocks, table::CpuTable},
     plain,
     simd::Simd,
-    view::{Held, Queries, Slabs, hold, tensor},
-    votes::tally,
+    store::CpuStore,
+    view::{Held, Queries, tensor},
+    votes,
 };
 
 /// Plain loops in f64, without threads or intrinsics: slow, and obviously right.
@@ -28,7 +32,7 @@ pub struct PlainKernels;
 /// The fused kernels.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuKernels {
-    simd: Simd,
+    pub(crate) simd: Simd,
 }
 
 impl CpuKernels {
@@ -58,57 +62,96 @@ impl CpuKernels {
 }
 
 impl AttentionKernels<Cpu> for PlainKernels {
-    fn tally(
+    type Ballot = HostBallot;
+    type Store = CpuStore;
+    type Table = GroupTable;
+
+    fn store(&self, shape: PageShape, _device: &Device<Cpu>) -> CpuStore {
+        CpuStore::new(shape)
+    }
+
+    fn table(&self, groups: &[AttendGroup<'_>]) -> GroupTable {
+        GroupTable::new(groups)
+    }
+
+    fn ballot(&self, candidates: &[usize]) -> HostBallot {
+        HostBallot::new(candidates)
+    }
+
+    fn vote(
         &self,
         q: &Tensor<Cpu, 3>,
-        index: &[Tensor<Cpu, 4>],
+        index: &CpuStore,
+        layer: usize,
         groups: &[ScoreGroup<'_>],
         votes: usize,
         scale: f32,
-    ) -> Vec<Tally> {
-        score(q, index, groups, |q, index| {
-            let scores = |group: &ScoreGroup<'_>, r| plain::scores::scores(q, index, group, r, scale);
-            tally(groups, votes, usize::MAX, scores)
-        })
+        into: &mut HostBallot,
+    ) {
+        let held = Held::new(q);
+        let (q, index) = (Queries::new(&held, q.dims()), index.layer_keys(layer));
+        votes::vote(groups, votes, usize::MAX, into, |group, r, take| {
+            take(&plain::scores::scores(&q, &index, group, r, scale));
+        });
     }
 
     fn attend(
         &self,
         q: &Tensor<Cpu, 3>,
-        kv: PagedKv<'_, Cpu>,
-        groups: &[AttendGroup<'_>],
+        kv: &CpuStore,
+        layer: usize,
+        table: &GroupTable,
         scale: f32,
     ) -> AttentionState<Cpu> {
-        attend(q, kv, |q, keys, values| plain::attend::attend(&q, &keys, &values, groups, scale))
+        let (keys, values) = (kv.layer_keys(layer), kv.layer_values(layer));
+        attend(q, |q| plain::attend::attend(&q, &keys, &values, table, scale))
     }
 }
 
 impl AttentionKernels<Cpu> for CpuKernels {
-    fn tally(
+    type Ballot = HostBallot;
+    type Store = CpuStore;
+    type Table = CpuTable;
+
+    fn store(&self, shape: PageShape, _device: &Device<Cpu>) -> CpuStore {
+        CpuStore::new(shape)
+    }
+
+    fn table(&self, groups: &[AttendGroup<'_>]) -> CpuTable {
+        CpuTable::new(groups)
+    }
+
+    fn ballot(&self, candidates: &[usize]) -> HostBallot {
+        HostBallot::new(candidates)
+    }
+
+    fn vote(
         &self,
         q: &Tensor<Cpu, 3>,
-        index: &[Tensor<Cpu, 4>],
+        index: &CpuStore,
+        layer: usize,
         groups: &[ScoreGroup<'_>],
         votes: usize,
         scale: f32,
-    ) -> Vec<Tally> {
-        score(q, index, groups, |q, index| {
-            let scores =
-                |group: &ScoreGroup<'_>, r| fused::scores::scores(self.simd, q, index, group, r, scale);
-            tally(groups, votes, fused::scores::SERIAL_ROWS, scores)
-        })
+        into: &mut HostBallot,
+    ) {
+        let held = Held::new(q);
+        let (q, index) = (Queries::new(&held, q.dims()), index.layer_keys(layer));
+        votes::vote(groups, votes, fused::scores::SERIAL_ROWS, into, |group, r, take| {
+            fused::scores::scores(self.simd, &q, &index, group, r, scale, take);
+        });
     }
 
     fn attend(
         &self,
         q: &Tensor<Cpu, 3>,
-        kv: PagedKv<'_, Cpu>,
-        groups: &[AttendGroup<'_>],
+        kv: &CpuStore,
+        layer: usize,
+        table: &CpuTable,
         scale: f32,
     ) -> AttentionState<Cpu> {
-        attend(q, kv, |q, keys, values| {
-            fused::attend::Attend { simd: self.simd, q, keys, values, scale }.run(groups)
-        })
+        let (simd, keys, values) = (self.simd, kv.layer_keys(layer), kv.layer_values(layer));
+        attend(q, |q| fused::attend::Attend { simd, q, keys, values, scale }.run(table))
     }
 }
 
@@ -185,11 +228,18 @@ impl LinearKernels<Cpu> for CpuKernels {
         multiply(&x, weight, |x, rows| fused::linear::linear(self.simd, x, rows, weight))
     }
 
-    fn swiglu(&self, gate: Tensor<Cpu, 2>, up: Tensor<Cpu, 2>) -> Tensor<Cpu, 2> {
-        let shape = gate.dims();
-        let held = [&gate, &up].map(Held::new);
-        let [gate, up] = held.each_ref().map(Held::elements);
-        tensor(fused::gate::forward(self.simd, &gate, &up), shape)
+    fn linear_many<const N: usize>(
+        &self,
+        x: Tensor<Cpu, 2>,
+        weights: [&StoredWeight; N],
+    ) -> [Tensor<Cpu, 2>; N] {
+        let held = Held::new(&x);
+        let [rows, columns] = held.dims();
+        for weight in weights {
+            assert_eq!(columns, weight.columns(), "an input of {columns} features for {weight:?}");
+        }
+        let mut products = fused::linear::linear_many(self.simd, &held.elements(), rows, weights);
+        std::array::from_fn(|i| tensor(std::mem::take(&mut products[i]), [rows, weights[i].rows()]))
     }
 
     fn rows(&self, weight: &StoredWeight, ids: &[u32], _device: &Device<Cpu>) -> Tensor<Cpu, 2> {
@@ -197,39 +247,14 @@ impl LinearKernels<Cpu> for CpuKernels {
     }
 }
 
-/// Runs a scoring kernel on the tensors' elements; without an index, no row has a candidate.
-fn score(
-    q: &Tensor<Cpu, 3>,
-    index: &[Tensor<Cpu, 4>],
-    groups: &[ScoreGroup<'_>],
-    kernel: impl FnOnce(&Queries<'_>, &Slabs<'_>) -> Vec<Tally>,
-) -> Vec<Tally> {
-    let Some(slab) = index.first() else {
-        let rows = groups.iter().map(|group| group.candidates.len()).sum();
-        return vec![Tally::default(); rows];
-    };
-    let (held_q, held_index) = (Held::new(q), hold(index));
-    kernel(&Queries::new(&held_q, q.dims()), &Slabs::new(&held_index, slab.dims()))
-}
-
-/// Runs an attention kernel on the tensors' elements; without a slab, no row sees anything.
+/// Runs an attention kernel on the queries' elements.
 fn attend(
     q: &Tensor<Cpu, 3>,
-    kv: PagedKv<'_, Cpu>,
-    kernel: impl FnOnce(Queries<'_>, Slabs<'_>, Slabs<'_>) -> (Vec<f32>, Vec<f32>),
+    kernel: impl FnOnce(Queries<'_>) -> (Vec<f32>, Vec<f32>),
 ) -> AttentionState<Cpu> {
     let [rows, heads, head_dim] = q.dims();
-    let (output, lse) = match kv.keys.first() {
-        None => (vec![0.0; rows * heads * head_dim], vec![f32::NEG_INFINITY; rows * heads]),
-        Some(slab) => {
-            let (held_q, keys, values) = (Held::new(q), hold(kv.keys), hold(kv.values));
-            kernel(
-                Queries::new(&held_q, q.dims()),
-                Slabs::new(&keys, slab.dims()),
-                Slabs::new(&values, slab.dims()),
-            )
-        }
-    };
+    let held = Held::new(q);
+    let (output, lse) = kernel(Queries::new(&held, q.dims()));
     AttentionState { output: tensor(output, [rows, heads, head_dim]), lse: tensor(lse, [rows, heads]) }
 }
 
@@ -239,9 +264,9 @@ fn multiply(
     weight: &StoredWeight,
     kernel: impl FnOnce(&[f32], usize) -> Vec<f32>,
 ) -> Tensor<Cpu, 2> {
-    let [rows, columns] = x.dims();
-    assert_eq!(columns, weight.columns(), "an input of {columns} features for {weight:?}");
     let held = Held::new(x);
+    let [rows, columns] = held.dims();
+    assert_eq!(columns, weight.columns(), "an input of {columns} features for {weight:?}");
     tensor(kernel(&held.elements(), rows), [rows, weight.rows()])
 }
 

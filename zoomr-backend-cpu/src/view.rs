@@ -6,10 +6,11 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use burn::tensor::{Tensor, TensorData, TensorPrimitive};
+use burn::tensor::Tensor;
 use burn_ndarray::NdArrayTensor;
 
-use crate::Cpu;
+pub(crate) use crate::owned::tensor;
+use crate::{Cpu, owned::dims};
 
 /// A tensor whose memory is shared with its owner until this is dropped.
 pub(crate) struct Held(NdArrayTensor);
@@ -34,6 +35,17 @@ impl Held {
         }
     }
 
+    /// The tensor's dimensions; asking the tensor itself allocates.
+    ///
+    /// # Panics
+    /// Where there are not `D` of them.
+    pub(crate) fn dims<const D: usize>(&self) -> [usize; D] {
+        match &self.0 {
+            NdArrayTensor::F32(storage) => dims(storage.shape()),
+            _ => unreachable!("`new` makes nothing else"),
+        }
+    }
+
     /// The elements of a matrix, borrowed where it is the transposed view of one as well.
     pub(crate) fn matrix(&self) -> Laid<'_> {
         let columns = match &self.0 {
@@ -50,12 +62,6 @@ pub(crate) enum Laid<'a> {
     Rows(Cow<'a, [f32]>),
     /// Column by column.
     Columns(&'a [f32]),
-}
-
-/// A tensor of `values`, row-major, in `shape`; the values are moved, not copied.
-pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<Cpu, D> {
-    let primitive = NdArrayTensor::from_data(TensorData::new(values, shape));
-    Tensor::from_primitive(TensorPrimitive::Float(primitive))
 }
 
 /// Query rows `[rows, query_heads, head_dim]`.
@@ -75,38 +81,6 @@ impl<'a> Queries<'a> {
     pub(crate) fn heads(&self, row: usize, heads: Range<usize>) -> &[f32] {
         let first = (row * self.heads + heads.start) * self.head_dim;
         &self.elements[first..][..heads.len() * self.head_dim]
-    }
-}
-
-/// The slabs of one pool, `[pages_per_slab, kv_heads, page_size, head_dim]` each.
-pub(crate) struct Slabs<'a> {
-    slabs: Vec<Cow<'a, [f32]>>,
-    pages_per_slab: usize,
-    pub(crate) kv_heads: usize,
-    page_size: usize,
-    head_dim: usize,
-}
-
-/// Takes hold of every slab of a pool.
-pub(crate) fn hold(slabs: &[Tensor<Cpu, 4>]) -> Vec<Held> {
-    slabs.iter().map(Held::new).collect()
-}
-
-impl<'a> Slabs<'a> {
-    /// The slabs in `held`; `shape` is that of each.
-    pub(crate) fn new(held: &'a [Held], shape: [usize; 4]) -> Self {
-        let [pages_per_slab, kv_heads, page_size, head_dim] = shape;
-        let slabs = held.iter().map(Held::elements).collect();
-        Self { slabs, pages_per_slab, kv_heads, page_size, head_dim }
-    }
-
-    /// The vectors in `slots` of `page` for one KV head, `[slots.len(), head_dim]`.
-    pub(crate) fn run(&self, page: usize, kv_head: usize, slots: Range<usize>) -> &[f32] {
-        debug_assert!(slots.end <= self.page_size, "slots {slots:?} of {}", self.page_size);
-        let slab = &self.slabs[page / self.pages_per_slab];
-        let head = page % self.pages_per_slab * self.kv_heads + kv_head;
-        let first = (head * self.page_size + slots.start) * self.head_dim;
-        &slab[first..][..slots.len() * self.head_dim]
     }
 }
 

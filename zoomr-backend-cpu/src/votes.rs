@@ -1,22 +1,29 @@
 //! From scores to votes, row by row: what both providers do around their own kernel for scores.
 
 use rayon::prelude::*;
-use zoomr_core::{kernels::ScoreGroup, select::Tally};
+use zoomr_core::{
+    kernels::ScoreGroup,
+    select::{HostBallot, Tally},
+};
 
-/// One tally per row of the groups, in the rows' order.
+/// Lets every row of the groups vote in its row of the ballot.
 ///
-/// `scores(group, r)` gives the scores of the candidates of the group's row `r`, `[query_heads, candidates]`. More
-/// than `serial` rows are spread over threads.
-pub(crate) fn tally(
+/// `scores(group, r, take)` gives `take` the scores of the candidates of the group's row `r`,
+/// `[query_heads, candidates]`. A group of more than `serial` rows is spread over threads.
+pub(crate) fn vote(
     groups: &[ScoreGroup<'_>],
     votes: usize,
     serial: usize,
-    scores: impl Fn(&ScoreGroup<'_>, usize) -> Vec<f32> + Sync,
-) -> Vec<Tally> {
-    let row = |&(group, r): &(&ScoreGroup<'_>, usize)| {
-        Tally::from_scores(&scores(group, r), group.candidates[r], votes)
-    };
-    let rows: Vec<_> =
-        groups.iter().flat_map(|group| (0..group.candidates.len()).map(move |r| (group, r))).collect();
-    if rows.len() <= serial { rows.iter().map(row).collect() } else { rows.par_iter().map(row).collect() }
+    ballot: &mut HostBallot,
+    scores: impl Fn(&ScoreGroup<'_>, usize, &mut dyn FnMut(&[f32])) + Sync,
+) {
+    for group in groups {
+        let row = |(r, tally): (usize, &mut Tally)| scores(group, r, &mut |scores| tally.vote(scores, votes));
+        let rows = &mut ballot.rows_mut()[group.ballot_row..][..group.candidates.len()];
+        if rows.len() <= serial {
+            rows.iter_mut().enumerate().for_each(row);
+        } else {
+            rows.par_iter_mut().enumerate().for_each(row);
+        }
+    }
 }

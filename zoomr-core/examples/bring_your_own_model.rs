@@ -124,6 +124,7 @@ fn decode(
         scale: (HEAD_DIM as f32).sqrt().recip(),
         sliding_window: None,
     };
+    let scope = options.scope;
     let mut session = Session::new(&[layer; LAYERS], Settings::try_from(options)?, Portable, &device)?;
     let thoughts = Budget::new(NonZeroUsize::new(32).unwrap_or(NonZeroUsize::MIN));
     let sequence = session.add_sequence(Box::new(thoughts), Trigger::Pooled);
@@ -132,9 +133,10 @@ fn decode(
     let mut logits = Vec::new();
     for step in 0..count {
         let tokens: Vec<_> = next.iter().map(|&id| Token::bare(id)).collect();
-        let feed = Feed { sequence, tokens: &tokens, role };
+        let feed = Feed { sequence, tokens: &tokens, role, scope };
         let (_, output) = session
-            .step(&[feed], |session, accepted| model.forward(&next[..accepted[0]], session, &device))?;
+            .step(&[feed], |session, accepted| model.forward(&next[..accepted[0]], session, &device))?
+            .single()?;
         let last = output.dims()[0] - 1;
         logits = output.slice(last..last + 1).into_data().iter().collect();
         // Greedy decoding of random weights gets stuck; a fixed walk through the vocabulary does not.

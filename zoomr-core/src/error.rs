@@ -37,6 +37,16 @@ pub enum Error {
         /// Resident bytes allowed.
         cap: u64,
     },
+    /// The device has no room for more pages.
+    #[error("no memory for {bytes} more bytes of KV pages; set a cap, or lower window, zoom or prompt")]
+    Memory {
+        /// Bytes asked for.
+        bytes: u64,
+    },
+    /// A sequence of a step cannot go on, which the step finds out while it runs: the host model hands this error on,
+    /// and the session runs the step again without that sequence.
+    #[error("sequence {0} cannot go on in this step")]
+    Refused(usize),
     /// A sequence cannot be cut back so far: the policy has dropped what it would need there.
     #[error("cannot truncate to {len} tokens: policy `{policy}` has dropped what it would need there")]
     Dropped {

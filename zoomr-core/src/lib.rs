@@ -5,7 +5,6 @@ pub mod config;
 mod error;
 pub mod forecast;
 pub mod hook;
-pub mod index;
 pub mod kernels;
 pub mod layer;
 pub mod policy;

@@ -139,7 +139,7 @@ fn steps_that_fail_leave_no_trace() {
 
 fn fail_after(driven: &mut Driven<'_, B, Portable>, scenario: &Scenario, layers: usize, role: Role) {
     let some = Host { layers: scenario.host.layers[..layers].to_vec(), seed: scenario.host.seed };
-    let feed = Feed { sequence: driven.id, tokens: &[Token::bare(3)], role };
+    let feed = Feed { sequence: driven.id, tokens: &[Token::bare(3)], role, scope: scenario.options.scope };
     let result = driven.session.step(&[feed], |session, _| {
         some.forward(session, &[3], &Default::default())?;
         Err::<(), _>(Error::Protocol("the host failed"))

@@ -3,7 +3,11 @@
 use burn::tensor::{Tensor, TensorData};
 use burn_ndarray::NdArray;
 use proptest::prelude::*;
-use zoomr_core::cache::{Budget, Geometry, Pool, Slots};
+use zoomr_core::{
+    cache::{Budget, Pages, Slots},
+    kernels::{KvStore, PageShape},
+    portable::PortableStore,
+};
 
 type B = NdArray<f32>;
 
@@ -16,37 +20,40 @@ proptest! {
         page_size in 1..7usize,
         pages_per_slab in 1..3usize,
     ) {
-        let geometry = Geometry { pages_per_slab, kv_heads: HEADS, page_size, head_dim: 1 };
-        let mut pool = Pool::<B, 2>::new(geometry, Default::default());
-        let (mut slots, mut budget) = (Slots::default(), Budget::new(None));
+        let shape = PageShape { layers: 1, parts: 2, kv_heads: HEADS, page_size, head_dim: 1, pages_per_slab };
+        let mut store = PortableStore::<B>::new(shape, Default::default());
+        let mut pages = Pages::new(store.page_bytes(), pages_per_slab);
+        let (mut slots, mut budget) = (Slots::new(HEADS, page_size), Budget::new(None));
         // Per head, the tokens held, the oldest first: a token's key is its number, its value the negative.
         let mut held = vec![Vec::<f32>::new(); HEADS];
         let mut next = 0.0;
         for (added, kept, seed) in rounds {
-            for span in slots.open(added, &mut pool, &mut budget).unwrap() {
-                for slot in span.start..span.start + span.len {
-                    for (plane, sign) in [(0, 1.0), (1, -1.0)] {
-                        let token = (0..HEADS).map(|head| sign * (next + 0.5 * head as f32)).collect();
-                        let token = TensorData::new(token, [HEADS, 1, 1]);
-                        pool.write(plane, span.page, slot, Tensor::from_data(token, &Default::default()));
-                    }
-                    held.iter_mut().enumerate().for_each(|(head, held)| held.push(next + 0.5 * head as f32));
-                    next += 1.0;
-                }
-            }
+            let spans = slots.open(added, &mut pages, &mut budget).unwrap();
+            store.resize(pages.slabs()).unwrap();
+            let token = |i: usize, head: usize| next + i as f32 + 0.5 * head as f32;
+            let keys: Vec<f32> = (0..added * HEADS).map(|at| token(at / HEADS, at % HEADS)).collect();
+            let values: Vec<f32> = keys.iter().map(|key| -key).collect();
+            let [keys, values] = [keys, values]
+                .map(|part| Tensor::from_data(TensorData::new(part, [added, HEADS, 1]), &Default::default()));
+            let places: Vec<_> = spans.iter().flat_map(|span| span.slots()).collect();
+            store.append(0, &[&keys, &values], &places);
+            held.iter_mut().enumerate().for_each(|(head, held)| held.extend((0..added).map(|i| token(i, head))));
+            next += added as f32;
             let count = kept.min(slots.len());
             let keep: Vec<Vec<usize>> = (0..HEADS).map(|head| choose(slots.len(), count, seed + head as u64)).collect();
-            slots.keep(&keep, &mut pool, &mut budget);
+            let moves = slots.keep(&keep, &mut pages, &mut budget);
+            store.copy_heads(&moves);
+            store.resize(pages.slabs()).unwrap();
             for (held, keep) in held.iter_mut().zip(&keep) {
                 *held = keep.iter().map(|&token| held[token]).collect();
             }
-            prop_assert_eq!(slots.pages(), count.div_ceil(page_size));
-            prop_assert_eq!(budget.used(), pool.bytes());
-            prop_assert_eq!(&found(&slots, &pool, 1.0), &held);
-            prop_assert_eq!(&found(&slots, &pool, -1.0), &held);
+            prop_assert_eq!(slots.pages().len(), count.div_ceil(page_size));
+            prop_assert_eq!(budget.used(), pages.bytes());
+            prop_assert_eq!(&found(&slots, &store, 1.0), &held);
+            prop_assert_eq!(&found(&slots, &store, -1.0), &held);
         }
-        slots.clear(&mut pool, &mut budget);
-        prop_assert_eq!(pool.bytes(), 0);
+        slots.clear(&mut pages, &mut budget);
+        prop_assert_eq!(pages.bytes(), 0);
     }
 }
 
@@ -60,13 +67,15 @@ fn choose(len: usize, count: usize, seed: u64) -> Vec<usize> {
 }
 
 /// Per head, the keys (or, with a negative sign, the negatives of the values) held, the oldest first.
-fn found(slots: &Slots, pool: &Pool<B, 2>, sign: f32) -> Vec<Vec<f32>> {
-    let size = pool.geometry().page_size;
-    let plane = usize::from(sign < 0.0);
+fn found(slots: &Slots, store: &PortableStore<B>, sign: f32) -> Vec<Vec<f32>> {
+    let PageShape { page_size, .. } = store.shape();
+    let part = usize::from(sign < 0.0);
     let at = |head: usize, slot: usize| {
-        let span = slots.spans(slot..slot + 1, size)[0];
-        let page: Vec<f32> = pool.read(plane, span.page).iter().collect();
-        sign * page[head * size + span.start]
+        let span = slots.spans(slot..slot + 1)[0];
+        let bytes = &store.export(&[span.page])[0].0;
+        // A page is `[keys and values, heads, slots]` of f32.
+        let element = (part * HEADS + head) * page_size + span.start;
+        sign * f32::from_le_bytes(bytes[4 * element..][..4].try_into().unwrap())
     };
     let order = |(head, order): (usize, &Vec<usize>)| order.iter().map(|&slot| at(head, slot)).collect();
     slots.order().iter().enumerate().map(order).collect()

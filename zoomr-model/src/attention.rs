@@ -1,9 +1,12 @@
 //! The attention sub-layer: projections, norms per head and RoPE; attention itself is the hook's.
 
 use burn::tensor::{Tensor, backend::Backend};
-use zoomr_core::{hook::AttentionHook, kernels::LinearKernels};
+use zoomr_core::{
+    hook::AttentionHook,
+    kernels::{HeadForm, LinearKernels, RmsNorm, Rotation},
+};
 
-use crate::{Error, linear::Linear, norm::RmsNorm, rope::Rotation};
+use crate::{Error, linear::Linear};
 
 /// Attention of one layer.
 pub(crate) struct Attention<B: Backend, L: LinearKernels<B>> {
@@ -37,29 +40,19 @@ impl<B: Backend, L: LinearKernels<B>> Attention<B, L> {
         rotation: Option<&Rotation<B>>,
         hook: &mut (impl AttentionHook<B> + ?Sized),
     ) -> Result<Tensor<B, 2>, Error> {
-        // 1. Project, and split into heads.
-        let mut q = self.heads(self.query.forward(kernels, x.clone())); // [rows, query_heads, head_dim]
-        let mut k = self.heads(self.key.forward(kernels, x.clone())); // [rows, kv_heads, head_dim]
-        let v = self.heads(self.value.forward(kernels, x)); // [rows, kv_heads, head_dim]
+        // 1. Project.
+        let [q, k, v] = Linear::forward_many([&self.query, &self.key, &self.value], kernels, x);
 
-        // 2. Normalise and rotate queries and keys.
-        if let Some(norms) = &self.head_norms {
-            q = norms.query.forward(q);
-            k = norms.key.forward(k);
-        }
-        if let Some(rotation) = rotation {
-            q = rotation.rotate(q);
-            k = rotation.rotate(k);
-        }
+        // 2. Split into heads; normalise and rotate those of queries and keys.
+        let head_dim = self.head_dim;
+        let norms = self.head_norms.as_ref();
+        let form = |norm| HeadForm { head_dim, norm, rotation };
+        let q = kernels.split_heads(q, form(norms.map(|norms| &norms.query))); // [rows, query_heads, head_dim]
+        let k = kernels.split_heads(k, form(norms.map(|norms| &norms.key))); // [rows, kv_heads, head_dim]
+        let v = kernels.split_heads(v, HeadForm { head_dim, norm: None, rotation: None });
 
         // 3. Append to the cache, attend, and bring the heads back together.
         let attended = hook.attend(self.layer, q, k, v)?; // [rows, query_heads, head_dim]
-        Ok(self.output.forward(kernels, attended.flatten(1, 2)))
-    }
-
-    /// `[rows, heads * head_dim] -> [rows, heads, head_dim]`.
-    fn heads(&self, x: Tensor<B, 2>) -> Tensor<B, 3> {
-        let [rows, width] = x.dims();
-        x.reshape([rows, width / self.head_dim, self.head_dim])
+        Ok(self.output.forward(kernels, kernels.join_heads(attended)))
     }
 }

@@ -1,9 +1,15 @@
 //! One layer: attention, then feed-forward, each normalised on its way in and added to the residual stream.
+//!
+//! A sum and the norm of it are one operation, so a layer begins with what it is to read and ends with what the next
+//! one, or the output head, is to read.
 
 use burn::tensor::{Tensor, backend::Backend};
-use zoomr_core::{hook::AttentionHook, kernels::LinearKernels};
+use zoomr_core::{
+    hook::AttentionHook,
+    kernels::{LinearKernels, RmsNorm, Rotation},
+};
 
-use crate::{Error, attention::Attention, mlp::Mlp, norm::RmsNorm, rope::Rotation};
+use crate::{Error, attention::Attention, mlp::Mlp};
 
 /// One decoder layer.
 pub(crate) struct Block<B: Backend, L: LinearKernels<B>> {
@@ -24,32 +30,50 @@ pub(crate) struct SubLayerNorms<B: Backend> {
     pub(crate) after: Option<RmsNorm<B>>,
 }
 
+/// What passes from one layer to the next.
+pub(crate) struct Stream<B: Backend> {
+    /// The residual stream, `[rows, hidden]`.
+    pub(crate) residual: Tensor<B, 2>,
+    /// The same, normalised as its next reader wants it, `[rows, hidden]`.
+    pub(crate) normed: Tensor<B, 2>,
+}
+
 impl<B: Backend, L: LinearKernels<B>> Block<B, L> {
-    /// `[rows, hidden] -> [rows, hidden]`.
+    /// Passes the stream on; `next` is the norm of what comes after this layer.
     pub(crate) fn forward(
         &self,
         kernels: &L,
-        x: Tensor<B, 2>,
+        stream: Stream<B>,
+        next: &RmsNorm<B>,
         rotations: &[Rotation<B>],
         hook: &mut (impl AttentionHook<B> + ?Sized),
-    ) -> Result<Tensor<B, 2>, Error> {
+    ) -> Result<Stream<B>, Error> {
+        let Stream { residual, normed } = stream;
         let rotation = self.rotation.map(|rotation| &rotations[rotation]);
-        let normed = self.attention_norms.before.forward(x.clone());
         let attended = self.attention.forward(kernels, normed, rotation, hook)?;
-        let x = self.add(x, attended, &self.attention_norms);
+        let after = self.attention_norms.after.as_ref();
+        let Stream { residual, normed } =
+            self.add(kernels, residual, attended, after, &self.mlp_norms.before);
 
-        let normed = self.mlp_norms.before.forward(x.clone());
         let transformed = self.mlp.forward(kernels, normed);
-        Ok(self.add(x, transformed, &self.mlp_norms))
+        Ok(self.add(kernels, residual, transformed, self.mlp_norms.after.as_ref(), next))
     }
 
-    /// Adds a sub-layer's output to the residual stream.
-    fn add(&self, x: Tensor<B, 2>, output: Tensor<B, 2>, norms: &SubLayerNorms<B>) -> Tensor<B, 2> {
-        let output = match &norms.after {
-            Some(norm) => norm.forward(output),
+    /// Adds a sub-layer's output to the residual stream, and normalises the sum for the next one.
+    fn add(
+        &self,
+        kernels: &L,
+        residual: Tensor<B, 2>,
+        output: Tensor<B, 2>,
+        after: Option<&RmsNorm<B>>,
+        next: &RmsNorm<B>,
+    ) -> Stream<B> {
+        let output = match after {
+            Some(norm) => kernels.rms_norm(output, norm),
             None => output,
         };
-        x + scaled(output, self.residual_multiplier)
+        let [residual, normed] = kernels.add_then_norm(residual, output, self.residual_multiplier, next);
+        Stream { residual, normed }
     }
 }
 

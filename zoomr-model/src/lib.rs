@@ -28,7 +28,6 @@ mod linear;
 mod load;
 mod mlp;
 mod model;
-mod norm;
 #[cfg(feature = "train")]
 mod pool;
 mod rope;

@@ -27,11 +27,35 @@ pub(crate) struct LowRank<M> {
 impl<B: Backend, L: LinearKernels<B>> Linear<B, L> {
     /// `[rows, in] -> [rows, out]`.
     pub(crate) fn forward(&self, kernels: &L, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let adapted = self.adapter.as_ref().map(|adapter| {
+        let adapted = self.adapted(kernels, &x);
+        self.complete(kernels.linear(x, &self.weight), adapted)
+    }
+
+    /// Several layers of one input: `[rows, in] -> [rows, out]` each.
+    pub(crate) fn forward_many<const N: usize>(
+        layers: [&Self; N],
+        kernels: &L,
+        x: Tensor<B, 2>,
+    ) -> [Tensor<B, 2>; N] {
+        let adapted = layers.map(|layer| layer.adapted(kernels, &x));
+        let products = kernels.linear_many(x, layers.map(|layer| &layer.weight));
+        let mut own = layers.into_iter().zip(adapted);
+        products.map(|product| match own.next() {
+            Some((layer, adapted)) => layer.complete(product, adapted),
+            None => product,
+        })
+    }
+
+    /// `scale * B A x`, where there is an adapter.
+    fn adapted(&self, kernels: &L, x: &Tensor<B, 2>) -> Option<Tensor<B, 2>> {
+        self.adapter.as_ref().map(|adapter| {
             let low = kernels.linear(x.clone(), &adapter.down); // [rows, rank]
             kernels.linear(low, &adapter.up) * adapter.scale
-        });
-        let product = kernels.linear(x, &self.weight);
+        })
+    }
+
+    /// A product with the matrix, and what is added to it.
+    fn complete(&self, product: Tensor<B, 2>, adapted: Option<Tensor<B, 2>>) -> Tensor<B, 2> {
         let product = match &self.bias {
             Some(bias) => product + bias.clone().unsqueeze(),
             None => product,

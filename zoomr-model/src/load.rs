@@ -6,7 +6,10 @@
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData, backend::Backend};
-use zoomr_core::{kernels::LinearKernels, weight::StoredWeight};
+use zoomr_core::{
+    kernels::{LinearKernels, RmsNorm},
+    weight::StoredWeight,
+};
 
 use crate::{
     adapter::Adapter,
@@ -15,7 +18,6 @@ use crate::{
     config::{InputProjections, ModelConfig},
     linear::{Linear, LowRank},
     mlp::Mlp,
-    norm::RmsNorm,
     weights::{Weights, WeightsError},
 };
 
@@ -147,7 +149,7 @@ impl<B: Backend, L: LinearKernels<B>> Loader<'_, B, L> {
         self.source.matrix(&format!("{prefix}.weight"), None)
     }
 
-    /// The norm with weight `{prefix}.weight`.
+    /// The norm with weight `{prefix}.weight`; where the file holds `w - 1` (Gemma), one is added.
     pub(crate) fn norm(&self, prefix: &str) -> Result<RmsNorm<B>, WeightsError> {
         let weight = self.source.vector(&format!("{prefix}.weight"))?;
         let offset = if self.config.norm.unit_offset { 1.0 } else { 0.0 };

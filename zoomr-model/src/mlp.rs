@@ -19,8 +19,7 @@ pub(crate) struct Mlp<B: Backend, L: LinearKernels<B>> {
 impl<B: Backend, L: LinearKernels<B>> Mlp<B, L> {
     /// `[rows, hidden] -> [rows, hidden]`.
     pub(crate) fn forward(&self, kernels: &L, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let gate = self.gate.forward(kernels, x.clone()); // [rows, intermediate]
-        let up = self.up.forward(kernels, x); // [rows, intermediate]
+        let [gate, up] = Linear::forward_many([&self.gate, &self.up], kernels, x); // [rows, intermediate] each
         let gated = match self.activation {
             Activation::Silu => kernels.swiglu(gate, up),
             Activation::GeluTanh => activation::gelu_approximate(gate) * up,

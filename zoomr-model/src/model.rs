@@ -4,16 +4,18 @@
 //! sequence, and what it attends to, only the hook knows.
 
 use burn::tensor::{Device, Tensor, backend::Backend};
-use zoomr_core::{hook::AttentionHook, kernels::LinearKernels};
+use zoomr_core::{
+    hook::AttentionHook,
+    kernels::{LinearKernels, RmsNorm, Rotation},
+};
 
 use crate::{
     Error,
     adapter::Adapter,
-    block::{Block, scaled},
+    block::{Block, Stream, scaled},
     config::{ModelConfig, Rope},
     load::{Checkpoint, Loader, Source},
-    norm::RmsNorm,
-    rope::{RotaryEmbedding, Rotation},
+    rope::RotaryEmbedding,
     weights::{Weights, WeightsError},
 };
 
@@ -50,6 +52,11 @@ impl<B: Backend, L: LinearKernels<B>> Parts<B, L> {
             head: (!config.tied).then(|| loader.matrix("lm_head")).transpose()?,
             rotary_embeddings: ropes.iter().map(RotaryEmbedding::new).collect(),
         })
+    }
+
+    /// The norm of what layer `layer` reads; after the last layer, the final norm.
+    fn norm_before(&self, layer: usize) -> &RmsNorm<B> {
+        self.blocks.get(layer).map_or(&self.norm, |block| &block.attention_norms.before)
     }
 }
 
@@ -128,17 +135,20 @@ impl<B: Backend, L: LinearKernels<B>> Model<B, L> {
         self.check(ids, hook.positions().len())?;
         // 1. Embed.
         let embedded = self.kernels.rows(&self.parts.embedding, ids, &self.device); // [rows, hidden]
-        let mut x = scaled(embedded, self.config.embedding_multiplier);
+        let residual = scaled(embedded, self.config.embedding_multiplier);
 
         // 2. The angles of the step's positions, once for all layers that share them.
         let at = |rotary: &RotaryEmbedding| rotary.at(hook.positions(), &self.device);
         let rotations: Vec<Rotation<B>> = self.parts.rotary_embeddings.iter().map(at).collect();
 
-        // 3. Layers, and the final norm.
-        for block in &self.parts.blocks {
-            x = block.forward(&self.kernels, x, &rotations, hook)?;
+        // 3. Layers; each ends with the norm of what comes after it, the last with the final one.
+        let normed = self.kernels.rms_norm(residual.clone(), self.parts.norm_before(0));
+        let mut stream = Stream { residual, normed };
+        for (layer, block) in self.parts.blocks.iter().enumerate() {
+            let next = self.parts.norm_before(layer + 1);
+            stream = block.forward(&self.kernels, stream, next, &rotations, hook)?;
         }
-        Ok(self.parts.norm.forward(x))
+        Ok(stream.normed)
     }
 
     /// The logits `[rows, vocab]` of any of [`hidden`](Self::hidden)'s rows: all of them, or the last alone.

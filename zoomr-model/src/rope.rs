@@ -1,13 +1,14 @@
 //! Rotary position embedding: pairs of elements of queries and keys turned by an angle that grows with the
 //! position.
 //!
-//! Element `i` pairs with element `i + rotary_dim / 2` (Hugging Face's layout), and the pair turns by
-//! `position * frequency[i]`, `frequency[i] = theta^(-2 i / rotary_dim)` before any scaling. Angles are
-//! computed in f64 on the host, where `position * frequency` loses nothing at any context length.
+//! Pair `i` ([`Rotation`] says which elements it is) turns by `position * frequency[i]`,
+//! `frequency[i] = theta^(-2 i / rotary_dim)` before any scaling. Angles are computed in f64 on the host, where
+//! `position * frequency` loses nothing at any context length.
 
 use std::f64::consts::TAU;
 
 use burn::tensor::{Device, Tensor, TensorData, backend::Backend};
+use zoomr_core::kernels::Rotation;
 
 use crate::config::{Rope, RopeScaling};
 
@@ -48,31 +49,6 @@ impl RotaryEmbedding {
         let table =
             |values| Tensor::from_data(TensorData::new(values, [positions.len(), 1, 2 * half]), device);
         Rotation { cos: table(cos), sin: table(sin) }
-    }
-}
-
-/// Cosines and signed sines of the rows of a step, `[rows, 1, rotary_dim]`.
-#[derive(Clone, Debug)]
-pub(crate) struct Rotation<B: Backend> {
-    cos: Tensor<B, 3>,
-    sin: Tensor<B, 3>,
-}
-
-impl<B: Backend> Rotation<B> {
-    /// Turns queries or keys `[rows, heads, head_dim]`; elements from `rotary_dim` on stay as they are.
-    pub(crate) fn rotate(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let [_, _, head_dim] = x.dims();
-        let [_, _, rotary_dim] = self.cos.dims();
-        let half = rotary_dim / 2;
-        let first = x.clone().narrow(2, 0, half);
-        let second = x.clone().narrow(2, half, half);
-        let swapped = Tensor::cat(vec![second, first], 2); // [rows, heads, rotary_dim]
-        if rotary_dim == head_dim {
-            return x * self.cos.clone() + swapped * self.sin.clone();
-        }
-        let rest = x.clone().narrow(2, rotary_dim, head_dim - rotary_dim);
-        let turned = x.narrow(2, 0, rotary_dim) * self.cos.clone() + swapped * self.sin.clone();
-        Tensor::cat(vec![turned, rest], 2)
     }
 }
 
@@ -120,6 +96,7 @@ fn blend(frequency: f64, factor: f64, kept: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use burn_ndarray::NdArray;
+    use zoomr_core::{kernels::BlockKernels, portable::Portable};
 
     use super::*;
 
@@ -141,7 +118,7 @@ mod tests {
         let device = Default::default();
         let rope = Rope { rotary_dim: 4, ..rope(RopeScaling::Default) };
         let x = Tensor::<NdArray, 3>::from_data([[[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]]], &device);
-        let turned = RotaryEmbedding::new(&rope).at(&[3], &device).rotate(x);
+        let turned = Portable.rotate(x, &RotaryEmbedding::new(&rope).at(&[3], &device));
         let turned: Vec<f32> = turned.into_data().to_vec().unwrap();
         // Pairs (1, 3) and (2, 4) turn by 3 * 1 and 3 * 10000^(-1/2) radians.
         let expected = |a: f64, b: f64, angle: f64| {
@@ -157,7 +134,8 @@ mod tests {
     fn position_zero_turns_nothing() {
         let device = Default::default();
         let x = Tensor::<NdArray, 3>::from_data([[[1.0f32, -2.0, 3.0, -4.0, 5.0, 6.0, 7.0, 8.0]]], &device);
-        let turned = RotaryEmbedding::new(&rope(RopeScaling::Default)).at(&[0], &device).rotate(x.clone());
+        let rotation = RotaryEmbedding::new(&rope(RopeScaling::Default)).at(&[0], &device);
+        let turned = Portable.rotate(x.clone(), &rotation);
         assert_eq!(turned.into_data(), x.into_data());
     }
 }

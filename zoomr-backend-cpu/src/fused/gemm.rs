@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::{interleave::interleave, strided::Strided};
+use super::{columns::interleave, strided::Strided};
 use crate::simd::{Element, Simd};
 
 /// Weight rows per task: at 1,536 columns, 400 KB of f32, which stay in a core's second-level cache.

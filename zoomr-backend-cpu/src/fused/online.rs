@@ -7,24 +7,34 @@
 use crate::simd::Simd;
 
 /// The running softmax of some queries.
-pub(super) struct Online {
+pub(super) struct Online<'a> {
     head_dim: usize,
     /// The highest score so far; minus infinity before the first.
-    max: Vec<f32>,
+    max: &'a mut [f32],
     /// The sum of exponentials.
-    sum: Vec<f32>,
+    sum: &'a mut [f32],
     /// The weighted sums of values, `[queries, head_dim]`.
-    weighted: Vec<f32>,
+    weighted: &'a mut [f32],
 }
 
-impl Online {
-    pub(super) fn new(queries: usize, head_dim: usize) -> Self {
-        Self {
-            head_dim,
-            max: vec![f32::NEG_INFINITY; queries],
-            sum: vec![0.0; queries],
-            weighted: vec![0.0; queries * head_dim],
-        }
+impl<'a> Online<'a> {
+    /// How many numbers it takes.
+    pub(super) fn len(queries: usize, head_dim: usize) -> usize {
+        queries * (head_dim + 2)
+    }
+
+    /// What lies in `numbers`, at least [`len`](Self::len) of them.
+    pub(super) fn new(queries: usize, head_dim: usize, numbers: &'a mut [f32]) -> Self {
+        let (max, rest) = numbers.split_at_mut(queries);
+        let (sum, rest) = rest.split_at_mut(queries);
+        Self { head_dim, max, sum, weighted: &mut rest[..queries * head_dim] }
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.max.fill(f32::NEG_INFINITY);
+        self.sum.fill(0.0);
+        self.weighted.fill(0.0);
     }
 
     /// How many queries there are.
@@ -56,7 +66,7 @@ impl Online {
             other.raise(query, max);
             self.sum[query] += other.sum[query];
         }
-        self.weighted.iter_mut().zip(&other.weighted).for_each(|(ours, theirs)| *ours += theirs);
+        self.weighted.iter_mut().zip(other.weighted.iter()).for_each(|(ours, theirs)| *ours += theirs);
         self
     }
 

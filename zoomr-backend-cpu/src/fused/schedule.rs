@@ -31,13 +31,6 @@ pub(super) struct Task<'a> {
     pub(super) spans: &'a [PageSpan],
 }
 
-impl Task<'_> {
-    /// Whether both are over the same rows, so that their results are to be merged.
-    pub(super) fn continues(&self, other: &Self) -> bool {
-        self.rows == other.rows
-    }
-}
-
 /// Cuts `groups` into tasks.
 pub(super) fn tasks<'a>(groups: &[AttendGroup<'a>]) -> Vec<Task<'a>> {
     let tiles: usize = groups.iter().map(|group| group.visible.len().div_ceil(TILE_ROWS)).sum();

@@ -4,27 +4,19 @@
 
 use rayon::prelude::*;
 
-use super::interleave::interleave;
+use super::columns::interleave;
 use crate::simd::{Element, Simd};
 
 /// Bytes of weights per task: a few microseconds of reading, so that threads finish together.
 const TASK_BYTES: usize = 32 << 10;
 
-/// Bytes of weights below which waking another thread costs more than it brings.
-const PARALLEL_BYTES: usize = 128 << 10;
-
 /// Weight rows per task are a multiple of this, so that the inner loop's tiles are whole.
 const TILE: usize = 4;
 
-/// `x` `[rows, columns]` times `weights` `[out, columns]` transposed: `[rows, out]`.
+/// `x` `[rows, columns]` times `weights` `[out, columns]` transposed, `[rows, out]`, on all threads.
 pub(super) fn multiply<E: Element>(simd: Simd, x: &[f32], weights: &[E::Unit], columns: usize) -> Vec<f32> {
     let (rows, out) = (x.len() / columns, weights.len() / columns);
     let row_bytes = columns * size_of::<E::Unit>();
-    if out * row_bytes < PARALLEL_BYTES {
-        let mut product = vec![0.0; rows * out];
-        simd.dots::<E>(x, weights, columns, &mut product, out);
-        return product;
-    }
     let width = (TASK_BYTES / row_bytes).next_multiple_of(TILE).max(TILE);
     let mut blocks = vec![0.0; rows * out];
     blocks
@@ -32,4 +24,17 @@ pub(super) fn multiply<E: Element>(simd: Simd, x: &[f32], weights: &[E::Unit], c
         .zip(weights.par_chunks(width * columns))
         .for_each(|(block, weights)| simd.dots::<E>(x, weights, columns, block, weights.len() / columns));
     interleave(blocks, rows, out, width)
+}
+
+/// [`multiply`] on this thread alone.
+pub(super) fn multiply_alone<E: Element>(
+    simd: Simd,
+    x: &[f32],
+    weights: &[E::Unit],
+    columns: usize,
+) -> Vec<f32> {
+    let (rows, out) = (x.len() / columns, weights.len() / columns);
+    let mut product = vec![0.0; rows * out];
+    simd.dots::<E>(x, weights, columns, &mut product, out);
+    product
 }

@@ -1,26 +1,26 @@
 //! Attention as its definition says: gather what a row sees, score, softmax, sum.
 
-use zoomr_core::kernels::AttendGroup;
+use zoomr_core::kernels::{AttendGroup, GroupTable};
 
 use super::dot;
-use crate::view::{Queries, Slabs};
+use crate::{store::Part, view::Queries};
 
 /// The outputs `[rows, query_heads, head_dim]` and log-sum-exps `[rows, query_heads]` of all groups' rows.
 pub(crate) fn attend(
     q: &Queries<'_>,
-    keys: &Slabs<'_>,
-    values: &Slabs<'_>,
-    groups: &[AttendGroup<'_>],
+    keys: &Part<'_>,
+    values: &Part<'_>,
+    table: &GroupTable,
     scale: f32,
 ) -> (Vec<f32>, Vec<f32>) {
     let mut output = vec![0.0; q.rows * q.heads * q.head_dim];
     let mut lse = vec![f32::NEG_INFINITY; q.rows * q.heads];
-    for group in groups {
+    for group in table.groups() {
         for r in 0..group.visible.len() {
             for head in 0..q.heads {
                 let at = (group.first_row + r) * q.heads + head;
                 let out = &mut output[at * q.head_dim..][..q.head_dim];
-                lse[at] = attend_head(q, keys, values, group, r, head, scale, out);
+                lse[at] = attend_head(q, keys, values, &group, r, head, scale, out);
             }
         }
     }
@@ -30,15 +30,15 @@ pub(crate) fn attend(
 /// One head of the group's row `r`: writes `out` `[head_dim]` and returns the log-sum-exp.
 fn attend_head(
     q: &Queries<'_>,
-    keys: &Slabs<'_>,
-    values: &Slabs<'_>,
+    keys: &Part<'_>,
+    values: &Part<'_>,
     group: &AttendGroup<'_>,
     r: usize,
     head: usize,
     scale: f32,
     out: &mut [f32],
 ) -> f32 {
-    let kv_head = head / (q.heads / keys.kv_heads);
+    let kv_head = head / (q.heads / keys.kv_heads());
     let query = q.heads(group.first_row + r, head..head + 1);
     let seen: Vec<(usize, usize)> = tokens(group, r).collect();
     let scores: Vec<f64> = seen

@@ -3,12 +3,12 @@
 use zoomr_core::kernels::ScoreGroup;
 
 use super::dot;
-use crate::view::{Queries, Slabs};
+use crate::{store::Part, view::Queries};
 
 /// The scores of the candidates of the group's row `r`, `[query_heads, candidates]`.
 pub(crate) fn scores(
     q: &Queries<'_>,
-    index: &Slabs<'_>,
+    index: &Part<'_>,
     group: &ScoreGroup<'_>,
     r: usize,
     scale: f32,
@@ -16,7 +16,7 @@ pub(crate) fn scores(
     let candidates = group.candidates[r];
     let mut scores = vec![f32::NAN; q.heads * candidates];
     for head in 0..q.heads {
-        let kv_head = head / (q.heads / index.kv_heads);
+        let kv_head = head / (q.heads / index.kv_heads());
         let query = q.heads(group.first_row + r, head..head + 1);
         for span in group.spans {
             for thought in span.positions().filter(|thought| *thought < candidates) {

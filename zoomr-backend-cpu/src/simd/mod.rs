@@ -4,6 +4,7 @@
 //! * [`element`]: bf16, f16 and f32 as they lie in memory.
 //! * [`portable`]: plain loops that the compiler vectorises as far as the baseline allows.
 //! * `avx2`: the same in AVX2, FMA and F16C.
+//! * [`loops`]: loops that both share, whose arithmetic is the same bit for bit.
 //!
 //! Each loop works on a block (a page of keys, some rows of a weight matrix), so that choosing between the
 //! two costs one predictable branch per block.
@@ -11,6 +12,7 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod element;
+mod loops;
 mod portable;
 #[cfg(test)]
 mod tests;
@@ -95,6 +97,46 @@ impl Simd {
             Self::Portable => portable::widen::<E>(from, to),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(avx2) => avx2.widen::<E>(from, to),
+        }
+    }
+
+    /// The sum of the squares of `x`.
+    pub(crate) fn square_sum(self, x: &[f32]) -> f32 {
+        match self {
+            Self::Portable => loops::square_sum(x),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.square_sum(x),
+        }
+    }
+
+    /// Multiplies each element of `x` by `factor`, then by its own of `weight`.
+    pub(crate) fn scale_by(self, x: &mut [f32], factor: f32, weight: &[f32]) {
+        debug_assert_eq!(x.len(), weight.len());
+        match self {
+            Self::Portable => loops::scale_by(x, factor, weight),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.scale_by(x, factor, weight),
+        }
+    }
+
+    /// Adds `x` times `factor` to `sum`.
+    pub(crate) fn add_scaled(self, sum: &mut [f32], x: &[f32], factor: f32) {
+        debug_assert_eq!(sum.len(), x.len());
+        match self {
+            Self::Portable => loops::add_scaled(sum, x, factor),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.add_scaled(sum, x, factor),
+        }
+    }
+
+    /// Replaces each half of `vector` by itself times its half of `cos` plus the other half times its half of `sin`; all
+    /// three are of one, even length.
+    pub(crate) fn turn(self, vector: &mut [f32], cos: &[f32], sin: &[f32]) {
+        debug_assert!(vector.len() == cos.len() && vector.len() == sin.len());
+        match self {
+            Self::Portable => loops::turn(vector, cos, sin),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.turn(vector, cos, sin),
         }
     }
 }

@@ -6,15 +6,15 @@
 
 use burn::tensor::Tensor;
 use zoomr_core::{
-    kernels::{AttendGroup, AttentionKernels, PagedKv},
+    kernels::{AttendGroup, AttentionKernels, PageShape},
     positions::PositionSet,
 };
 
 use super::{
     ROUNDING, fused, noise,
-    pool::{Pool, Sequence, permuted},
+    pool::{LAYER, Pool, Sequence, permuted},
 };
-use crate::{Cpu, PlainKernels};
+use crate::{Cpu, CpuStore, PlainKernels};
 
 /// Rows of one sequence: it, and what each row sees.
 type Rows = (Sequence, Vec<PositionSet>);
@@ -58,20 +58,25 @@ fn exact(q: &[f32], head: usize, kv_heads: usize, rows: &Rows, r: usize, scale: 
     }
 }
 
-fn check(kernels: &dyn AttentionKernels<Cpu>, name: &str, pool: &Pool, shared: usize, all: &[Rows]) {
+fn check<K: AttentionKernels<Cpu, Store = CpuStore>>(
+    kernels: &K,
+    name: &str,
+    pool: &Pool,
+    shared: usize,
+    all: &[Rows],
+) {
     let rows: usize = all.iter().map(|(_, visible)| visible.len()).sum();
     let (heads, dim) = (pool.kv_heads * shared, pool.head_dim);
     let q: Vec<f32> = noise(rows * heads * dim, 21).iter().map(|q| 2.0 * q).collect();
     let scale = 1.0 / (dim as f32).sqrt();
-    let (keys, values) = pool.slabs();
     let mut first_row = 0;
     let mut groups = Vec::new();
     for (sequence, visible) in all {
         groups.push(AttendGroup { first_row, spans: &sequence.spans, visible });
         first_row += visible.len();
     }
-    let kv = PagedKv { keys: &keys, values: &values };
-    let state = kernels.attend(&permuted(&q, [rows, heads, dim]), kv, &groups, scale);
+    let (q_tensor, table) = (permuted(&q, [rows, heads, dim]), kernels.table(&groups));
+    let state = kernels.attend(&q_tensor, &pool.store(), LAYER, &table, scale);
     let output: Vec<f32> = state.output.to_data().to_vec().unwrap();
     let lse: Vec<f32> = state.lse.to_data().to_vec().unwrap();
     let rows = all.iter().flat_map(|rows| (0..rows.1.len()).map(move |r| (rows, r)));
@@ -141,9 +146,10 @@ fn an_empty_cache() {
     let q: Tensor<Cpu, 3> = crate::view::tensor(noise(24, 71), [1, 3, 8]);
     let visible = [PositionSet::default()];
     let group = AttendGroup { first_row: 0, spans: &[], visible: &visible };
-    let kv = PagedKv { keys: &[], values: &[] };
+    let shape = PageShape { layers: 1, parts: 2, kv_heads: 1, page_size: 4, head_dim: 8, pages_per_slab: 1 };
     for kernels in fused() {
-        let state = kernels.attend(&q, kv, &[group], 1.0);
+        let table = kernels.table(&[group]);
+        let state = kernels.attend(&q, &CpuStore::new(shape), 0, &table, 1.0);
         assert_eq!(state.output.to_data().to_vec::<f32>().unwrap(), [0.0; 24]);
         assert_eq!(state.lse.to_data().to_vec::<f32>().unwrap(), [f32::NEG_INFINITY; 3]);
     }
@@ -153,13 +159,14 @@ fn an_empty_cache() {
 fn results_do_not_depend_on_threads() {
     let mut pool = Pool::new(3, 64, 16, 2000);
     let (sequence, visible) = (pool.write(1025, 81), causal(1025, 1));
-    let (keys, values) = pool.slabs();
+    let store = pool.store();
     let q: Tensor<Cpu, 3> = crate::view::tensor(noise(2 * 9 * 64, 82), [2, 9, 64]);
     let run = |threads| {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let group = AttendGroup { first_row: 0, spans: &sequence.spans, visible: &visible };
-        let kv = PagedKv { keys: &keys, values: &values };
-        threads.install(|| crate::CpuKernels::new().attend(&q, kv, &[group], 0.125).output.to_data())
+        let kernels = crate::CpuKernels::new();
+        let table = kernels.table(&[group]);
+        threads.install(|| kernels.attend(&q, &store, LAYER, &table, 0.125).output.to_data())
     };
     assert_eq!(run(1), run(3));
 }

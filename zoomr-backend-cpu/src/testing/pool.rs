@@ -1,10 +1,10 @@
 //! Sequences scattered over the pages of one pool, beside the same vectors in order.
 
 use burn::tensor::Tensor;
-use zoomr_core::kernels::PageSpan;
+use zoomr_core::kernels::{KvStore, PageShape, PageSpan, Slot};
 
 use super::noise;
-use crate::{Cpu, view::tensor};
+use crate::{Cpu, CpuStore, view::tensor};
 
 /// A pool of keys and values whose unused slots are NaN.
 pub(super) struct Pool {
@@ -90,16 +90,28 @@ impl Pool {
         }
     }
 
-    /// Slabs of keys, and slabs of values.
-    pub(super) fn slabs(&self) -> (Vec<Tensor<Cpu, 4>>, Vec<Tensor<Cpu, 4>>) {
-        let shape = [self.pages_per_slab, self.kv_heads, self.page_size, self.head_dim];
-        let slabs = |all: &[f32]| {
-            let slabs = all.chunks_exact(shape.iter().product());
-            slabs.map(|slab| tensor(slab.to_vec(), shape)).collect()
+    /// The pages in a store, as the second of three layers.
+    pub(super) fn store(&self) -> CpuStore {
+        let Self { kv_heads, head_dim, page_size, pages_per_slab, .. } = *self;
+        let shape = PageShape { layers: 3, parts: 2, kv_heads, page_size, head_dim, pages_per_slab };
+        let mut store = CpuStore::new(shape);
+        let pages = self.keys.len() / shape.part_len();
+        store.resize(pages / pages_per_slab).unwrap();
+        // A page of the pool is `[kv_heads, page_size, head_dim]`, tokens go in as `[page_size, kv_heads, head_dim]`.
+        let tokens = |plane: &[f32], page: usize| -> Tensor<Cpu, 3> {
+            let part = plane[page * shape.part_len()..][..shape.part_len()].to_vec();
+            tensor(part, [kv_heads, page_size, head_dim]).swap_dims(0, 1)
         };
-        (slabs(&self.keys), slabs(&self.values))
+        for page in 0..pages {
+            let slots: Vec<Slot> = (0..page_size).map(|slot| Slot { page, slot }).collect();
+            store.append(LAYER, &[&tokens(&self.keys, page), &tokens(&self.values, page)], &slots);
+        }
+        store
     }
 }
+
+/// The layer of a pool's store that has its keys and values.
+pub(super) const LAYER: usize = 1;
 
 /// `q` `[rows, heads, head_dim]` as the permuted view of a tensor `[heads, rows, head_dim]`.
 pub(super) fn permuted(q: &[f32], [rows, heads, head_dim]: [usize; 3]) -> Tensor<Cpu, 3> {

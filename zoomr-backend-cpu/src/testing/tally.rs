@@ -2,16 +2,17 @@
 //!
 //! Index vectors are quarter multiples, so that every product is exact: the tallies must then be equal.
 
+use burn::tensor::Tensor;
 use zoomr_core::{
-    kernels::{AttentionKernels, ScoreGroup},
-    select::Tally,
+    kernels::{AttentionKernels, PageShape, ScoreGroup},
+    select::{Ballot, Tally},
 };
 
 use super::{
     fused, noise,
-    pool::{Pool, Sequence, permuted},
+    pool::{LAYER, Pool, Sequence, permuted},
 };
-use crate::{Cpu, PlainKernels};
+use crate::{Cpu, CpuStore, PlainKernels};
 
 const VOTES: usize = 3;
 
@@ -19,12 +20,12 @@ fn check(pool: &Pool, shared: usize, all: &[(Sequence, Vec<usize>)]) {
     let rows: usize = all.iter().map(|(_, candidates)| candidates.len()).sum();
     let (heads, dim) = (pool.kv_heads * shared, pool.head_dim);
     let q: Vec<f32> = noise(rows * heads * dim, 22).iter().map(|q| (8.0 * q).round()).collect();
-    let (index, _) = pool.slabs();
+    let index = pool.store();
     let mut first_row = 0;
     let mut groups = Vec::new();
     let mut expected = Vec::new();
     for (sequence, candidates) in all {
-        groups.push(ScoreGroup { first_row, spans: &sequence.spans, candidates });
+        groups.push(ScoreGroup { first_row, ballot_row: first_row, spans: &sequence.spans, candidates });
         for (r, count) in candidates.iter().enumerate() {
             let scores = (0..heads * count).map(|i| {
                 let (head, thought) = (i / count, i % count);
@@ -38,11 +39,23 @@ fn check(pool: &Pool, shared: usize, all: &[(Sequence, Vec<usize>)]) {
         first_row += candidates.len();
     }
     let q = permuted(&q, [rows, heads, dim]);
-    let run = |kernels: &dyn AttentionKernels<Cpu>| kernels.tally(&q, &index, &groups, VOTES, 0.125);
-    assert_eq!(run(&PlainKernels), expected);
+    let all: Vec<usize> = all.iter().flat_map(|(_, candidates)| candidates.clone()).collect();
+    assert_eq!(run(&PlainKernels, &q, &index, &groups, &all), expected);
     for kernels in fused() {
-        assert_eq!(run(&kernels), expected, "{kernels:?}");
+        assert_eq!(run(&kernels, &q, &index, &groups, &all), expected, "{kernels:?}");
     }
+}
+
+fn run<K: AttentionKernels<Cpu, Store = CpuStore>>(
+    kernels: &K,
+    q: &Tensor<Cpu, 3>,
+    index: &CpuStore,
+    groups: &[ScoreGroup<'_>],
+    candidates: &[usize],
+) -> Vec<Tally> {
+    let mut ballot = kernels.ballot(candidates);
+    kernels.vote(q, index, LAYER, groups, VOTES, 0.125, &mut ballot);
+    ballot.read()
 }
 
 #[test]
@@ -61,8 +74,9 @@ fn tallies_of_exact_scores_are_equal() {
 #[test]
 fn no_thoughts_yet() {
     let q = crate::view::tensor(noise(24, 23), [1, 3, 8]);
-    let group = ScoreGroup { first_row: 0, spans: &[], candidates: &[0] };
+    let group = ScoreGroup { first_row: 0, ballot_row: 0, spans: &[], candidates: &[0] };
+    let shape = PageShape { layers: 2, parts: 1, kv_heads: 1, page_size: 4, head_dim: 8, pages_per_slab: 1 };
     for kernels in fused() {
-        assert_eq!(kernels.tally(&q, &[], &[group], VOTES, 1.0), [Tally::default()]);
+        assert_eq!(run(&kernels, &q, &CpuStore::new(shape), &[group], &[0]), [Tally::default()]);
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use anyhow::Result;
 use zoomr_backend_cpu::{Cpu, CpuKernels, DEVICE, PlainKernels};
 use zoomr_core::{
-    config::{Options, PolicyKind, Settings},
+    config::{Options, PolicyKind, Scope, Settings},
     kernels::{AttentionKernels, LinearKernels},
     portable::Portable,
     segment::{Budget, Role},
@@ -77,10 +77,10 @@ where
     let mut logits = Vec::new();
     for ids in std::iter::once(chunk).chain(rest[..SINGLE.min(rest.len())].chunks(1)) {
         let tokens: Vec<Token<'_>> = ids.iter().map(|&id| Token::bare(id)).collect();
-        let feed = Feed { sequence, tokens: &tokens, role: Role::Prompt };
+        let feed = Feed { sequence, tokens: &tokens, role: Role::Prompt, scope: Scope::Global };
         let forward =
             |session: &mut Session<_, _>, _: &[usize]| -> Result<_, Error> { model.forward(ids, session) };
-        let (_, rows) = session.step(&[feed], forward)?;
+        let (_, rows) = session.step(&[feed], forward)?.single()?;
         logits.extend(rows.into_data().iter::<f32>());
     }
     Ok(logits)

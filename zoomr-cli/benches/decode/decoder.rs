@@ -49,28 +49,25 @@ impl<'m> Decoder<'m> {
     /// Many tokens at a time, which wants votes that serve their own step; decoding proper then goes on with
     /// the default scope.
     pub(crate) fn fill(&mut self, text: &[u32], len: usize) -> Result<()> {
-        let scope = self.session.settings().scope;
-        self.session.set_scope(Scope::Layer);
         while self.len < len {
             let end = len.min(self.len + CHUNK);
-            self.take(&text[self.len..end])?;
+            self.take(&text[self.len..end], Scope::Layer)?;
         }
-        self.session.set_scope(scope);
         Ok(())
     }
 
-    fn take(&mut self, ids: &[u32]) -> Result<()> {
+    fn take(&mut self, ids: &[u32], scope: Scope) -> Result<()> {
         let (model, tokenizer) = (self.model, self.tokenizer);
         let token = |&id: &u32| Token { id, text: tokenizer.bytes_of(id) };
         let tokens: Vec<Token<'_>> = ids.iter().map(token).collect();
-        let feed = Feed { sequence: self.sequence, tokens: &tokens, role: Role::Stream };
+        let feed = Feed { sequence: self.sequence, tokens: &tokens, role: Role::Stream, scope };
         let forward = |session: &mut Session<_, _>, accepted: &[usize]| -> Result<_, Error> {
             let hidden = model.hidden(&ids[..accepted[0]], session)?;
             let [rows, width] = hidden.dims();
             Ok(model.logits(hidden.slice([rows - 1..rows, 0..width])))
         };
-        let (accepted, logits) = self.session.step(&[feed], forward)?;
-        self.len += accepted[0];
+        let (accepted, logits) = self.session.step(&[feed], forward)?.single()?;
+        self.len += accepted;
         let logits: Vec<f32> = logits.into_data().iter().collect();
         let likeliest = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
         self.next = likeliest.unwrap_or(0) as u32;
@@ -80,7 +77,8 @@ impl<'m> Decoder<'m> {
     /// Decodes one token; how long that took.
     pub(crate) fn step(&mut self) -> Result<Duration> {
         let begun = Instant::now();
-        self.take(&[self.next])?;
+        let scope = self.session.settings().scope;
+        self.take(&[self.next], scope)?;
         Ok(begun.elapsed())
     }
 

@@ -2,19 +2,26 @@
 
 use std::ops::Range;
 
-use burn::tensor::backend::Backend;
+use super::{Budget, Pages, pages::follow};
+use crate::{
+    Error,
+    kernels::{Move, PageSpan, Slot},
+};
 
-use super::{Budget, Pool};
-use crate::{Error, kernels::PageSpan};
-
-/// Slots `0..len()`, in pages of one pool.
-#[derive(Debug, Default)]
+/// Slots `0..len()`, in pages of one store.
+#[derive(Clone, Debug)]
 pub struct DensePages {
+    page_size: usize,
     pages: Vec<usize>,
     len: usize,
 }
 
 impl DensePages {
+    /// No slots, in pages of `page_size`.
+    pub fn new(page_size: usize) -> Self {
+        Self { page_size, pages: Vec::new(), len: 0 }
+    }
+
     /// Slots in use.
     pub fn len(&self) -> usize {
         self.len
@@ -25,63 +32,89 @@ impl DensePages {
         self.len == 0
     }
 
-    /// Pages in use.
-    pub fn pages(&self) -> usize {
-        self.pages.len()
+    /// Slots per page.
+    pub fn page_size(&self) -> usize {
+        self.page_size
     }
 
-    /// Adds `count` slots.
+    /// The pages in use, in order.
+    pub fn pages(&self) -> &[usize] {
+        &self.pages
+    }
+
+    /// Has `len` slots from now on.
     ///
     /// # Errors
-    /// [`Error::OverCap`] where a new page finds no room; pages that did find some stay until the next
-    /// [`truncate`](Self::truncate).
-    pub fn grow<B: Backend, const PLANES: usize>(
-        &mut self,
-        count: usize,
-        pool: &mut Pool<B, PLANES>,
-        budget: &mut Budget,
-    ) -> Result<(), Error> {
-        let len = self.len + count;
-        while self.pages.len() * pool.geometry().page_size < len {
-            self.pages.push(pool.allocate(budget)?);
+    /// [`Error::OverCap`] where a new page finds no room; it then has as many as before.
+    pub fn resize(&mut self, len: usize, numbers: &mut Pages, budget: &mut Budget) -> Result<(), Error> {
+        let before = self.len;
+        while self.pages.len() * self.page_size < len {
+            match numbers.allocate(budget) {
+                Ok(page) => self.pages.push(page),
+                Err(error) => {
+                    self.truncate(before, numbers, budget);
+                    return Err(error);
+                }
+            }
         }
-        self.len = len;
+        self.len = self.len.max(len);
+        self.truncate(len, numbers, budget);
         Ok(())
     }
 
     /// Keeps the first `len` slots.
-    pub fn truncate<B: Backend, const PLANES: usize>(
-        &mut self,
-        len: usize,
-        pool: &mut Pool<B, PLANES>,
-        budget: &mut Budget,
-    ) {
+    pub fn truncate(&mut self, len: usize, numbers: &mut Pages, budget: &mut Budget) {
         self.len = self.len.min(len);
-        let pages = self.len.div_ceil(pool.geometry().page_size);
-        self.pages.drain(pages..).for_each(|page| pool.release(page, budget));
+        let pages = self.len.div_ceil(self.page_size);
+        self.pages.drain(pages..).for_each(|page| numbers.release(page, budget));
     }
 
-    /// Moves pages down into free ones, as [`Pool::compact`].
-    pub fn compact<B: Backend, const PLANES: usize>(
-        &mut self,
-        pool: &mut Pool<B, PLANES>,
+    /// Follows pages that have moved within the store.
+    pub fn follow(&mut self, moves: &[Move]) {
+        follow(self.pages.iter_mut(), moves);
+    }
+
+    /// The first `len` slots, for another sequence: whole pages are shared, a last one that is not full is copied.
+    /// Returns what the store has to copy, once it has room for it.
+    ///
+    /// # Errors
+    /// As [`resize`](Self::resize).
+    pub fn fork(
+        &self,
+        len: usize,
+        numbers: &mut Pages,
         budget: &mut Budget,
-    ) {
-        self.pages.iter_mut().for_each(|page| *page = pool.compact(*page, budget));
+    ) -> Result<(Self, Option<Move>), Error> {
+        let (full, len) = (len.min(self.len) / self.page_size, len.min(self.len));
+        let mut copied = None;
+        let mut pages = self.pages[..full].to_vec();
+        if len % self.page_size > 0 {
+            let moved = Move { from: self.pages[full], to: numbers.allocate(budget)? };
+            pages.push(moved.to);
+            copied = Some(moved);
+        }
+        pages[..full].iter().for_each(|&page| numbers.share(page));
+        Ok((Self { page_size: self.page_size, pages, len }, copied))
     }
 
-    /// The page that holds `slot`, and the slot within it.
-    pub fn place(&self, slot: usize, page_size: usize) -> (usize, usize) {
-        (self.pages[slot / page_size], slot % page_size)
+    /// Where slot number `at` lies.
+    pub fn slot(&self, at: usize) -> Slot {
+        Slot { page: self.pages[at / self.page_size], slot: at % self.page_size }
+    }
+
+    /// Where all slots lie.
+    pub fn all_spans(&self) -> Vec<PageSpan> {
+        self.spans(0..self.len)
     }
 
     /// Where `slots` lie, in order; a slot's number stands for its position.
-    pub fn spans(&self, slots: Range<usize>, page_size: usize) -> Vec<PageSpan> {
-        let pages = slots.start / page_size..slots.end.div_ceil(page_size);
+    pub fn spans(&self, slots: Range<usize>) -> Vec<PageSpan> {
+        let size = self.page_size;
+        let pages = slots.start / size..slots.end.div_ceil(size);
         let span = |i: usize| {
-            let position = slots.start.max(i * page_size);
-            let len = slots.end.min((i + 1) * page_size) - position;
-            PageSpan { page: self.pages[i], start: position - i * page_size, len, position }
+            let position = slots.start.max(i * size);
+            let len = slots.end.min((i + 1) * size) - position;
+            PageSpan { page: self.pages[i], start: position - i * size, len, position }
         };
         pages.filter(|_| !slots.is_empty()).map(span).collect()
     }

@@ -1,23 +1,28 @@
-//! Where keys and values live: pages, pools, tiers.
+//! Where keys and values live, in page numbers: plain integers. Bytes are the store's
+//! ([`KvStore`](crate::kernels::KvStore)), which the provider owns.
 //!
-//! * [`Layout`]: which positions of a sequence share a page; plain integers, the same for every layer.
-//! * [`Pool`]: one layer's pages on the compute device, shared by all sequences.
-//! * [`ColdTier`]: where pages go that no row needs now; [`HostTier`] keeps them in host memory.
-//! * [`LayerCache`]: one sequence's pages in one layer, each resident, cold or dropped.
+//! * [`Layout`]: which positions of a sequence share a page; the same in every band.
+//! * [`Pages`]: the numbers of one band's pages, shared by all sequences; [`Budget`]: how many bytes there may be.
+//! * [`Residency`]: one sequence's pages in one band, each resident, cold or dropped.
+//! * [`ColdTier`]: where pages go that no row needs now; [`HostTier`] keeps them in host memory; [`ColdPages`] counts
+//!   who holds them.
 //! * [`DensePages`], [`Slots`]: pages without positions, for index vectors and for tokens that each KV head keeps
 //!   on its own.
 
+mod budget;
+mod cold;
 mod dense;
-mod layer;
 mod layout;
-mod pool;
+mod pages;
+mod residency;
 mod slots;
 mod tier;
 
+pub use budget::Budget;
+pub use cold::ColdPages;
 pub use dense::DensePages;
-pub(crate) use layer::{KEYS, Stores, VALUES};
-pub use layer::{LayerCache, Moved};
 pub use layout::{Extent, Layout};
-pub use pool::{Budget, Geometry, Pool};
+pub use pages::Pages;
+pub use residency::{Moved, Residency, Tiers};
 pub use slots::Slots;
-pub use tier::{ColdTier, Handle, HostTier, PageData};
+pub use tier::{ColdTier, Handle, HostTier};

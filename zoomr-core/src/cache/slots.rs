@@ -7,22 +7,28 @@
 
 use std::ops::Range;
 
-use burn::tensor::backend::Backend;
-
-use super::{Budget, DensePages, Pool};
-use crate::{Error, kernels::PageSpan};
+use super::{Budget, DensePages, Pages};
+use crate::{
+    Error,
+    kernels::{HeadMove, Move, PageSpan},
+};
 
 /// The slots of one sequence in one layer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Slots {
     pages: DensePages,
     /// Per KV head, the slots of its tokens, the oldest token first.
     order: Vec<Vec<usize>>,
     /// Tokens held when the last step ended: what a failed step goes back to.
-    settled: usize,
+    committed: usize,
 }
 
 impl Slots {
+    /// No tokens, for so many KV heads, in pages of `page_size`.
+    pub fn new(kv_heads: usize, page_size: usize) -> Self {
+        Self { pages: DensePages::new(page_size), order: vec![Vec::new(); kv_heads], committed: 0 }
+    }
+
     /// Tokens that each KV head holds.
     pub fn len(&self) -> usize {
         self.pages.len()
@@ -33,8 +39,8 @@ impl Slots {
         self.pages.is_empty()
     }
 
-    /// Pages in use.
-    pub fn pages(&self) -> usize {
+    /// The pages in use, in order.
+    pub fn pages(&self) -> &[usize] {
         self.pages.pages()
     }
 
@@ -44,65 +50,79 @@ impl Slots {
     }
 
     /// Where `slots` lie.
-    pub fn spans(&self, slots: Range<usize>, page_size: usize) -> Vec<PageSpan> {
-        self.pages.spans(slots, page_size)
+    pub fn spans(&self, slots: Range<usize>) -> Vec<PageSpan> {
+        self.pages.spans(slots)
     }
 
     /// Makes room for `count` more tokens, the newest; returns where they go.
     ///
     /// # Errors
     /// [`Error::OverCap`] where a new page finds no room.
-    pub fn open<B: Backend>(
+    pub fn open(
         &mut self,
         count: usize,
-        pool: &mut Pool<B, 2>,
+        numbers: &mut Pages,
         budget: &mut Budget,
     ) -> Result<Vec<PageSpan>, Error> {
-        let first = self.len();
-        self.pages.grow(count, pool, budget)?;
-        let added = first..self.len();
-        self.order.resize(pool.geometry().kv_heads, Vec::new());
+        let added = self.len()..self.len() + count;
+        self.pages.resize(added.end, numbers, budget)?;
         self.order.iter_mut().for_each(|order| order.extend(added.clone()));
-        Ok(self.pages.spans(added, pool.geometry().page_size))
+        Ok(self.pages.spans(added))
     }
 
-    /// Destroys what is not `kept`: for each KV head as many tokens, numbered from the oldest, in order.
-    pub fn keep<B: Backend>(&mut self, kept: &[Vec<usize>], pool: &mut Pool<B, 2>, budget: &mut Budget) {
+    /// Destroys what is not `kept`: for each KV head as many tokens, numbered from the oldest, in order. Returns what
+    /// the store has to copy before it gives up the pages that are free then.
+    pub fn keep(&mut self, kept: &[Vec<usize>], numbers: &mut Pages, budget: &mut Budget) -> Vec<HeadMove> {
         let len = kept.first().map_or(0, Vec::len);
-        let size = pool.geometry().page_size;
+        let mut moves = Vec::new();
         for (head, (order, kept)) in self.order.iter_mut().zip(kept).enumerate() {
             let mut slots: Vec<usize> = kept.iter().map(|&token| order[token]).collect();
             let mut taken = vec![false; len];
             slots.iter().filter(|&&slot| slot < len).for_each(|&slot| taken[slot] = true);
             let holes = (0..len).filter(|&slot| !taken[slot]);
             for (slot, hole) in slots.iter_mut().filter(|slot| **slot >= len).zip(holes) {
-                pool.copy(head, self.pages.place(*slot, size), self.pages.place(hole, size));
+                moves.push(HeadMove { head, from: self.pages.slot(*slot), to: self.pages.slot(hole) });
                 *slot = hole;
             }
             *order = slots;
         }
-        self.pages.truncate(len, pool, budget);
+        self.pages.truncate(len, numbers, budget);
+        moves
     }
 
-    /// Moves pages down into free ones, as [`Pool::compact`].
-    pub fn compact<B: Backend>(&mut self, pool: &mut Pool<B, 2>, budget: &mut Budget) {
-        self.pages.compact(pool, budget);
+    /// A copy for another sequence, in pages of its own: those are written to. Returns what the store has to copy,
+    /// once it has room for it.
+    ///
+    /// # Errors
+    /// [`Error::OverCap`] where a new page finds no room.
+    pub fn fork(&self, numbers: &mut Pages, budget: &mut Budget) -> Result<(Self, Vec<Move>), Error> {
+        let size = self.pages.page_size();
+        let mut pages = DensePages::new(size);
+        pages.resize(self.len(), numbers, budget)?;
+        let pairs = self.pages().iter().zip(pages.pages());
+        let moves = pairs.map(|(&from, &to)| Move { from, to }).collect();
+        Ok((Self { pages, order: self.order.clone(), committed: self.len() }, moves))
+    }
+
+    /// Follows pages that have moved within the store.
+    pub fn follow(&mut self, moves: &[Move]) {
+        self.pages.follow(moves);
     }
 
     /// Ends a step: what is held now stays.
-    pub fn settle(&mut self) {
-        self.settled = self.len();
+    pub fn commit(&mut self) {
+        self.committed = self.len();
     }
 
     /// Forgets the tokens of a step that failed.
-    pub fn roll_back<B: Backend>(&mut self, pool: &mut Pool<B, 2>, budget: &mut Budget) {
-        self.pages.truncate(self.settled, pool, budget);
-        self.order.iter_mut().for_each(|order| order.truncate(self.settled));
+    pub fn roll_back(&mut self, numbers: &mut Pages, budget: &mut Budget) {
+        self.pages.truncate(self.committed, numbers, budget);
+        self.order.iter_mut().for_each(|order| order.truncate(self.committed));
     }
 
     /// Forgets every token.
-    pub fn clear<B: Backend>(&mut self, pool: &mut Pool<B, 2>, budget: &mut Budget) {
-        self.settled = 0;
-        self.roll_back(pool, budget);
+    pub fn clear(&mut self, numbers: &mut Pages, budget: &mut Budget) {
+        self.committed = 0;
+        self.roll_back(numbers, budget);
     }
 }

@@ -2,26 +2,10 @@
 
 use std::{fmt::Debug, io};
 
-use burn::tensor::TensorData;
-
-/// One page's keys and values, as they left the device.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PageData {
-    /// `[kv_heads, page_size, head_dim]`.
-    pub keys: TensorData,
-    /// `[kv_heads, page_size, head_dim]`.
-    pub values: TensorData,
-}
-
-impl PageData {
-    /// Bytes of keys and values.
-    pub fn bytes(&self) -> u64 {
-        (self.keys.bytes.len() + self.values.bytes.len()) as u64
-    }
-}
+use crate::kernels::PageBytes;
 
 /// What a tier gives for a page that it keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Handle(pub usize);
 
 /// Keeps pages away from the compute device.
@@ -33,13 +17,13 @@ pub trait ColdTier: Send + Sync + Debug {
     ///
     /// # Errors
     /// Where the medium fails; the page is then still the caller's.
-    fn store(&mut self, page: PageData) -> io::Result<Handle>;
+    fn store(&mut self, page: PageBytes) -> io::Result<Handle>;
 
     /// Reads a page back; the tier keeps its copy.
     ///
     /// # Errors
     /// Where the medium fails, or `handle` names no page.
-    fn load(&self, handle: Handle) -> io::Result<PageData>;
+    fn load(&self, handle: Handle) -> io::Result<PageBytes>;
 
     /// Forgets a page; an unknown handle is no error.
     fn forget(&mut self, handle: Handle);
@@ -51,14 +35,14 @@ pub trait ColdTier: Send + Sync + Debug {
 /// Host memory.
 #[derive(Debug, Default)]
 pub struct HostTier {
-    pages: Vec<Option<PageData>>,
+    pages: Vec<Option<PageBytes>>,
     free: Vec<usize>,
     bytes: u64,
 }
 
 impl ColdTier for HostTier {
-    fn store(&mut self, page: PageData) -> io::Result<Handle> {
-        self.bytes += page.bytes();
+    fn store(&mut self, page: PageBytes) -> io::Result<Handle> {
+        self.bytes += page.len();
         let slot = self.free.pop().unwrap_or_else(|| {
             self.pages.push(None);
             self.pages.len() - 1
@@ -67,14 +51,14 @@ impl ColdTier for HostTier {
         Ok(Handle(slot))
     }
 
-    fn load(&self, handle: Handle) -> io::Result<PageData> {
+    fn load(&self, handle: Handle) -> io::Result<PageBytes> {
         let page = self.pages.get(handle.0).and_then(Option::as_ref);
         page.cloned().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no page {}", handle.0)))
     }
 
     fn forget(&mut self, handle: Handle) {
         if let Some(page) = self.pages.get_mut(handle.0).and_then(Option::take) {
-            self.bytes -= page.bytes();
+            self.bytes -= page.len();
             self.free.push(handle.0);
         }
     }

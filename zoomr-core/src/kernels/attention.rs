@@ -1,51 +1,9 @@
 //! Attention over pages: votes and exact attention, the hot kernels of a decoding step.
 
-use std::ops::Range;
+use burn::tensor::{Device, Tensor, backend::Backend};
 
-use burn::tensor::{Tensor, backend::Backend};
-
-use crate::{positions::PositionSet, select::Tally, state::AttentionState};
-
-/// A run of consecutive tokens inside one page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageSpan {
-    /// The page's number in its pool: slab `page / pages_per_slab`, page `page % pages_per_slab` within it.
-    pub page: usize,
-    /// The first slot of the run within the page.
-    pub start: usize,
-    /// Tokens in the run; `start + len` is at most the page size.
-    pub len: usize,
-    /// Position in the sequence of the token in slot `start`; the run's other tokens follow on.
-    pub position: usize,
-}
-
-impl PageSpan {
-    /// The positions of the run's tokens.
-    pub fn positions(&self) -> Range<usize> {
-        self.position..self.position + self.len
-    }
-}
-
-/// The keys and values of one layer's pool, as kernels see them.
-///
-/// `keys[s]` and `values[s]` are slab `s`, each `[pages_per_slab, kv_heads, page_size, head_dim]` in the
-/// backend's float type; all slabs have one shape. Slots that no span names hold anything, NaN included.
-#[derive(Debug)]
-pub struct PagedKv<'a, B: Backend> {
-    /// Slabs of keys, after RoPE.
-    pub keys: &'a [Tensor<B, 4>],
-    /// Slabs of values.
-    pub values: &'a [Tensor<B, 4>],
-}
-
-// Derived, these would ask `B: Copy`, which no backend need be.
-impl<B: Backend> Copy for PagedKv<'_, B> {}
-
-impl<B: Backend> Clone for PagedKv<'_, B> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
+use super::{KvStore, PageShape, PageSpan};
+use crate::{positions::PositionSet, select::Ballot, state::AttentionState};
 
 /// Rows of one sequence that attend together.
 #[derive(Clone, Copy, Debug)]
@@ -58,49 +16,103 @@ pub struct AttendGroup<'a> {
     pub visible: &'a [PositionSet],
 }
 
+/// Groups as they were handed in: the table of a provider that works nothing out ahead.
+#[derive(Clone, Debug, Default)]
+pub struct GroupTable {
+    groups: Vec<OwnedGroup>,
+}
+
+#[derive(Clone, Debug)]
+struct OwnedGroup {
+    first_row: usize,
+    spans: Vec<PageSpan>,
+    visible: Vec<PositionSet>,
+}
+
+impl GroupTable {
+    /// The same groups.
+    pub fn new(groups: &[AttendGroup<'_>]) -> Self {
+        let own = |group: &AttendGroup<'_>| OwnedGroup {
+            first_row: group.first_row,
+            spans: group.spans.to_vec(),
+            visible: group.visible.to_vec(),
+        };
+        Self { groups: groups.iter().map(own).collect() }
+    }
+
+    /// The groups.
+    pub fn groups(&self) -> impl Iterator<Item = AttendGroup<'_>> {
+        self.groups.iter().map(|group| AttendGroup {
+            first_row: group.first_row,
+            spans: &group.spans,
+            visible: &group.visible,
+        })
+    }
+}
+
 /// Rows of one sequence that score the same index.
 #[derive(Clone, Copy, Debug)]
 pub struct ScoreGroup<'a> {
     /// The first of the group's rows in the query tensor; the group has `candidates.len()` rows.
     pub first_row: usize,
+    /// The ballot's row that the first row votes in; the others vote in the rows after it.
+    pub ballot_row: usize,
     /// Where the index vectors lie: the token at "position" `j` is the index vector of thought `j`.
     pub spans: &'a [PageSpan],
     /// How many thoughts each row may vote for: thoughts `0..candidates[r]`, the oldest ones.
     pub candidates: &'a [usize],
 }
 
-/// Attention over pages: the hot kernels of a decoding step.
+/// Attention over pages.
 pub trait AttentionKernels<B: Backend>: Send + Sync {
-    /// Steps 1 and 2 of METHOD.md: scores every candidate thought and lets each query head vote for its
-    /// `votes` best.
+    /// Pages on the device.
+    type Store: KvStore<B>;
+    /// What rows attend to, as [`attend`](Self::attend) takes it: made once for all layers that share it.
+    type Table: std::fmt::Debug + Send;
+    /// Votes, where they are cast.
+    type Ballot: Ballot;
+
+    /// A store without slabs.
+    fn store(&self, shape: PageShape, device: &Device<B>) -> Self::Store;
+
+    /// What the groups' rows attend to. The groups cover all rows of the queries once, in order.
+    fn table(&self, groups: &[AttendGroup<'_>]) -> Self::Table;
+
+    /// An empty ballot: row `r` is about `candidates[r]` thoughts.
+    fn ballot(&self, candidates: &[usize]) -> Self::Ballot;
+
+    /// Steps 1 and 2 of METHOD.md: scores every candidate thought, lets each query head vote for its `votes` best,
+    /// and adds the votes to the ballot's rows.
     ///
     /// * `q`: queries after RoPE `[rows, query_heads, head_dim]`; head `h` reads KV head
     ///   `h / (query_heads / kv_heads)`.
-    /// * `index`: slabs `[pages_per_slab, kv_heads, page_size, head_dim]` holding index vectors.
+    /// * `index`: the store of the band's index vectors; `layer` counts within the band.
     /// * `scale`: multiplies every dot product (`1 / sqrt(head_dim)` in most models).
     ///
-    /// Returns one tally per row, in the rows' order; rows in no group get none. Scores go through
-    /// [`Tally::from_scores`], or something equal to it for equal scores.
-    fn tally(
+    /// Equal scores give equal votes: [`Tally::from_scores`](crate::select::Tally::from_scores), or something equal
+    /// to it.
+    fn vote(
         &self,
         q: &Tensor<B, 3>,
-        index: &[Tensor<B, 4>],
+        index: &Self::Store,
+        layer: usize,
         groups: &[ScoreGroup<'_>],
         votes: usize,
         scale: f32,
-    ) -> Vec<Tally>;
+        into: &mut Self::Ballot,
+    );
 
-    /// Step 4 of METHOD.md: exact softmax attention of each row over the tokens it sees.
+    /// Step 4 of METHOD.md: exact softmax attention of each row over the tokens that the table shows it.
     ///
-    /// * `q`: `[rows, query_heads, head_dim]`, as in [`tally`](Self::tally); the groups cover all rows
-    ///   once, in order.
+    /// * `q`: `[rows, query_heads, head_dim]`, as in [`vote`](Self::vote).
     ///
     /// A row that sees nothing gets a zero output and a log-sum-exp of minus infinity.
     fn attend(
         &self,
         q: &Tensor<B, 3>,
-        kv: PagedKv<'_, B>,
-        groups: &[AttendGroup<'_>],
+        kv: &Self::Store,
+        layer: usize,
+        table: &Self::Table,
         scale: f32,
     ) -> AttentionState<B>;
 }

@@ -1,11 +1,13 @@
 //! Products with weight matrices.
 
-use burn::tensor::{Device, Tensor, activation, backend::Backend};
+use burn::tensor::{Device, Tensor, backend::Backend};
 
+use super::BlockKernels;
 use crate::weight::StoredWeight;
 
-/// Products with weight matrices, in whatever form the provider keeps them, and the gate between them.
-pub trait LinearKernels<B: Backend>: Send + Sync {
+/// Products with weight matrices, in whatever form the provider keeps them. Who multiplies does what lies between the
+/// products too ([`BlockKernels`]).
+pub trait LinearKernels<B: Backend>: BlockKernels<B> {
     /// A weight matrix `[out, in]` as this provider multiplies by it.
     type Matrix: Clone + std::fmt::Debug + Send + Sync;
 
@@ -15,9 +17,13 @@ pub trait LinearKernels<B: Backend>: Send + Sync {
     /// `x W^T`: `[rows, in] -> [rows, out]`.
     fn linear(&self, x: Tensor<B, 2>, weight: &Self::Matrix) -> Tensor<B, 2>;
 
-    /// `silu(gate) * up`, all of one shape: what lies between the products of most feed-forward networks.
-    fn swiglu(&self, gate: Tensor<B, 2>, up: Tensor<B, 2>) -> Tensor<B, 2> {
-        activation::silu(gate) * up
+    /// The products of one input with several matrices, each equal to [`linear`](Self::linear)'s: queries, keys and values,
+    /// or gate and up. A provider may work on them side by side.
+    fn linear_many<const N: usize>(&self, x: Tensor<B, 2>, weights: [&Self::Matrix; N]) -> [Tensor<B, 2>; N]
+    where
+        Self: Sized,
+    {
+        weights.map(|weight| self.linear(x.clone(), weight))
     }
 
     /// The matrix's rows `ids`, each below its row count: `[ids.len(), in]` (a token embedding).

@@ -10,13 +10,21 @@
 //!
 //! One trait a file:
 //! * [`AttentionKernels`]: votes and attention over pages.
+//! * [`KvStore`]: where the pages lie, and what policies work out from their keys.
 //! * [`LinearKernels`]: products with weight matrices.
+//! * [`BlockKernels`]: what a layer does between its products. All of it has defaults.
 //! * [`TrainingKernels`]: gradients. Decoding needs none of it.
 
 mod attention;
+mod block;
+mod grouped;
 mod linear;
+mod store;
 mod training;
 
-pub use attention::{AttendGroup, AttentionKernels, PageSpan, PagedKv, ScoreGroup};
+pub use attention::{AttendGroup, AttentionKernels, GroupTable, ScoreGroup};
+pub use block::{BlockKernels, HeadForm, RmsNorm, Rotation};
+pub(crate) use grouped::{by_kv_head, by_row};
 pub use linear::LinearKernels;
+pub use store::{HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, Slot};
 pub use training::{TrainingKernels, Whole};

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, activation, backend::Backend};
 
-use super::{AttendGroup, AttentionKernels, LinearKernels, PageSpan, PagedKv};
+use super::{AttendGroup, AttentionKernels, KvStore, LinearKernels, PageShape, PageSpan, Slot};
 use crate::{positions::PositionSet, state::AttentionState};
 
 /// One sequence whose rows attend to each other, as training sees it: whole, and on the device.
@@ -31,14 +31,22 @@ impl<B: Backend> Clone for Whole<'_, B> {
 pub trait TrainingKernels<B: Backend>: AttentionKernels<B> + LinearKernels<B> {
     /// The same attention as [`attend`](AttentionKernels::attend), over a whole sequence.
     fn attend_whole(&self, whole: &Whole<'_, B>) -> AttentionState<B> {
-        let [rows, _, _] = whole.q.dims();
-        // A sequence is one page: `[1, kv_heads, rows, head_dim]`.
-        let page = |x: &Tensor<B, 3>| [x.clone().swap_dims(0, 1).unsqueeze()];
-        let (keys, values) = (page(&whole.k), page(&whole.v));
+        let ([rows, _, _], [_, kv_heads, head_dim]) = (whole.q.dims(), whole.k.dims());
+        // A sequence is one page.
+        let shape = PageShape { layers: 1, parts: 2, kv_heads, page_size: rows, head_dim, pages_per_slab: 1 };
+        let store = self.page_of(shape, &[&whole.k, &whole.v]);
         let spans = [PageSpan { page: 0, start: 0, len: rows, position: 0 }];
         let group = AttendGroup { first_row: 0, spans: &spans, visible: whole.visible };
-        let kv = PagedKv { keys: &keys, values: &values };
-        self.attend(&whole.q, kv, &[group], whole.scale)
+        self.attend(&whole.q, &store, 0, &self.table(&[group]), whole.scale)
+    }
+
+    /// A store of one page, filled with `parts`, each `[page_size, kv_heads, head_dim]`.
+    fn page_of(&self, shape: PageShape, parts: &[&Tensor<B, 3>]) -> Self::Store {
+        let mut store = self.store(shape, &parts[0].device());
+        store.resize(1).expect("one page on a device that holds what it is made of");
+        let slots: Vec<Slot> = (0..shape.page_size).map(|slot| Slot { page: 0, slot }).collect();
+        store.append(0, parts, &slots);
+        store
     }
 
     /// The gradients of `q`, `k` and `v`, given that of the output `[rows, query_heads, head_dim]` and the
@@ -56,7 +64,7 @@ pub trait TrainingKernels<B: Backend>: AttentionKernels<B> + LinearKernels<B> {
         a.matmul(b)
     }
 
-    /// The gradients of [`swiglu`](LinearKernels::swiglu)'s `gate` and `up`, given that of its result. With `s` the sigmoid of
+    /// The gradients of [`swiglu`](super::BlockKernels::swiglu)'s `gate` and `up`, given that of its result. With `s` the sigmoid of
     /// `gate`, `silu'(gate) = s (1 + gate (1 - s))`.
     fn swiglu_backward(
         &self,

@@ -31,6 +31,9 @@ pub trait Evictor: Send + Sync + Debug {
 
     /// The tokens that each KV head keeps, `[kv_heads][budget]`, oldest first; `keys` holds more than that.
     fn keep(&mut self, budget: usize, keys: &dyn Keys) -> Vec<Vec<usize>>;
+
+    /// What goes on from here for a fork of the sequence.
+    fn fork(&self) -> Box<dyn Evictor>;
 }
 
 /// The keys that one layer of a sequence holds.

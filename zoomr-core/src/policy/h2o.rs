@@ -53,7 +53,7 @@ impl Eviction for H2o {
 }
 
 /// The attention that each token has gathered: `[kv_heads][tokens]`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Accumulated(Vec<Vec<f64>>);
 
 impl Evictor for Accumulated {
@@ -84,5 +84,9 @@ impl Evictor for Accumulated {
             kept
         };
         self.0.iter_mut().map(keep).collect()
+    }
+
+    fn fork(&self) -> Box<dyn Evictor> {
+        Box::new(self.clone())
     }
 }

@@ -9,7 +9,7 @@
 //! Each query head chooses for itself, also where query heads share a KV head: so does the authors' evaluation of
 //! a model with grouped queries.
 
-use std::iter;
+use std::{iter, ops::Range};
 
 use super::{Choice, Policy};
 use crate::{positions::PositionSet, select::best};
@@ -22,6 +22,11 @@ pub const DENSE_LAYERS: usize = 2;
 
 /// Vectors per page in the index: the largest values and the smallest.
 pub const VECTORS: usize = 2;
+
+/// The positions of the tokens on `page`.
+pub fn positions(page: usize) -> Range<usize> {
+    page * PAGE..(page + 1) * PAGE
+}
 
 /// The pages with the highest bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +46,7 @@ impl Quest {
     pub fn seen(&self, bounds: &[f32], position: usize) -> PositionSet {
         let own = position / PAGE;
         let chosen = best(&bounds[..own], self.pages() - 1);
-        let pages = chosen.into_iter().map(|page| page * PAGE..(page + 1) * PAGE);
+        let pages = chosen.into_iter().map(positions);
         pages.chain(iter::once(own * PAGE..position + 1)).collect()
     }
 

@@ -78,7 +78,7 @@ impl Eviction for Rkv {
 }
 
 /// The last rows' queries, each `[query_heads, head_dim]`, the newest last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Observer(VecDeque<Vec<f32>>);
 
 impl Evictor for Observer {
@@ -103,6 +103,10 @@ impl Evictor for Observer {
             kept
         };
         (0..heads).map(keep).collect()
+    }
+
+    fn fork(&self) -> Box<dyn Evictor> {
+        Box::new(self.clone())
     }
 }
 

@@ -114,13 +114,19 @@ impl Grammar {
 
     /// Cuts the sequence back to its first `len` tokens, as if no more had ever come.
     pub fn truncate(&mut self, len: usize) {
-        if len >= self.log.len() {
-            return;
+        if len < self.log.len() {
+            self.replay(len);
         }
+    }
+
+    /// Goes through the first `len` entries of the log anew, and forgets the others.
+    fn replay(&mut self, len: usize) {
+        let cut = len < self.log.len();
         self.log.truncate(len);
         self.segmenter.reset();
         self.stream = Stream::new(self.trigger == Trigger::Pooled);
-        if let Some(last) = self.log.last_mut() {
+        // A summary that the engine closed right at the cut is open again.
+        if let Some(last) = self.log.last_mut().filter(|_| cut) {
             last.mark.ends &= last.observed.is_some();
         }
         for entry in &self.log {
@@ -132,6 +138,19 @@ impl Grammar {
         let last = self.log.last();
         self.next = last.and_then(|entry| entry.next);
         self.due = if last.is_some_and(|entry| entry.due) { Due::Summary } else { Due::Nothing };
+    }
+
+    /// A grammar that has taken in the first `len` tokens of this one, as [`truncate`](Self::truncate) leaves it.
+    #[must_use]
+    pub fn fork(&self, len: usize) -> Self {
+        let mut fork = Self::new(self.segmenter.fresh(), self.trigger);
+        fork.log.clone_from(&self.log);
+        fork.replay(len);
+        if len >= self.log.len() {
+            // What the engine has said since the last token.
+            (fork.next, fork.due) = (self.next, self.due);
+        }
+        fork
     }
 
     /// Whether the engine is writing a summary, which no segmenter judges.

@@ -1,13 +1,10 @@
 //! Step 3 of METHOD.md: from votes to the thoughts that are zoomed.
 
-use std::{
-    cmp::{Ordering, Reverse},
-    ops::Range,
-};
+use std::{cmp::Reverse, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use super::Tally;
+use super::{SHARE_UNITS, Tally};
 use crate::{config::SummaryVisibility, positions::PositionSet, segment::Thought};
 
 /// How much a consensus zooms into.
@@ -88,7 +85,7 @@ fn by_votes(tally: &Tally) -> Vec<usize> {
 /// Most mass first; ties go to the older thought.
 fn by_mass(tally: &Tally) -> Vec<usize> {
     let mut order: Vec<usize> = (0..tally.len()).collect();
-    order.sort_by(|&a, &b| tally.mass[b].partial_cmp(&tally.mass[a]).unwrap_or(Ordering::Equal));
+    order.sort_by_key(|&j| Reverse(tally.shares[j]));
     order
 }
 
@@ -105,11 +102,11 @@ fn within_budget(order: Vec<usize>, budget: usize, len: impl Fn(usize) -> usize)
 }
 
 fn up_to_mass(order: Vec<usize>, share: f64, tally: &Tally) -> Vec<usize> {
-    let wanted = share * f64::from(tally.heads);
+    let wanted = share * f64::from(tally.heads) * f64::from(SHARE_UNITS);
     let mut held = 0.0;
     let lacking = |j: &usize| {
         let more = held < wanted;
-        held += tally.mass[*j];
+        held += f64::from(tally.shares[*j]);
         more
     };
     order.into_iter().take_while(lacking).collect()
@@ -120,7 +117,8 @@ mod tests {
     use super::*;
 
     fn tally(votes: &[u32], mass: &[f64]) -> Tally {
-        Tally { votes: votes.to_vec(), mass: mass.to_vec(), heads: 1 }
+        let shares = mass.iter().map(|mass| (mass * f64::from(SHARE_UNITS)).round() as u32).collect();
+        Tally { votes: votes.to_vec(), shares, heads: 1 }
     }
 
     fn zoomed(tally: &Tally, zoom: Zoom) -> Vec<usize> {

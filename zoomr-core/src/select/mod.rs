@@ -1,12 +1,15 @@
 //! Coarse-to-fine selection: score, vote, consensus.
 //!
 //! * [`Tally`]: one row's votes for the candidate thoughts (steps 1 and 2 of METHOD.md).
+//! * [`Ballot`]: where votes of many layers are gathered until they are read.
 //! * [`Zoom`]: how many thoughts a consensus zooms into; [`Selection`]: the ones it chose (step 3).
 
+mod ballot;
 mod best;
 mod consensus;
 mod tally;
 
+pub use ballot::{Ballot, HostBallot};
 pub(crate) use best::{add_softmax, best};
 pub use consensus::{Selection, Zoom};
-pub use tally::Tally;
+pub use tally::{SHARE_UNITS, Tally};

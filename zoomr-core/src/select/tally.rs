@@ -3,38 +3,56 @@
 //! Plain loops over a few hundred numbers, shared by every provider, so that equal scores give equal votes
 //! everywhere (law 7).
 
-use super::best::{add_softmax, best};
+use super::best::{softmax, take_best};
+
+/// The unit of shares: one is `2^18` of them. Whole numbers, so that their sums do not depend on their order.
+pub const SHARE_UNITS: u32 = 1 << 18;
 
 /// The votes of some set of query heads for the candidate thoughts of one row.
 ///
 /// Candidates are thoughts `0..len()`, oldest first. Tallies of several layers add up ([`Tally::add`]).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Heads that voted for each thought.
     pub votes: Vec<u32>,
-    /// Softmax of each head's scores over the candidates, summed over the heads; what breaks ties.
-    pub mass: Vec<f64>,
+    /// Shares: the softmax of each head's scores over the candidates, summed over the heads, in units of
+    /// 1 / [`SHARE_UNITS`], saturating; what breaks ties.
+    pub shares: Vec<u32>,
     /// How many heads voted.
     pub heads: u32,
 }
 
 impl Tally {
+    /// No votes for so many candidates.
+    pub fn none(candidates: usize) -> Self {
+        Self { votes: vec![0; candidates], shares: vec![0; candidates], heads: 0 }
+    }
+
     /// Lets each head vote for its `votes` best candidates.
     ///
     /// `scores` is `[heads, candidates]`, row-major. Ties go to the older thought; NaN never wins.
     pub fn from_scores(scores: &[f32], candidates: usize, votes: usize) -> Self {
-        let mut tally = Self { votes: vec![0; candidates], mass: vec![0.0; candidates], heads: 0 };
-        if candidates == 0 {
-            return tally;
-        }
-        for head in scores.chunks_exact(candidates) {
-            tally.heads += 1;
-            for j in best(head, votes) {
-                tally.votes[j] += 1;
-            }
-            add_softmax(head, &mut tally.mass);
-        }
+        let mut tally = Self::none(candidates);
+        tally.vote(scores, votes);
         tally
+    }
+
+    /// Adds the votes of more heads; `scores` is `[heads, len()]`, as for [`from_scores`](Self::from_scores).
+    pub fn vote(&mut self, scores: &[f32], votes: usize) {
+        if self.is_empty() {
+            return;
+        }
+        for head in scores.chunks_exact(self.len()) {
+            self.heads += 1;
+            take_best(head, votes, |j| self.votes[j] += 1);
+            softmax(head, |j, share| self.add_share(j, share));
+        }
+    }
+
+    /// Adds to what candidate `j` has of one head's attention, from 0 to 1.
+    pub(crate) fn add_share(&mut self, j: usize, share: f64) {
+        let units = (share * f64::from(SHARE_UNITS)).round() as u32;
+        self.shares[j] = self.shares[j].saturating_add(units);
     }
 
     /// How many candidates there are.
@@ -54,7 +72,7 @@ impl Tally {
     pub fn add(&mut self, other: &Self) {
         assert_eq!(self.len(), other.len(), "tallies over different candidates");
         self.votes.iter_mut().zip(&other.votes).for_each(|(a, b)| *a += b);
-        self.mass.iter_mut().zip(&other.mass).for_each(|(a, b)| *a += b);
+        self.shares.iter_mut().zip(&other.shares).for_each(|(a, b)| *a = a.saturating_add(*b));
         self.heads += other.heads;
     }
 }
@@ -67,7 +85,7 @@ mod tests {
     fn ties_go_to_the_older_and_nan_never_wins() {
         let tally = Tally::from_scores(&[1.0, f32::NAN, 1.0, 1.0], 4, 2);
         assert_eq!(tally.votes, [1, 0, 1, 0]);
-        assert_eq!(tally.mass[1], 0.0);
+        assert_eq!(tally.shares[1], 0);
         let nan = Tally::from_scores(&[f32::NAN; 3], 3, 2);
         assert_eq!(nan.votes, [0, 0, 0]);
     }
@@ -89,6 +107,13 @@ mod tests {
     #[test]
     fn infinite_scores_take_all_the_mass() {
         let tally = Tally::from_scores(&[f32::INFINITY, 0.0, f32::INFINITY], 3, 1);
-        assert_eq!(tally.mass, [0.5, 0.0, 0.5]);
+        assert_eq!(tally.shares, [SHARE_UNITS / 2, 0, SHARE_UNITS / 2]);
+    }
+
+    #[test]
+    fn shares_saturate() {
+        let mut tally = Tally { votes: vec![0], shares: vec![u32::MAX - 5], heads: 0 };
+        tally.vote(&[1.0], 1);
+        assert_eq!((tally.shares[0], tally.votes[0]), (u32::MAX, 1));
     }
 }

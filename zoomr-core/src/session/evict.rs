@@ -4,87 +4,88 @@
 //! While a step runs, its tokens only come; once it cannot fail any more, evictors hear of its queries, and what
 //! is over the budget goes where that is due. A step that fails so leaves everything as it was.
 
-use burn::tensor::{Tensor, TensorData, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 
-use super::{Session, parts::Parts, step::Group};
+use super::{band::Band, plan::SequencePlan};
 use crate::{
-    Error,
-    cache::{KEYS, Pool, Slots},
-    kernels::AttentionKernels,
+    cache::{Budget, Slots},
+    kernels::{AttentionKernels, KvStore, PageSpan},
     layer::LayerSpec,
-    policy::{Eviction, Evictor, Keys},
-    portable::{by_kv_head, by_row, gather},
+    policy::{Evictor, Keys},
 };
 
 /// One sequence's tokens in one layer, each KV head's its own.
 #[derive(Debug)]
 pub(super) struct Evicting {
     pub(super) slots: Slots,
-    evictor: Box<dyn Evictor>,
+    pub(super) evictor: Box<dyn Evictor>,
 }
 
 impl Evicting {
-    pub(super) fn new(eviction: &dyn Eviction) -> Self {
-        Self { slots: Slots::default(), evictor: eviction.evictor() }
+    /// No tokens, in a band that evicts.
+    pub(super) fn new<B: Backend, K: AttentionKernels<B>>(band: &Band<B, K>) -> Option<Self> {
+        let shape = band.store.shape();
+        let evictor = band.policy.eviction()?.evictor();
+        Some(Self { slots: Slots::new(shape.kv_heads, shape.page_size), evictor })
+    }
+
+    /// Ends a step whose rows asked for `asked`: its tokens stay, and, where that is due, what is over the budget goes.
+    pub(super) fn commit<B: Backend, K: AttentionKernels<B>>(
+        &mut self,
+        band: &mut Band<B, K>,
+        asked: &Asked,
+        due: bool,
+        budget: &mut Budget,
+    ) {
+        let Some(eviction) = band.policy.eviction() else { return };
+        let Self { slots, evictor } = self;
+        evictor.observe(&asked.rows, &HeldKeys { slots, band, spec: asked.spec });
+        if due && slots.len() > eviction.budget() {
+            let kept = evictor.keep(eviction.budget(), &HeldKeys { slots, band, spec: asked.spec });
+            let moves = slots.keep(&kept, &mut band.pages, budget);
+            band.store.copy_heads(&moves);
+        }
+        slots.commit();
     }
 }
 
 /// The queries of a step's rows in one layer, until the step is over.
 #[derive(Debug)]
 pub(super) struct Asked {
-    layer: usize,
+    pub(super) band: usize,
+    spec: LayerSpec,
     /// Each `[query_heads, head_dim]`.
     rows: Vec<Vec<f32>>,
 }
 
 impl Asked {
-    pub(super) fn new<B: Backend>(layer: usize, group: &Group, q: &Tensor<B, 3>) -> Self {
+    pub(super) fn new<B: Backend>(
+        band: usize,
+        spec: LayerSpec,
+        plan: &SequencePlan,
+        q: &Tensor<B, 3>,
+    ) -> Self {
         let [_, heads, head_dim] = q.dims();
-        let rows = q.clone().slice(group.first_row..group.first_row + group.base.len());
+        let rows = q.clone().slice(plan.first_row..plan.first_row + plan.rows());
         let flat: Vec<f32> = rows.into_data().iter().collect();
-        Self { layer, rows: flat.chunks_exact(heads * head_dim).map(<[f32]>::to_vec).collect() }
-    }
-}
-
-impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
-    /// Ends a step for one sequence: its tokens stay, and what is due for eviction goes.
-    pub(super) fn settle(&mut self, group: &mut Group) -> Result<(), Error> {
-        for Asked { layer, rows } in std::mem::take(&mut group.asked) {
-            let spec = self.layers[layer].spec;
-            let Parts { state, pool, policy, budget, .. } = self.parts(layer, group.sequence)?;
-            let (Some(Evicting { slots, evictor }), Some(eviction)) =
-                (&mut state.evicting, policy.eviction())
-            else {
-                continue;
-            };
-            evictor.observe(&rows, &Held { slots, pool, spec });
-            if group.evicts && slots.len() > eviction.budget() {
-                let kept = evictor.keep(eviction.budget(), &Held { slots, pool, spec });
-                slots.keep(&kept, pool, budget);
-            }
-            slots.settle();
-            self.compact(layer);
-        }
-        Ok(())
+        Self { band, spec, rows: flat.chunks_exact(heads * head_dim).map(<[f32]>::to_vec).collect() }
     }
 }
 
 /// The keys that a layer of a sequence holds, by their tokens' age.
-struct Held<'a, B: Backend> {
+struct HeldKeys<'a, B: Backend, K: AttentionKernels<B>> {
     slots: &'a Slots,
-    pool: &'a Pool<B, 2>,
+    band: &'a Band<B, K>,
     spec: LayerSpec,
 }
 
-impl<B: Backend> Held<'_, B> {
-    /// `[slots, kv_heads, head_dim]`
-    fn keys(&self) -> Tensor<B, 3> {
-        let spans = self.slots.spans(0..self.slots.len(), self.pool.geometry().page_size);
-        gather(self.pool.slabs(KEYS), &spans)
+impl<B: Backend, K: AttentionKernels<B>> HeldKeys<'_, B, K> {
+    fn spans(&self) -> Vec<PageSpan> {
+        self.slots.spans(0..self.slots.len())
     }
 }
 
-impl<B: Backend> Keys for Held<'_, B> {
+impl<B: Backend, K: AttentionKernels<B>> Keys for HeldKeys<'_, B, K> {
     fn heads(&self) -> usize {
         self.spec.kv_heads
     }
@@ -94,23 +95,18 @@ impl<B: Backend> Keys for Held<'_, B> {
     }
 
     fn scores(&self, queries: &[Vec<f32>]) -> Vec<f64> {
-        let LayerSpec { query_heads, kv_heads, head_dim, scale, .. } = self.spec;
-        let (keys, tokens) = (self.keys(), self.tokens());
-        let data = TensorData::new(queries.concat(), [queries.len(), query_heads, head_dim]);
-        let q = Tensor::<B, 3>::from_data(data, &keys.device());
-        let products = by_row(by_kv_head(q, kv_heads).matmul(keys.permute([1, 2, 0])), queries.len());
-        let products: Vec<f32> = products.into_data().iter().collect();
+        let LayerSpec { query_heads, kv_heads, scale, .. } = self.spec;
+        let products = self.band.store.products(0, &self.spans(), queries);
         let by_age = |(i, products): (usize, &[f32])| {
             let order = &self.slots.order()[i % query_heads / (query_heads / kv_heads)];
             order.iter().map(|&slot| f64::from(scale) * f64::from(products[slot])).collect::<Vec<f64>>()
         };
-        products.chunks_exact(tokens).enumerate().flat_map(by_age).collect()
+        products.chunks_exact(self.tokens()).enumerate().flat_map(by_age).collect()
     }
 
     fn products(&self, head: usize) -> Vec<f32> {
         let tokens = self.tokens();
-        let keys = self.keys().slice([0..tokens, head..head + 1]).squeeze_dim::<2>(1);
-        let products: Vec<f32> = keys.clone().matmul(keys.transpose()).into_data().iter().collect();
+        let products = self.band.store.key_products(0, &self.spans(), head);
         let order = &self.slots.order()[head];
         let by_age = |&slot: &usize| {
             let products = &products[slot * tokens..][..tokens];

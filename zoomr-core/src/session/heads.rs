@@ -5,7 +5,7 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 
-use crate::positions::PositionSet;
+use crate::{positions::PositionSet, state::AttentionState};
 
 /// What the rows of a group see.
 #[derive(Debug)]
@@ -65,10 +65,10 @@ impl Seen {
 /// Attends for the rows `q` `[rows, query_heads, head_dim]` of groups that see `seen`; `attend` takes one row per
 /// set and shows it that set.
 pub(super) fn attend_sets<B: Backend>(
-    seen: &[Seen],
+    seen: &[&Seen],
     q: &Tensor<B, 3>,
-    attend: impl FnOnce(&Tensor<B, 3>) -> Tensor<B, 3>,
-) -> Tensor<B, 3> {
+    attend: impl FnOnce(&Tensor<B, 3>) -> AttentionState<B>,
+) -> AttentionState<B> {
     if seen.iter().all(|seen| matches!(seen, Seen::Rows(_))) {
         return attend(q);
     }
@@ -79,12 +79,16 @@ pub(super) fn attend_sets<B: Backend>(
         first += rows;
         seen.expand(q.clone().narrow(0, first - rows, rows))
     });
-    let outputs = attend(&Tensor::cat(expanded.collect(), 0));
-    let mut first = 0;
-    let collapsed = seen.iter().map(|seen| {
-        let copies = seen.sets().len();
-        first += copies;
-        seen.collapse(outputs.clone().narrow(0, first - copies, copies))
-    });
-    Tensor::cat(collapsed.collect(), 0)
+    let copies = attend(&Tensor::cat(expanded.collect(), 0));
+    let lse = copies.lse.unsqueeze_dim(2);
+    let own = |copies: &Tensor<B, 3>| {
+        let mut first = 0;
+        let collapsed = seen.iter().map(|seen| {
+            let count = seen.sets().len();
+            first += count;
+            seen.collapse(copies.clone().narrow(0, first - count, count))
+        });
+        Tensor::cat(collapsed.collect(), 0)
+    };
+    AttentionState { output: own(&copies.output), lse: own(&lse).squeeze_dim(2) }
 }

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::{Layer, Session, step::Group};
+use super::{Session, band::Home, plan::SequencePlan};
 use crate::{
     Error,
-    cache::{KEYS, VALUES},
-    kernels::{AttendGroup, AttentionKernels, PagedKv},
+    kernels::{AttendGroup, AttentionKernels},
+    layer::LayerSpec,
     positions::PositionSet,
     select::{Selection, Tally, best},
 };
@@ -18,17 +18,17 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// the summaries that a vote shows, most of its attention goes. Each part is attended alone; its share follows
     /// from the log-sum-exps.
     pub(super) fn true_mass(
-        &mut self,
-        layer: usize,
-        group: &Group,
+        &self,
+        home: Home,
+        plan: &SequencePlan,
         q: &Tensor<B, 3>,
+        spec: LayerSpec,
     ) -> Result<Vec<Tally>, Error> {
-        let Layer { spec, pool, .. } = &self.layers[layer];
-        let sequence = self.sequence(group.sequence)?;
-        let (thoughts, state) = (sequence.grammar.stream().thoughts(), &sequence.layers[layer]);
-        let kv = PagedKv { keys: pool.slabs(KEYS), values: pool.slabs(VALUES) };
-        let mut tallies = Vec::with_capacity(group.base.len());
-        for (row, (base, &candidates)) in group.base.iter().zip(&group.candidates).enumerate() {
+        let sequence = self.sequence(plan.sequence)?;
+        let (thoughts, state) = (sequence.grammar.stream().thoughts(), &sequence.bands[home.band]);
+        let store = &self.bands[home.band].store;
+        let mut tallies = Vec::with_capacity(plan.rows());
+        for (row, (base, &candidates)) in plan.base.iter().zip(&plan.candidates).enumerate() {
             let thoughts = &thoughts[..candidates];
             let details = thoughts.iter().map(|thought| outside(thought.detail.clone(), base));
             // Of a summary that is visible anyway, nothing is outside.
@@ -36,7 +36,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 thoughts.iter().map(|thought| outside(thought.summary.clone().unwrap_or(0..0), base));
             let sets: Vec<PositionSet> =
                 std::iter::once(base.clone()).chain(details).chain(summaries).collect();
-            let spans: Vec<_> = sets.iter().map(|set| state.cache.spans(&sequence.layout, set)).collect();
+            let spans: Vec<_> = sets.iter().map(|set| state.spans(&sequence.layout, set)).collect();
             let groups: Vec<_> = (sets.iter().zip(&spans).enumerate())
                 .map(|(i, (set, spans))| AttendGroup {
                     first_row: i,
@@ -44,10 +44,11 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                     visible: std::slice::from_ref(set),
                 })
                 .collect();
-            let row = group.first_row + row;
+            let row = plan.first_row + row;
             let copies = q.clone().slice(row..row + 1).repeat_dim(0, sets.len());
-            let lse: Vec<f32> =
-                self.kernels.attend(&copies, kv, &groups, spec.scale).lse.into_data().iter().collect();
+            let table = self.kernels.table(&groups);
+            let parts = self.kernels.attend(&copies, store, home.layer, &table, spec.scale);
+            let lse: Vec<f32> = parts.lse.into_data().iter().collect();
             tallies.push(mass_tally(&lse, spec.query_heads, self.settings.votes));
         }
         Ok(tallies)
@@ -76,7 +77,7 @@ fn outside(range: Range<usize>, set: &PositionSet) -> PositionSet {
 /// summaries) to the shares of the details, summed over the heads, and each head's `votes`.
 fn mass_tally(lse: &[f32], heads: usize, votes: usize) -> Tally {
     let candidates = (lse.len() / heads - 1) / 2;
-    let mut tally = Tally { votes: vec![0; candidates], mass: vec![0.0; candidates], heads: heads as u32 };
+    let mut tally = Tally { heads: heads as u32, ..Tally::none(candidates) };
     for head in 0..heads {
         let of = |i: usize| f64::from(lse[i * heads + head]);
         let max = (0..=2 * candidates).map(of).fold(f64::NEG_INFINITY, f64::max);
@@ -84,7 +85,7 @@ fn mass_tally(lse: &[f32], heads: usize, votes: usize) -> Tally {
         let share = |i: usize| (of(i) - max).exp() / total;
         let brought: Vec<f64> = (1..=candidates).map(|j| share(j) + share(j + candidates)).collect();
         best(&brought, votes).into_iter().for_each(|j| tally.votes[j] += 1);
-        (0..candidates).for_each(|j| tally.mass[j] += share(j + 1));
+        (0..candidates).for_each(|j| tally.add_share(j, share(j + 1)));
     }
     tally
 }
@@ -92,6 +93,7 @@ fn mass_tally(lse: &[f32], heads: usize, votes: usize) -> Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::select::SHARE_UNITS;
 
     /// Two heads over three thoughts, the last without a summary of its own.
     #[test]
@@ -101,11 +103,8 @@ mod tests {
         let lse: Vec<f32> = (0..7).flat_map(|i| weights.map(|head| head[i].ln())).collect();
         let tally = mass_tally(&lse, 2, 1);
         assert_eq!((tally.votes, tally.heads), (vec![1, 0, 1], 2));
-        let expected = [0.1, 0.4, 0.4];
-        assert!(
-            tally.mass.iter().zip(expected).all(|(mass, is)| (mass - is).abs() < 1e-6),
-            "{:?}",
-            tally.mass
-        );
+        let expected = [0.1, 0.4, 0.4].map(|share| share * f64::from(SHARE_UNITS));
+        let near = tally.shares.iter().zip(expected).all(|(&share, is)| (f64::from(share) - is).abs() < 2.0);
+        assert!(near, "{:?}", tally.shares);
     }
 }

@@ -1,40 +1,48 @@
 //! A session: the sequences that decode together, their cache, and the policy that decides what they see.
 //!
-//! * [`Session::step`] takes tokens in and runs the host model's forward pass over them.
-//! * The model calls back through [`AttentionHook`](crate::hook::AttentionHook), once per layer (`attend`).
-//! * `evict`, `pages` and `heads` are for policies that treat heads each on its own.
+//! * [`Session::step`] plans a step (`plan`, `place`), runs the host model's forward pass over it, and ends it
+//!   (`commit`).
+//! * The model calls back through [`AttentionHook`](crate::hook::AttentionHook), once per layer (`forward`,
+//!   `select`).
+//! * `band` has the layers that share pages, `sequence` all data of one sequence, `fork` makes two of one.
+//! * `evict`, `heads` and `mass` are for policies that evict, that treat heads each on its own, and for the oracle.
 //! * `account` adds up the bytes.
 
 mod account;
-mod attend;
+mod band;
+mod commit;
 mod evict;
+mod fork;
+mod forward;
 mod heads;
 mod mass;
-mod pages;
 mod parts;
+mod place;
+mod plan;
+mod select;
 mod sequence;
-mod step;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use burn::tensor::{Device, backend::Backend};
 
-use self::{sequence::Sequence, step::Step};
+pub use self::commit::Stepped;
+use self::{
+    band::{Band, Home, bands},
+    plan::Step,
+    sequence::{BandState, Sequence},
+};
 use crate::{
     Error,
-    cache::{Budget, ColdTier, Geometry, HostTier, Pool},
+    cache::{Budget, ColdPages, HostTier},
     config::{Scope, Settings},
     kernels::AttentionKernels,
     layer::LayerSpec,
-    policy::{Choice, Full, Policy, Window, quest},
     segment::{Due, Grammar, Role, Segmenter, Stream},
     stats::{RunStats, StepStats},
     token::Token,
     trigger::Trigger,
 };
-
-/// Pages per slab of index vectors, of which a layer needs few.
-const INDEX_PAGES_PER_SLAB: usize = 1;
 
 /// Names a sequence of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,30 +64,29 @@ pub struct Feed<'a> {
     pub tokens: &'a [Token<'a>],
     /// Who wrote them.
     pub role: Role,
+    /// Which heads vote: [`Settings::scope`](crate::config::Options::scope), or, where many streamed tokens are to go
+    /// in at once, [`Scope::Layer`].
+    pub scope: Scope,
 }
 
-/// One attention layer: its sizes, its pages and the policy that acts in it.
-#[derive(Debug)]
-struct Layer<B: Backend> {
-    spec: LayerSpec,
-    policy: Arc<dyn Policy>,
-    pool: Pool<B, 2>,
-    index: Pool<B, 1>,
-}
-
-/// Sequences that decode together over one pool of pages per layer.
+/// Sequences that decode together over one store of pages per band of layers.
 ///
 /// Nothing in it knows a model: the host model is a closure that calls the hook for every layer.
 #[derive(Debug)]
-pub struct Session<B: Backend, K> {
+pub struct Session<B: Backend, K: AttentionKernels<B>> {
     settings: Settings,
     kernels: K,
-    layers: Vec<Layer<B>>,
-    tier: Box<dyn ColdTier>,
+    layers: Vec<LayerSpec>,
+    bands: Vec<Band<B, K>>,
+    /// For each layer, where its keys and values are.
+    homes: Vec<Home>,
+    /// Layers that the policy acts in.
+    acting: usize,
+    cold: ColdPages,
     budget: Budget,
     sequences: BTreeMap<usize, Sequence>,
     created: usize,
-    step: Option<Step>,
+    step: Option<Step<B, K>>,
     last: StepStats,
     run: RunStats,
 }
@@ -100,14 +107,14 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 format!("{} query heads do not divide among {} KV heads", bad.query_heads, bad.kv_heads);
             return Err(Error::Setting { name: "layers", reason });
         }
-        let policy: Arc<dyn Policy> = settings.policy().into();
-        let layer =
-            |(number, spec): (usize, &LayerSpec)| Layer::new(number, *spec, &policy, &settings, device);
-        let layers = layers.iter().enumerate().map(layer).collect();
+        let (bands, homes) = bands(layers, &settings, &kernels, device);
         Ok(Self {
             kernels,
-            layers,
-            tier: Box::new(HostTier::default()),
+            layers: layers.to_vec(),
+            bands,
+            homes,
+            acting: layers.iter().filter(|layer| layer.sliding_window.is_none()).count(),
+            cold: ColdPages::new(Box::new(HostTier::default())),
             budget: Budget::new(settings.cap),
             settings,
             sequences: BTreeMap::new(),
@@ -123,7 +130,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let id = self.created;
         self.created += 1;
         let grammar = Grammar::new(segmenter, trigger);
-        self.sequences.insert(id, Sequence::new(grammar, self.settings.page_size, &self.layers));
+        self.sequences.insert(id, Sequence::new(grammar, self.settings.page_size, &self.bands));
         SequenceId(id)
     }
 
@@ -140,12 +147,6 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// Lets other heads vote from the next step on: under [`Scope::Layer`] a text that is there already goes in
-    /// many tokens at a time, and decoding goes on under another scope.
-    pub fn set_scope(&mut self, scope: Scope) {
-        self.settings = self.settings.clone().with_scope(scope);
     }
 
     /// The segments of a sequence so far.
@@ -189,18 +190,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// queries that came later;
     /// [`Error::NoSequence`].
     pub fn truncate(&mut self, id: SequenceId, len: usize) -> Result<(), Error> {
-        let sequence = self.sequence(id.0)?;
-        let stream = sequence.grammar.stream();
-        if let Some(last) = len.min(stream.len()).checked_sub(1) {
-            for (layer, state) in self.layers.iter().zip(&sequence.layers) {
-                let visible = layer.policy.base(stream, last);
-                // What an evictor has heard cannot be taken back.
-                let heard = state.evicting.is_some() && len < stream.len();
-                if heard || !state.cache.recoverable(&sequence.layout, &visible) {
-                    return Err(Error::Dropped { len, policy: layer.policy.name() });
-                }
-            }
-        }
+        self.check_recoverable(id.0, len)?;
         self.cut(id.0, len)
     }
 
@@ -222,57 +212,35 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         self.sequences.get_mut(&id).ok_or(Error::NoSequence(id))
     }
 
-    /// Cuts a sequence back to its first `len` tokens, whatever its policy has destroyed.
-    fn cut(&mut self, id: usize, len: usize) -> Result<(), Error> {
-        let sequence = self.sequences.get_mut(&id).ok_or(Error::NoSequence(id))?;
-        sequence.truncate(len, &mut self.layers, self.tier.as_mut(), &mut self.budget);
-        (0..self.layers.len()).for_each(|layer| self.compact(layer));
+    /// Whether a sequence can be cut back, or forked, at `len`.
+    fn check_recoverable(&self, id: usize, len: usize) -> Result<(), Error> {
+        let sequence = self.sequence(id)?;
+        let stream = sequence.grammar.stream();
+        let Some(last) = len.min(stream.len()).checked_sub(1) else { return Ok(()) };
+        for (band, state) in self.bands.iter().zip(&sequence.bands) {
+            let visible = band.policy.base(stream, last);
+            // What an evictor has heard cannot be taken back.
+            let heard = state.evicting.is_some() && len < stream.len();
+            if heard || !state.residency.recoverable(&sequence.layout, &visible) {
+                return Err(Error::Dropped { len, policy: band.policy.name() });
+            }
+        }
         Ok(())
     }
 
-    /// Closes the gaps that pages left which went, so that no pool of the layer holds a slab more than it needs.
-    fn compact(&mut self, layer: usize) {
-        for sequence in self.sequences.values_mut() {
-            sequence.layers[layer].compact(&mut self.layers[layer], &mut self.budget);
-        }
-    }
-}
-
-impl<B: Backend> Layer<B> {
-    fn new(
-        number: usize,
-        spec: LayerSpec,
-        policy: &Arc<dyn Policy>,
-        settings: &Settings,
-        device: &Device<B>,
-    ) -> Self {
-        let geometry = Geometry {
-            pages_per_slab: settings.slab_pages,
-            kv_heads: spec.kv_heads,
-            page_size: settings.page_size,
-            head_dim: spec.head_dim,
-        };
-        let index = Geometry { pages_per_slab: INDEX_PAGES_PER_SLAB, ..geometry };
-        let policy: Arc<dyn Policy> = match (spec.sliding_window, policy.choice()) {
-            // A layer with a window of its own keeps it, whatever the policy.
-            (Some(window), _) => Arc::new(Window { sinks: 0, window: window.get() }),
-            (None, Choice::Pages(_)) if number < quest::DENSE_LAYERS => Arc::new(Full),
-            (None, _) => policy.clone(),
-        };
-        Self {
-            spec,
-            policy,
-            pool: Pool::new(geometry, device.clone()),
-            index: Pool::new(index, device.clone()),
-        }
+    /// Cuts a sequence back to its first `len` tokens, whatever its policy has destroyed.
+    fn cut(&mut self, id: usize, len: usize) -> Result<(), Error> {
+        let sequence = self.sequences.get_mut(&id).ok_or(Error::NoSequence(id))?;
+        sequence.truncate(len, &mut self.bands, &mut self.cold, &mut self.budget);
+        (0..self.bands.len()).try_for_each(|band| self.compact(band))
     }
 
-    /// Vectors of the index of a sequence whose segments are `stream`.
-    fn indexed(&self, stream: &Stream) -> usize {
-        match self.policy.choice() {
-            Choice::Votes => stream.retired(stream.len()),
-            Choice::Pages(_) => stream.len() / quest::PAGE * quest::VECTORS,
-            Choice::Nothing | Choice::Mass => 0,
+    /// Closes the gaps that pages left which went, so that no store of the band holds a slab more than it needs.
+    fn compact(&mut self, band: usize) -> Result<(), Error> {
+        let moves = self.bands[band].compact(&mut self.budget)?;
+        if moves.iter().any(|moves| !moves.is_empty()) {
+            self.sequences.values_mut().for_each(|sequence| sequence.bands[band].follow(&moves));
         }
+        Ok(())
     }
 }

@@ -1,102 +1,98 @@
-//! One layer of one sequence, borrowed apart: its pages, its index, and what moves them.
+//! One band of one sequence, borrowed apart: its pages, its index, and what moves them.
 
 use std::ops::Range;
 
 use burn::tensor::backend::Backend;
 
 use super::{
-    Layer, Session,
-    sequence::{LayerState, Sequence},
+    Session,
+    band::Band,
+    sequence::{BandState, Sequence},
 };
 use crate::{
     Error,
-    cache::{Budget, ColdTier, KEYS, Layout, Moved, Pool, Stores},
-    kernels::{AttentionKernels, PageSpan},
-    policy::{Choice, Policy},
-    portable::gather,
+    cache::{Budget, ColdPages, Layout, Moved},
+    kernels::AttentionKernels,
     positions::PositionSet,
     segment::Grammar,
 };
 
-/// One layer of one sequence, borrowed apart.
-pub(super) struct Parts<'a, B: Backend> {
+/// One band of one sequence, borrowed apart.
+pub(super) struct Parts<'a, B: Backend, K: AttentionKernels<B>> {
     pub(super) grammar: &'a Grammar,
     pub(super) layout: &'a Layout,
-    pub(super) state: &'a mut LayerState,
-    pub(super) pool: &'a mut Pool<B, 2>,
-    pub(super) index: &'a mut Pool<B, 1>,
-    pub(super) policy: &'a dyn Policy,
-    pub(super) own_window: bool,
-    tier: &'a mut dyn ColdTier,
+    pub(super) state: &'a mut BandState,
+    pub(super) band: &'a mut Band<B, K>,
+    cold: &'a mut ColdPages,
     pub(super) budget: &'a mut Budget,
 }
 
-impl<B: Backend> Parts<'_, B> {
-    /// Makes room for the tokens appended; returns where they go.
-    pub(super) fn open(&mut self, appended: Range<usize>, moved: &mut Moved) -> Result<Vec<PageSpan>, Error> {
+impl<B: Backend, K: AttentionKernels<B>> Parts<'_, B, K> {
+    /// Makes room for the tokens appended.
+    pub(super) fn open(&mut self, appended: Range<usize>, moved: &mut Moved) -> Result<(), Error> {
         if let Some(evicting) = &mut self.state.evicting {
-            return evicting.slots.open(appended.len(), self.pool, self.budget);
+            evicting.slots.open(appended.len(), &mut self.band.pages, self.budget)?;
+            return self.band.fit();
         }
-        let mut stores = Stores { pool: self.pool, tier: self.tier, budget: self.budget };
-        *moved += self.state.cache.open(self.layout, appended.clone(), &mut stores)?;
-        Ok(self.state.cache.spans(self.layout, &appended.into()))
+        let mut tiers = self.band.tiers(self.cold, self.budget);
+        *moved += self.state.residency.open(self.layout, appended, &mut tiers)?;
+        Ok(())
     }
 
+    /// Makes the index as long as the segments ask for.
+    pub(super) fn lengthen_index(&mut self, len: usize) -> Result<(), Error> {
+        self.state.index.resize(len, &mut self.band.index_pages, self.budget)?;
+        self.band.fit()
+    }
+
+    /// Makes `needed` resident.
     pub(super) fn fetch(&mut self, needed: &PositionSet, moved: &mut Moved) -> Result<(), Error> {
         // What is held in slots never went anywhere.
         if self.state.evicting.is_some() {
             return Ok(());
         }
-        let mut stores = Stores { pool: self.pool, tier: self.tier, budget: self.budget };
+        let mut tiers = self.band.tiers(self.cold, self.budget);
         for range in needed.ranges() {
-            *moved += self.state.cache.fetch(self.layout.overlapping(range.clone()), &mut stores)?;
+            let pages = self.layout.overlapping(range.clone());
+            *moved += self.state.residency.fetch(pages, &mut tiers)?;
         }
         Ok(())
     }
 
-    pub(super) fn evict(&mut self, keep: &PositionSet) -> Result<Moved, Error> {
-        // True masses are found by attending to everything, and pages are chosen from everything: all of it stays.
-        // What evictors destroy goes when the step is over.
-        let stays = matches!(self.policy.choice(), Choice::Mass | Choice::Pages(_));
-        if stays || self.state.evicting.is_some() {
-            return Ok(Moved::default());
+    /// Takes off the device what `keep` does not hold.
+    pub(super) fn evict(&mut self, keep: &PositionSet, moved: &mut Moved) -> Result<(), Error> {
+        if self.band.keeps_all() {
+            return Ok(());
         }
-        let mut stores = Stores { pool: self.pool, tier: self.tier, budget: self.budget };
-        self.state.cache.evict(self.layout, keep, self.policy.keeps_detail(), &mut stores)
+        let keeps_detail = self.band.policy.keeps_detail();
+        let mut tiers = self.band.tiers(self.cold, self.budget);
+        *moved += self.state.residency.evict(self.layout, keep, keeps_detail, &mut tiers)?;
+        Ok(())
     }
 
-    /// Adds the vectors of thoughts that have retired since the first `indexed`; what a first pass of the
-    /// same step added is done over.
-    pub(super) fn index_retired(&mut self, indexed: usize, moved: &mut Moved) -> Result<(), Error> {
-        let stream = self.grammar.stream();
-        self.state.index.truncate(indexed.min(self.state.index.len()), self.index, self.budget);
-        for thought in &stream.thoughts()[self.state.index.len()..stream.retired(stream.len())] {
-            let source = thought.indexed_by().into();
-            // Resident already, but where a truncation has reopened a thought that was cold.
-            self.fetch(&source, moved)?;
-            let spans = self.state.cache.spans(self.layout, &source);
-            let mean = gather(self.pool.slabs(KEYS), &spans).mean_dim(0);
-            self.state.index.push(mean, self.index, self.budget)?;
-        }
-        Ok(())
+    /// As [`evict`](Self::evict), but for the thoughts held from earlier steps.
+    pub(super) fn evict_unheld(&mut self, keep: &PositionSet, moved: &mut Moved) -> Result<(), Error> {
+        let keep = self.state.held(keep, self.grammar);
+        self.evict(&keep, moved)
+    }
+
+    /// Whether all of `detail` is on the device.
+    pub(super) fn holds(&self, detail: Range<usize>) -> bool {
+        self.state.residency.holds(self.layout.overlapping(detail))
     }
 }
 
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
-    /// One layer of one sequence, with what its cache works with.
-    pub(super) fn parts(&mut self, layer: usize, sequence: usize) -> Result<Parts<'_, B>, Error> {
-        let Sequence { grammar, layout, layers, .. } =
+    /// One band of one sequence, with what its pages move between.
+    pub(super) fn parts(&mut self, band: usize, sequence: usize) -> Result<Parts<'_, B, K>, Error> {
+        let Sequence { grammar, layout, bands, .. } =
             self.sequences.get_mut(&sequence).ok_or(Error::NoSequence(sequence))?;
-        let Layer { pool, index, policy, spec } = &mut self.layers[layer];
         Ok(Parts {
             grammar,
             layout,
-            state: &mut layers[layer],
-            pool,
-            index,
-            policy: &**policy,
-            own_window: spec.sliding_window.is_some(),
-            tier: self.tier.as_mut(),
+            state: &mut bands[band],
+            band: &mut self.bands[band],
+            cold: &mut self.cold,
             budget: &mut self.budget,
         })
     }

@@ -1,43 +1,48 @@
-//! One sequence of a session: its segments, its pages, and what it keeps per layer.
+//! All data of one sequence: its segments, its pages, and what it keeps per band.
 
 use std::collections::VecDeque;
 
 use burn::tensor::backend::Backend;
 
-use super::{Layer, evict::Evicting};
+use super::{band::Band, evict::Evicting};
 use crate::{
-    cache::{Budget, ColdTier, LayerCache, Layout, Stores},
-    index::Index,
-    kernels::PageSpan,
+    cache::{Budget, ColdPages, DensePages, Layout, Residency},
+    kernels::{AttentionKernels, KvStore, Move, PageSpan},
     positions::PositionSet,
     segment::Grammar,
     select::Selection,
 };
 
-/// What a sequence keeps in one layer.
+/// What a sequence keeps in one band.
 #[derive(Debug)]
-pub(super) struct LayerState {
-    pub(super) cache: LayerCache,
-    pub(super) index: Index,
+pub(super) struct BandState {
+    pub(super) residency: Residency,
+    /// Its index vectors.
+    pub(super) index: DensePages,
     /// Thoughts whose detail is held resident, the most recently zoomed first.
     pub(super) recent: VecDeque<usize>,
-    /// Under a policy that evicts, the tokens held; `cache` is then empty.
+    /// Under a policy that evicts, the tokens held; `residency` is then empty.
     pub(super) evicting: Option<Evicting>,
 }
 
+/// One sequence of a session.
 #[derive(Debug)]
 pub(super) struct Sequence {
     pub(super) grammar: Grammar,
     pub(super) layout: Layout,
-    pub(super) layers: Vec<LayerState>,
+    pub(super) bands: Vec<BandState>,
     /// For each token, what the votes of its step chose for the next one (scope `Global`).
     pub(super) chosen: Vec<Option<Selection>>,
 }
 
 impl Sequence {
-    pub(super) fn new<B: Backend>(grammar: Grammar, page_size: usize, layers: &[Layer<B>]) -> Self {
-        let layers = layers.iter().map(LayerState::new).collect();
-        Self { grammar, layout: Layout::new(page_size), layers, chosen: Vec::new() }
+    pub(super) fn new<B: Backend, K: AttentionKernels<B>>(
+        grammar: Grammar,
+        page_size: usize,
+        bands: &[Band<B, K>],
+    ) -> Self {
+        let bands = bands.iter().map(BandState::new).collect();
+        Self { grammar, layout: Layout::new(page_size), bands, chosen: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -45,27 +50,26 @@ impl Sequence {
     }
 
     /// Cuts back to the first `len` tokens; where a policy evicts, that is nothing or what the last step left.
-    pub(super) fn truncate<B: Backend>(
+    pub(super) fn truncate<B: Backend, K: AttentionKernels<B>>(
         &mut self,
         len: usize,
-        layers: &mut [Layer<B>],
-        tier: &mut dyn ColdTier,
+        bands: &mut [Band<B, K>],
+        cold: &mut ColdPages,
         budget: &mut Budget,
     ) {
         self.grammar.truncate(len);
         self.layout.truncate(len);
         self.chosen.truncate(len);
-        let retired = self.grammar.stream().retired(len);
-        for (state, layer) in self.layers.iter_mut().zip(layers) {
-            state.index.truncate(layer.indexed(self.grammar.stream()), &mut layer.index, budget);
-            state.recent.retain(|&thought| thought < retired);
-            let mut stores = Stores { pool: &mut layer.pool, tier: &mut *tier, budget: &mut *budget };
-            state.cache.truncate(self.layout.pages().len(), &mut stores);
+        let (stream, pages) = (self.grammar.stream(), self.layout.pages().len());
+        for (state, band) in self.bands.iter_mut().zip(bands) {
+            state.index.truncate(band.indexed(stream), &mut band.index_pages, budget);
+            state.recent.retain(|&thought| thought < stream.retired(len));
+            state.residency.truncate(pages, &mut band.pages, cold, budget);
             match &mut state.evicting {
-                Some(evicting) if len > 0 => evicting.slots.roll_back(&mut layer.pool, budget),
+                Some(evicting) if len > 0 => evicting.slots.roll_back(&mut band.pages, budget),
                 Some(evicting) => {
-                    evicting.slots.clear(&mut layer.pool, budget);
-                    state.evicting = layer.policy.eviction().map(Evicting::new);
+                    evicting.slots.clear(&mut band.pages, budget);
+                    state.evicting = Evicting::new(band);
                 }
                 None => {}
             }
@@ -73,33 +77,32 @@ impl Sequence {
     }
 }
 
-impl LayerState {
-    fn new<B: Backend>(layer: &Layer<B>) -> Self {
+impl BandState {
+    fn new<B: Backend, K: AttentionKernels<B>>(band: &Band<B, K>) -> Self {
         Self {
-            cache: LayerCache::default(),
-            index: Index::default(),
+            residency: Residency::default(),
+            index: DensePages::new(band.index.shape().page_size),
             recent: VecDeque::new(),
-            evicting: layer.policy.eviction().map(Evicting::new),
+            evicting: Evicting::new(band),
         }
     }
 
-    /// Moves pages down into free ones, as [`Pool::compact`](crate::cache::Pool::compact).
-    pub(super) fn compact<B: Backend>(&mut self, layer: &mut Layer<B>, budget: &mut Budget) {
-        self.cache.compact(&mut layer.pool, budget);
-        self.index.compact(&mut layer.index, budget);
-        if let Some(evicting) = &mut self.evicting {
-            evicting.slots.compact(&mut layer.pool, budget);
+    /// Follows pages that have moved: those of the band's store, and of its index.
+    pub(super) fn follow(&mut self, [moves, index_moves]: &[Vec<Move>; 2]) {
+        if !moves.is_empty() {
+            self.residency.follow(moves);
+            self.evicting.iter_mut().for_each(|evicting| evicting.slots.follow(moves));
         }
+        self.index.follow(index_moves);
     }
 
     /// Where the tokens of `set` lie on the device.
-    pub(super) fn spans(&self, layout: &Layout, set: &PositionSet, page_size: usize) -> Vec<PageSpan> {
+    pub(super) fn spans(&self, layout: &Layout, set: &PositionSet) -> Vec<PageSpan> {
         match &self.evicting {
             Some(evicting) => {
-                let slots = set.ranges().iter().cloned();
-                slots.flat_map(|slots| evicting.slots.spans(slots, page_size)).collect()
+                set.ranges().iter().flat_map(|slots| evicting.slots.spans(slots.clone())).collect()
             }
-            None => self.cache.spans(layout, set),
+            None => self.residency.spans(layout, set),
         }
     }
 

@@ -5,7 +5,10 @@ use burn::tensor::{Device, Tensor, TensorData, backend::Backend};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use super::oracle::DenseKv;
-use crate::{kernels::PageSpan, positions::PositionSet};
+use crate::{
+    kernels::{AttentionKernels, KvStore, PageShape, PageSpan, Slot},
+    positions::PositionSet,
+};
 
 /// Sizes of one case.
 #[derive(Clone, Copy, Debug)]
@@ -82,10 +85,12 @@ pub struct Inputs<B: Backend> {
     pub q: Tensor<B, 3>,
     /// The same, as the oracle takes them, row by row.
     pub queries: Vec<Vec<f64>>,
-    /// Slabs of keys; slots that no span names hold NaN.
-    pub keys: Vec<Tensor<B, 4>>,
-    /// Slabs of values, likewise.
-    pub values: Vec<Tensor<B, 4>>,
+    /// Pages of keys, `[page_size, kv_heads, head_dim]` each; slots that no span names hold NaN.
+    pub keys: Vec<Tensor<B, 3>>,
+    /// Pages of values, likewise.
+    pub values: Vec<Tensor<B, 3>>,
+    /// The shape of the store that they lie in.
+    pub shape: PageShape,
     /// One per sequence.
     pub sequences: Vec<SequenceInputs>,
     /// What scores are scaled by.
@@ -133,8 +138,15 @@ impl Case {
             }
         };
         let queries = flat.chunks(heads * self.head_dim).map(widen).collect();
-        let (keys, values) = pages.slabs(device);
-        Inputs { q, queries, keys, values, sequences, scale: (self.head_dim as f32).sqrt().recip() }
+        let (keys, values) = pages.tensors(device);
+        let scale = (self.head_dim as f32).sqrt().recip();
+        Inputs { q, queries, keys, values, shape: self.shape(), sequences, scale }
+    }
+
+    /// Pages of a band of several layers, so that a stray read or write finds NaN.
+    fn shape(&self) -> PageShape {
+        let Self { kv_heads, page_size, head_dim, .. } = *self;
+        PageShape { layers: 3, parts: 2, kv_heads, page_size, head_dim, pages_per_slab: PAGES_PER_SLAB }
     }
 
     fn dense(&self, tokens: usize, rng: &mut StdRng) -> DenseKv {
@@ -179,7 +191,7 @@ impl<'a> Pages<'a> {
         let count = (used + 2).next_multiple_of(PAGES_PER_SLAB);
         let mut order: Vec<usize> = (0..count).collect();
         order.shuffle(rng);
-        let size = count * case.kv_heads * case.page_size * case.head_dim;
+        let size = count * case.shape().part_len();
         Self { case, order, keys: vec![f32::NAN; size], values: vec![f32::NAN; size] }
     }
 
@@ -202,7 +214,7 @@ impl<'a> Pages<'a> {
     fn write(&mut self, dense: &DenseKv, position: usize, page: usize, slot: usize) {
         let Case { kv_heads, page_size, head_dim, .. } = *self.case;
         for head in 0..kv_heads {
-            let at = ((page * kv_heads + head) * page_size + slot) * head_dim;
+            let at = ((page * page_size + slot) * kv_heads + head) * head_dim;
             for i in 0..head_dim {
                 self.keys[at + i] = dense.key(position, head)[i] as f32;
                 self.values[at + i] = dense.value(position, head)[i] as f32;
@@ -210,12 +222,32 @@ impl<'a> Pages<'a> {
         }
     }
 
-    fn slabs<B: Backend>(self, device: &Device<B>) -> (Vec<Tensor<B, 4>>, Vec<Tensor<B, 4>>) {
+    fn tensors<B: Backend>(self, device: &Device<B>) -> (Vec<Tensor<B, 3>>, Vec<Tensor<B, 3>>) {
         let Case { kv_heads, page_size, head_dim, .. } = *self.case;
-        let shape = [PAGES_PER_SLAB, kv_heads, page_size, head_dim];
-        let slab = |slab: &[f32]| Tensor::from_data(TensorData::new(slab.to_vec(), shape), device);
-        let cut = |plane: &[f32]| plane.chunks(shape.iter().product()).map(slab).collect();
+        let shape = [page_size, kv_heads, head_dim];
+        let page = |page: &[f32]| Tensor::from_data(TensorData::new(page.to_vec(), shape), device);
+        let cut = |plane: &[f32]| plane.chunks(shape.iter().product()).map(page).collect();
         (cut(&self.keys), cut(&self.values))
+    }
+}
+
+impl<B: Backend> Inputs<B> {
+    /// The layer of the band that the case is about; the others hold NaN.
+    pub const LAYER: usize = 1;
+
+    /// The pages in a provider's store.
+    pub fn store<K: AttentionKernels<B>>(&self, kernels: &K) -> K::Store {
+        let mut store = kernels.store(self.shape, &self.q.device());
+        store.resize(self.keys.len() / self.shape.pages_per_slab).expect("memory for a small case");
+        for (page, (keys, values)) in self.keys.iter().zip(&self.values).enumerate() {
+            let slots: Vec<Slot> = (0..self.shape.page_size).map(|slot| Slot { page, slot }).collect();
+            let nothing = keys.zeros_like() + f32::NAN;
+            for layer in 0..self.shape.layers {
+                let parts = if layer == Self::LAYER { [keys, values] } else { [&nothing; 2] };
+                store.append(layer, &parts, &slots);
+            }
+        }
+        store
     }
 }
 

@@ -15,12 +15,14 @@ use super::{
 };
 use crate::{
     Error,
-    cache::{Budget, Geometry, HostTier, LayerCache, Layout, Pool, Stores},
+    cache::{Budget, ColdPages, HostTier, Layout, Pages, Residency, Tiers},
     config::{Options, PolicyKind, SummaryVisibility},
-    kernels::AttentionKernels,
+    kernels::{AttentionKernels, KvStore, PageBytes, PageShape},
     positions::PositionSet,
     segment::Role,
     select::Zoom,
+    session::{Feed, SequenceId, Session},
+    stats::TierBytes,
     token::Token,
 };
 
@@ -179,19 +181,20 @@ pub fn law_3_a_batch_is_its_rows<B: Backend, K: AttentionKernels<B> + Clone>(
 fn both_at_once<B: Backend, K: AttentionKernels<B>>(
     scenario: &Scenario,
     shared: &mut super::scenario::Driven<'_, B, K>,
-    ids: [crate::session::SequenceId; 2],
+    ids: [SequenceId; 2],
     at: usize,
 ) -> Result<Vec<Vec<f64>>, TestCaseError> {
     let token = scenario.tokens[at];
     let tokens = [Token { id: token, text: super::scenario::text(token) }];
     let role = if at < scenario.prompt { Role::Prompt } else { Role::Stream };
-    let feeds = ids.map(|sequence| crate::session::Feed { sequence, tokens: &tokens, role });
+    let scope = scenario.options.scope;
+    let feeds = ids.map(|sequence| Feed { sequence, tokens: &tokens, role, scope });
     let device = shared.device().clone();
-    let (_, rows) = shared
+    let stepped = shared
         .session
         .step(&feeds, |session, _| scenario.host.forward(session, &[token; 2], &device))
         .map_err(fail)?;
-    Ok(rows[..1].to_vec())
+    Ok(stepped.output.unwrap_or_default()[..1].to_vec())
 }
 
 /// Law 4: which pages a sequence gets, and in which tier they have been, does not matter.
@@ -217,42 +220,42 @@ pub fn law_4_the_order_of_pages_does_not_matter<B: Backend, K: AttentionKernels<
 }
 
 /// Law 5: detail that left for a colder tier and came back is the same, bit for bit, whatever the bits.
-pub fn law_5_detail_returns_bit_for_bit<B: Backend>(device: &Device<B>) {
-    let geometry = Geometry { pages_per_slab: 2, kv_heads: 2, page_size: 3, head_dim: 2 };
-    let (mut pool, mut tier, mut budget) =
-        (Pool::<B, 2>::new(geometry, device.clone()), HostTier::default(), Budget::new(None));
-    let mut layout = Layout::new(geometry.page_size);
+pub fn law_5_detail_returns_bit_for_bit<B: Backend, K: AttentionKernels<B>>(kernels: &K, device: &Device<B>) {
+    let shape = PageShape { layers: 2, parts: 2, kv_heads: 2, page_size: 3, head_dim: 2, pages_per_slab: 2 };
+    let mut store = kernels.store(shape, device);
+    let mut pages = Pages::new(store.page_bytes(), shape.pages_per_slab);
+    let (mut cold, mut budget) = (ColdPages::new(Box::new(HostTier::default())), Budget::new(None));
+    let mut layout = Layout::new(shape.page_size);
     (0..8).for_each(|token| layout.push(token % 5 == 0));
-    let mut cache = LayerCache::default();
-    let mut stores = Stores { pool: &mut pool, tier: &mut tier, budget: &mut budget };
-    cache.open(&layout, 0..8, &mut stores).expect("no cap is set");
+    let mut residency = Residency::default();
+    let mut tiers = Tiers { store: &mut store, pages: &mut pages, cold: &mut cold, budget: &mut budget };
+    residency.open(&layout, 0..8, &mut tiers).expect("no cap is set");
     let hostile = [f32::NAN, f32::INFINITY, -0.0, f32::MIN_POSITIVE / 2.0, 1.1, -65504.0];
-    for (i, span) in cache.spans(&layout, &PositionSet::from(0..8)).iter().enumerate() {
-        for plane in 0..2 {
-            let values: Vec<f32> = (0..4 * span.len)
-                .map(|j| hostile[(i + plane + j) % hostile.len()] * (1 + j) as f32)
-                .collect();
-            let tokens = Tensor::from_data(TensorData::new(values, [2, span.len, 2]), device);
-            stores.pool.write(plane, span.page, span.start, tokens);
-        }
+    let spans = residency.spans(&layout, &PositionSet::from(0..8));
+    let slots: Vec<_> = spans.iter().flat_map(|span| span.slots()).collect();
+    for layer in 0..2 {
+        let part = |part: usize| {
+            let value = |i: usize| hostile[(i + 3 * part + layer) % hostile.len()] * (1 + i) as f32;
+            Tensor::from_data(TensorData::new((0..32).map(value).collect(), [8, 2, 2]), device)
+        };
+        tiers.store.append(layer, &[&part(0), &part(1)], &slots);
     }
-    let bits = |cache: &LayerCache, pool: &Pool<B, 2>| -> Vec<TensorData> {
-        let spans = cache.spans(&layout, &PositionSet::from(0..8));
-        let planes = spans.iter().flat_map(|span| [pool.read(0, span.page), pool.read(1, span.page)]);
-        planes.collect()
+    let bits = |residency: &Residency, store: &K::Store| -> Vec<PageBytes> {
+        let logical = 0..layout.pages().len();
+        store.export(&logical.filter_map(|logical| residency.page(logical)).collect::<Vec<_>>())
     };
-    let before = bits(&cache, stores.pool);
+    let before = bits(&residency, tiers.store);
     for _ in 0..2 {
-        cache.evict(&layout, &PositionSet::default(), true, &mut stores).expect("host memory does not fail");
-        assert_eq!(stores.pool.bytes(), 0, "an empty pool gives its slabs up");
-        assert!(stores.tier.bytes() > 0);
-        cache.fetch(0..layout.pages().len(), &mut stores).expect("no cap is set");
-        let after = bits(&cache, stores.pool);
-        let same = before.iter().zip(&after).all(|(a, b)| a.as_bytes() == b.as_bytes());
-        assert!(same && before.len() == after.len(), "bits changed on their way");
+        residency
+            .evict(&layout, &PositionSet::default(), true, &mut tiers)
+            .expect("host memory does not fail");
+        assert_eq!(tiers.pages.bytes(), 0, "an empty store gives its slabs up");
+        assert!(tiers.cold.bytes() > 0);
+        residency.fetch(0..layout.pages().len(), &mut tiers).expect("no cap is set");
+        assert_eq!(bits(&residency, tiers.store), before, "bits changed on their way");
     }
-    cache.truncate(0, &mut stores);
-    assert_eq!((stores.pool.bytes(), stores.tier.bytes()), (0, 0), "everything is given back");
+    residency.truncate(0, tiers.pages, tiers.cold, tiers.budget);
+    assert_eq!((tiers.pages.bytes(), tiers.cold.bytes()), (0, 0), "everything is given back");
 }
 
 /// Law 6: truncating and appending again equals never having gone past that point.
@@ -309,6 +312,131 @@ pub fn law_8_bytes_add_up<B: Backend, K: AttentionKernels<B> + Clone>(kernels: &
         let id = free.id;
         free.session.remove_sequence(id).map_err(fail)?;
         prop_assert_eq!(free.session.allocated(), 0);
+        Ok(())
+    });
+}
+
+/// Law 10: a step that refuses one sequence leaves the others as if it had not been there. Two sequences of the same
+/// tokens share memory that holds one of them: each gives what it gives alone for as long as it is taken in, and the
+/// one that stays when the other has gone is never refused.
+pub fn law_10_refusing_one_leaves_the_others<B: Backend, K: AttentionKernels<B> + Clone>(
+    kernels: &K,
+    device: &Device<B>,
+) {
+    for_all(50, |mut scenario| {
+        scenario.trigger = crate::trigger::Trigger::Pooled;
+        let mut alone = scenario.start(kernels.clone(), device).map_err(fail)?;
+        let expected = alone.run(|_| 1).map_err(fail)?;
+        let cap = alone.session.run_stats().resident_peak;
+        for cap in [cap, cap * 3 / 2, cap * 2] {
+            scenario.options.cap = Some(cap);
+            let mut both = scenario.start(kernels.clone(), device).map_err(fail)?;
+            let mut ids = vec![both.id, both.add().map_err(fail)?];
+            for at in 0..scenario.tokens.len() {
+                let refused = one_token(&scenario, &mut both, &ids, at, &expected[at])?;
+                let stays = ids.len() - refused.len();
+                prop_assert!(stays > 0 || ids.len() == 2, "refused though alone, at {}", at);
+                // Where there is room for neither beside the other, the older one goes on.
+                let gone = if stays == 0 { vec![ids[1]] } else { refused.clone() };
+                for id in gone {
+                    prop_assert_eq!(both.session.stream(id).map_err(fail)?.len(), at);
+                    both.session.remove_sequence(id).map_err(fail)?;
+                    ids.retain(|other| *other != id);
+                }
+                if stays == 0 {
+                    let again = one_token(&scenario, &mut both, &ids, at, &expected[at])?;
+                    prop_assert!(again.is_empty(), "refused though alone, at {}", at);
+                }
+                prop_assert_eq!(both.session.account().total(), both.session.allocated());
+                prop_assert!(both.session.account().resident() <= cap);
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Feeds the token at `at` to all sequences in one step; those that are refused, once the others' rows have been
+/// checked.
+fn one_token<B: Backend, K: AttentionKernels<B>>(
+    scenario: &Scenario,
+    driven: &mut super::scenario::Driven<'_, B, K>,
+    ids: &[SequenceId],
+    at: usize,
+    expected: &[f64],
+) -> Result<Vec<SequenceId>, TestCaseError> {
+    let token = scenario.tokens[at];
+    let tokens = [Token { id: token, text: super::scenario::text(token) }];
+    let role = if at < scenario.prompt { Role::Prompt } else { Role::Stream };
+    let scope = scenario.options.scope;
+    let feeds: Vec<_> = ids.iter().map(|&sequence| Feed { sequence, tokens: &tokens, role, scope }).collect();
+    let device = driven.device().clone();
+    let forward = |session: &mut Session<B, K>, accepted: &[usize]| {
+        scenario.host.forward(session, &vec![token; accepted.iter().sum()], &device)
+    };
+    let stepped = driven.session.step(&feeds, forward).map_err(fail)?;
+    let mut rows = stepped.output.unwrap_or_default().into_iter();
+    let mut refused = Vec::new();
+    for (&id, outcome) in ids.iter().zip(&stepped.feeds) {
+        match outcome {
+            Ok(_) => check_equal(
+                &rows.next().into_iter().collect::<Vec<_>>(),
+                &[expected.to_vec()],
+                slack::<B>(scenario),
+            )?,
+            Err(Error::OverCap { .. }) => refused.push(id),
+            Err(other) => return Err(TestCaseError::fail(other.to_string())),
+        }
+    }
+    Ok(refused)
+}
+
+/// Law 11: a fork of a sequence and its original decode as two sequences with the same prefix would, and share its
+/// pages.
+pub fn law_11_a_fork_goes_on_as_its_original<B: Backend, K: AttentionKernels<B> + Clone>(
+    kernels: &K,
+    device: &Device<B>,
+) {
+    for_all(50, |scenario| {
+        let mut straight = scenario.start(kernels.clone(), device).map_err(fail)?;
+        let (all, cut) = (scenario.tokens.len(), scenario.tokens.len() / 2);
+        let head = straight.feed(straight.id, 0..cut, |_| 1).map_err(fail)?.len();
+        let expected = straight.feed(straight.id, cut..all, |_| 1).map_err(fail)?;
+        for late in [false, true] {
+            let mut forked = scenario.start(kernels.clone(), device).map_err(fail)?;
+            let original = forked.id;
+            forked.feed(original, 0..if late { all } else { cut }, |_| 2).map_err(fail)?;
+            let before = forked.session.account();
+            let fork = match forked.session.fork(original, head) {
+                // A policy that destroys detail may say so; it must have destroyed some.
+                Err(Error::Dropped { .. }) if late => {
+                    prop_assert!(!scenario.options.policy_keeps_detail() || scenario.has_own_windows());
+                    continue;
+                }
+                result => result.map_err(fail)?,
+            };
+            let after = forked.session.account();
+            prop_assert_eq!(after.total(), forked.session.allocated());
+            if !matches!(scenario.options.policy, PolicyKind::H2o | PolicyKind::Rkv) {
+                let pages = |bytes: TierBytes| bytes.resident() - bytes.index - bytes.free + bytes.cold;
+                prop_assert_eq!(pages(after), pages(before), "pages are shared");
+            }
+            // What the engine closed right at the cut is closed again, as the engine would.
+            if late {
+                forked.session.close_summary(fork).map_err(fail)?;
+            }
+            let (slack, half) = (slack::<B>(&scenario), cut + (all - cut) / 2);
+            let mut found = forked.feed(fork, cut..half, |_| 1).map_err(fail)?;
+            if !late {
+                let own = forked.feed(original, cut..all, |_| 2).map_err(fail)?;
+                check_equal(&own, &expected, slack)?;
+            }
+            forked.session.remove_sequence(original).map_err(fail)?;
+            found.extend(forked.feed(fork, half..all, |_| 3).map_err(fail)?);
+            check_equal(&found, &expected, slack)?;
+            prop_assert_eq!(forked.session.account().total(), forked.session.allocated());
+            forked.session.remove_sequence(fork).map_err(fail)?;
+            prop_assert_eq!(forked.session.allocated(), 0);
+        }
         Ok(())
     });
 }

@@ -3,13 +3,16 @@
 //! * [`oracle`]: the kernels in f64 and plain loops.
 //! * [`cases`]: one catalogue of kernel inputs, hostile ones included, that tests and benchmarks share.
 //! * [`tolerance`]: how much error is too much.
+//! * [`block`]: norms, heads, gates and sums, and products of one input with several matrices.
 //! * [`host`], [`scenario`]: a host model and random sequences for it.
+//! * [`watched`]: a provider whose calls are written down.
 //! * [`method`]: the whole method in f64, and the policies of other papers; [`laws`]: METHOD.md's laws as properties.
 //! * [`gradients`], [`layers`]: attention over whole sequences, products, gates, and the gradients of each, for
 //!   providers that train ([`gradient_tests!`](crate::gradient_tests)).
 //! * [`conformance_tests!`](crate::conformance_tests): all of it as `#[test]`s for a provider crate.
 
 mod baselines;
+pub mod block;
 pub mod cases;
 pub mod conformance;
 pub mod gradients;
@@ -20,3 +23,4 @@ pub mod method;
 pub mod oracle;
 pub mod scenario;
 pub mod tolerance;
+pub mod watched;

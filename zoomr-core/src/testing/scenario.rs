@@ -138,7 +138,7 @@ fn budget_for(policy: PolicyKind, budget: usize) -> usize {
 
 /// A session with one sequence, fed by a scenario.
 #[derive(Debug)]
-pub struct Driven<'a, B: Backend, K> {
+pub struct Driven<'a, B: Backend, K: AttentionKernels<B>> {
     /// The session.
     pub session: Session<B, K>,
     /// Its first sequence.
@@ -232,13 +232,13 @@ impl<B: Backend, K: AttentionKernels<B>> Driven<'_, B, K> {
         role: Role,
     ) -> Result<(usize, Vec<Vec<f64>>), Error> {
         let with_text: Vec<Token<'_>> = tokens.iter().map(|&id| Token { id, text: text(id) }).collect();
-        let feed = Feed { sequence: id, tokens: &with_text, role };
+        let scope = self.scenario.options.scope;
+        let feed = Feed { sequence: id, tokens: &with_text, role, scope };
         let (host, device) = (&self.scenario.host, &self.device);
         let run = |session: &mut Session<B, K>, accepted: &[usize]| {
             host.forward(session, &tokens[..accepted[0]], device)
         };
-        let (accepted, outputs) = self.session.step(&[feed], run)?;
-        Ok((accepted[0], outputs))
+        self.session.step(&[feed], run)?.single()
     }
 
     fn summarise(&mut self, id: SequenceId) -> Result<Vec<Vec<f64>>, Error> {

@@ -41,16 +41,18 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
     pub(super) fn step(&mut self, ids: &[u32], role: Role, rows: Rows) -> Result<Stepped, EngineError> {
         let model = self.model;
         let tokens: Vec<Token<'_>> = ids.iter().map(|&id| Token { id, text: self.bytes(id) }).collect();
-        let feed = Feed { sequence: self.sequence, tokens: &tokens, role };
+        let scope = self.session.settings().scope;
+        let feed = Feed { sequence: self.sequence, tokens: &tokens, role, scope };
         let recording = &mut self.recording;
-        let (accepted, hidden) = self.session.step(&[feed], |session, accepted| {
+        let stepped = self.session.step(&[feed], |session, accepted| {
             let ids = &ids[..accepted[0]];
             match recording {
                 Some(recording) => model.hidden(ids, &mut Recorder { recording, hook: session }),
                 None => model.hidden(ids, session),
             }
         })?;
-        let (accepted, width) = (accepted[0], hidden.dims()[1]);
+        let (accepted, hidden) = stepped.single()?;
+        let width = hidden.dims()[1];
 
         let wanted = match rows {
             Rows::Last => hidden.slice([accepted - 1..accepted, 0..width]),

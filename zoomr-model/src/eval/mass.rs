@@ -9,15 +9,12 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use burn::tensor::{Device, backend::Backend};
 use zoomr_core::{
-    config::{Options, PolicyKind, Settings},
+    config::{Options, PolicyKind, Scope, Settings},
     hook::AttentionHook,
     kernels::{AttentionKernels, LinearKernels},
     layer::LayerSpec,
@@ -28,7 +25,7 @@ use zoomr_core::{
     trigger::Trigger,
 };
 
-use super::noting::{Against, Both, Collecting, Everything, Noted, Noting};
+use super::noting::{Against, Both, Collecting, Everything};
 use crate::{Error, Model, engine::EngineError, text::tokenizer::Tokenizer};
 
 /// Where the queries and keys of a text come from.
@@ -84,8 +81,7 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
     /// # Errors
     /// Whatever the source of the rows and the session say.
     pub(super) fn everything(&self, stop: &AtomicBool) -> Result<Option<Everything>, EngineError> {
-        let Watched { mut session, sequence, lse } =
-            self.watched(full(&Options::default())?, Trigger::Pooled)?;
+        let Watched { mut session, sequence } = self.watched(full(&Options::default())?, Trigger::Pooled)?;
         let mut layers = vec![Vec::new(); self.layers.len()];
         let mut done = 0;
         for ids in self.tokens.chunks(self.chunks.0.get()) {
@@ -93,10 +89,11 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
                 return Ok(None);
             }
             let tokens = self.texts(ids);
-            let feed = Feed { sequence, tokens: &tokens, role: Role::Prompt };
-            session.step(&[feed], |session, _| {
-                self.rows.give(done, ids, &mut Collecting { session, lse: &lse, layers: &mut layers })
-            })?;
+            let feed = Feed { sequence, tokens: &tokens, role: Role::Prompt, scope: Scope::Layer };
+            let collect = |session: &mut Session<B, K>, _: &[usize]| {
+                self.rows.give(done, ids, &mut Collecting { session, layers: &mut layers })
+            };
+            session.step(&[feed], collect)?.single()?;
             done += ids.len();
         }
         Ok(Some(Everything { layers }))
@@ -164,16 +161,16 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
         role: Role,
     ) -> Result<(usize, Vec<Vec<f64>>), EngineError> {
         let tokens = self.texts(ids);
-        let feed = Feed { sequence: shown.sequence, tokens: &tokens, role };
-        let lse = &shown.lse;
-        let (accepted, missed) = shown.session.step(&[feed], |shown, accepted| {
+        let scope = shown.session.settings().scope;
+        let feed = Feed { sequence: shown.sequence, tokens: &tokens, role, scope };
+        let stepped = shown.session.step(&[feed], |shown, accepted| {
             let rows = accepted[0];
             let mut measure = |against: Against<'_, B, K>| {
-                let mut both = Both { shown: &mut *shown, lse, against, missed: Vec::new() };
+                let mut both = Both { shown: &mut *shown, against, missed: Vec::new() };
                 self.rows.give(start, &ids[..rows], &mut both)?;
                 Ok::<_, Error>(both.missed)
             };
-            let Watched { session, sequence, lse } = match all {
+            let Watched { session, sequence } = match all {
                 All::Known(everything) => return measure(Against::Known(everything, start)),
                 All::Beside(watched) => &mut **watched,
             };
@@ -182,11 +179,16 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
                 session.truncate(*sequence, start)?;
             }
             // A prompt goes in whole, whatever is in it.
-            let feed = Feed { sequence: *sequence, tokens: &tokens[..rows], role: Role::Prompt };
-            let (_, missed) = session.step(&[feed], |all, _| measure(Against::Session(all, lse)))?;
-            Ok(missed)
+            let feed = Feed {
+                sequence: *sequence,
+                tokens: &tokens[..rows],
+                role: Role::Prompt,
+                scope: Scope::Layer,
+            };
+            let (_, missed) = session.step(&[feed], |all, _| measure(Against::Session(all)))?.single()?;
+            Ok::<_, Error>(missed)
         })?;
-        Ok((accepted[0], missed))
+        Ok(stepped.single()?)
     }
 
     /// The tokens with the text that each stands for, as far as a tokenizer knows.
@@ -195,21 +197,18 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
         ids.iter().map(|&id| Token { id, text: text(id) }).collect()
     }
 
-    /// A session with one sequence, whose log-sum-exps are noted.
+    /// A session with one sequence.
     fn watched(&self, settings: Settings, trigger: Trigger) -> Result<Watched<B, K>, zoomr_core::Error> {
-        let lse = Noted::default();
-        let kernels = Noting { kernels: self.kernels.clone(), lse: Arc::clone(&lse) };
-        let mut session = Session::new(&self.layers, settings, kernels, self.device)?;
+        let mut session = Session::new(&self.layers, settings, self.kernels.clone(), self.device)?;
         let sequence = session.add_sequence(self.segmenter.fresh(), trigger);
-        Ok(Watched { session, sequence, lse })
+        Ok(Watched { session, sequence })
     }
 }
 
-/// A session with one sequence, whose kernels note log-sum-exps.
-struct Watched<B: Backend, K> {
-    session: Session<B, Noting<K>>,
+/// A session with one sequence.
+struct Watched<B: Backend, K: AttentionKernels<B>> {
+    session: Session<B, K>,
     sequence: SequenceId,
-    lse: Noted,
 }
 
 /// Settings under which everything is shown.
@@ -218,7 +217,7 @@ fn full(options: &Options) -> Result<Settings, zoomr_core::Error> {
 }
 
 /// Where the log-sum-exps of everything come from.
-enum All<'a, B: Backend, K> {
+enum All<'a, B: Backend, K: AttentionKernels<B>> {
     /// They have been found before.
     Known(&'a Everything),
     /// They come from a session beside the one under the policy.

@@ -12,7 +12,7 @@ use burn_autodiff::{
     ops::{Backward, Ops},
 };
 use zoomr_core::{
-    kernels::{LinearKernels, TrainingKernels},
+    kernels::{BlockKernels, LinearKernels, TrainingKernels},
     portable::Portable,
     weight::StoredWeight,
 };
@@ -22,6 +22,18 @@ use super::ops::{gradient, record, register};
 /// A provider's kernels, differentiated.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Differentiated<K>(pub(super) K);
+
+/// Norms, rotation and sums are the defaults, which Burn's autodiff takes apart.
+impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> BlockKernels<Autodiff<B>>
+    for Differentiated<K>
+{
+    fn swiglu(&self, gate: Tensor<Autodiff<B>, 2>, up: Tensor<Autodiff<B>, 2>) -> Tensor<Autodiff<B>, 2> {
+        let inner = [&gate, &up].map(|x| x.clone().inner());
+        let [inner_gate, inner_up] = inner.clone();
+        let output = self.0.swiglu(inner_gate, inner_up);
+        record(GateStep(PhantomData), [gate, up], Gated { kernels: self.0.clone(), inputs: inner }, output)
+    }
+}
 
 impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> LinearKernels<Autodiff<B>>
     for Differentiated<K>
@@ -42,13 +54,6 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> LinearKer
 
     fn rows(&self, weight: &Self::Matrix, ids: &[u32], device: &Device<B>) -> Tensor<Autodiff<B>, 2> {
         Portable.rows(weight, ids, device)
-    }
-
-    fn swiglu(&self, gate: Tensor<Autodiff<B>, 2>, up: Tensor<Autodiff<B>, 2>) -> Tensor<Autodiff<B>, 2> {
-        let inner = [&gate, &up].map(|x| x.clone().inner());
-        let [inner_gate, inner_up] = inner.clone();
-        let output = self.0.swiglu(inner_gate, inner_up);
-        record(GateStep(PhantomData), [gate, up], Gated { kernels: self.0.clone(), inputs: inner }, output)
     }
 }
 

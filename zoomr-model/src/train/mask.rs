@@ -10,12 +10,12 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, backend::Backend};
 use zoomr_core::{
     config::Settings,
-    kernels::{AttentionKernels, PageSpan, ScoreGroup},
+    kernels::{PageShape, PageSpan, ScoreGroup, TrainingKernels},
     layer::LayerSpec,
     policy::{Policy, Window},
     positions::PositionSet,
     segment::{Stream, Thought},
-    select::Selection,
+    select::{Ballot, Selection},
 };
 
 use super::sequence::Sequence;
@@ -55,7 +55,7 @@ impl<'a> View<'a> {
     /// `[rows, kv_heads, head_dim]`, as decoding would decide it.
     pub(super) fn visible<B: Backend>(
         &self,
-        kernels: &impl AttentionKernels<B>,
+        kernels: &impl TrainingKernels<B>,
         settings: &Settings,
         q: &Tensor<B, 3>,
         k: &Tensor<B, 3>,
@@ -65,10 +65,16 @@ impl<'a> View<'a> {
         if thoughts == 0 {
             return Arc::clone(&self.base);
         }
-        let index = index(k, &self.thoughts[..thoughts]);
+        // The index is one page.
+        let LayerSpec { kv_heads, head_dim, scale, .. } = spec;
+        let shape =
+            PageShape { layers: 1, parts: 1, kv_heads, page_size: thoughts, head_dim, pages_per_slab: 1 };
+        let index = kernels.page_of(shape, &[&index(k, &self.thoughts[..thoughts])]);
         let spans = [PageSpan { page: 0, start: 0, len: thoughts, position: 0 }];
-        let group = ScoreGroup { first_row: 0, spans: &spans, candidates: &self.candidates };
-        let tallies = kernels.tally(q, &[index], &[group], settings.votes, spec.scale);
+        let group = ScoreGroup { first_row: 0, ballot_row: 0, spans: &spans, candidates: &self.candidates };
+        let mut ballot = kernels.ballot(&self.candidates);
+        kernels.vote(q, &index, 0, &[group], settings.votes, scale, &mut ballot);
+        let tallies = ballot.read();
         let rows = self.base.iter().zip(&tallies).zip(&self.explored);
         let row = |((base, tally), explored): ((&PositionSet, _), &Option<usize>)| {
             let selection = Selection::consensus(tally, settings.zoom, |j| self.thoughts[j].detail.clone());
@@ -90,11 +96,10 @@ pub(super) fn own_window(spec: LayerSpec) -> Option<Window> {
     spec.sliding_window.map(|window| Window { sinks: 0, window: window.get() })
 }
 
-/// The thoughts' index vectors as one page, `[1, kv_heads, thoughts, head_dim]`.
-fn index<B: Backend>(k: &Tensor<B, 3>, thoughts: &[Thought]) -> Tensor<B, 4> {
+/// The thoughts' index vectors, `[thoughts, kv_heads, head_dim]`.
+fn index<B: Backend>(k: &Tensor<B, 3>, thoughts: &[Thought]) -> Tensor<B, 3> {
     let mean = |thought: &Thought| k.clone().slice(thought.indexed_by()).mean_dim(0);
-    let vectors = Tensor::cat(thoughts.iter().map(mean).collect(), 0); // [thoughts, kv_heads, head_dim]
-    vectors.swap_dims(0, 1).unsqueeze()
+    Tensor::cat(thoughts.iter().map(mean).collect(), 0)
 }
 
 #[cfg(test)]

@@ -89,6 +89,7 @@ fn over_dense_cache(model: &Model<Cpu, Portable>) -> impl FnMut(&[u32]) -> Vec<f
 
 /// Every token goes through the segmenter, the prompt's too, in as many steps as the session makes of them.
 fn through_session(model: &Model<Cpu, Portable>, options: Options) -> impl FnMut(&[u32]) -> Vec<f32> {
+    let scope = options.scope;
     let settings = Settings::try_from(options).expect("sound settings");
     let layers = model.config().layer_specs();
     let mut session =
@@ -99,12 +100,13 @@ fn through_session(model: &Model<Cpu, Portable>, options: Options) -> impl FnMut
         let tokens: Vec<Token<'_>> = ids.iter().map(|id| Token::bare(*id)).collect();
         let (mut fed, mut logits) = (0, Vec::new());
         while fed < ids.len() {
-            let feed = Feed { sequence, tokens: &tokens[fed..], role: Role::Stream };
+            let feed = Feed { sequence, tokens: &tokens[fed..], role: Role::Stream, scope };
             let forward = |session: &mut Session<Cpu, _>, accepted: &[usize]| -> Result<_, Error> {
                 model.forward(&ids[fed..fed + accepted[0]], session)
             };
-            let (accepted, step) = session.step(&[feed], forward).expect("a sound step");
-            fed += accepted[0];
+            let stepped = session.step(&[feed], forward).expect("a sound step");
+            let (accepted, step) = stepped.single().expect("no cap is set");
+            fed += accepted;
             logits.extend(step.into_data().to_vec::<f32>().expect("f32 logits"));
         }
         logits

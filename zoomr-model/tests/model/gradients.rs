@@ -4,7 +4,11 @@ use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor};
 use burn_autodiff::Autodiff;
-use zoomr_core::{kernels::LinearKernels, portable::Portable, weight::StoredWeight};
+use zoomr_core::{
+    kernels::{BlockKernels, LinearKernels},
+    portable::Portable,
+    weight::StoredWeight,
+};
 use zoomr_model::{Model, config::ModelConfig, weights::Weights};
 
 use crate::support::{Cpu, DenseCache, golden};
@@ -14,6 +18,8 @@ type Matrix = Tensor<Train, 2>;
 
 /// The portable kernels over matrices that ask for gradients, and the matrices made so far.
 struct Trained<'a>(&'a Mutex<Vec<Matrix>>);
+
+impl BlockKernels<Train> for Trained<'_> {}
 
 impl LinearKernels<Train> for Trained<'_> {
     type Matrix = Matrix;

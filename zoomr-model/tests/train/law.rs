@@ -20,12 +20,14 @@ use crate::support::{Cpu, config, config_json, method, phases, problem, segmente
 /// The log-probabilities of what is written after the prompt, fed to a session one token at a time.
 fn decode(model: &Model<Cpu, Portable>, settings: Settings, prompt: &[u32], written: &[u32]) -> Vec<f32> {
     let specs = model.config().layer_specs();
+    let scope = settings.scope;
     let mut session = Session::<Cpu, _>::new(&specs, settings, Portable, &Default::default()).unwrap();
     let id = session.add_sequence(segmenter(), Trigger::ModelEmitted);
     let mut step = |ids: &[u32], role| {
         let tokens: Vec<Token<'_>> = ids.iter().map(|&id| Token::bare(id)).collect();
-        let feed = [Feed { sequence: id, tokens: &tokens, role }];
-        let (_, logits) = session.step(&feed, |session, _| model.forward(ids, session)).unwrap();
+        let feed = [Feed { sequence: id, tokens: &tokens, role, scope }];
+        let stepped = session.step(&feed, |session, _| model.forward(ids, session)).unwrap();
+        let (_, logits) = stepped.single().unwrap();
         let [rows, vocab] = logits.dims();
         let row = logits.slice([rows - 1..rows, 0..vocab]);
         burn::tensor::activation::log_softmax(row, 1).into_data().to_vec::<f32>().unwrap()

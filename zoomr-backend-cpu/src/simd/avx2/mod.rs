@@ -3,10 +3,12 @@
 //! * [`dots`]: weight rows, or keys, times input rows.
 //! * [`softmax`]: the maximum and the exponentials of a block of scores.
 //! * [`weighted`]: values summed by their weights; and widening to f32.
+//! * [`loops`]: what needs no intrinsics, compiled for AVX2.
 
 #![expect(unsafe_code, reason = "AVX2 needs detection before, and pointers for, its loads")]
 
 mod dots;
+mod loops;
 mod softmax;
 mod weighted;
 
@@ -54,5 +56,25 @@ impl Avx2 {
     pub(super) fn widen<E: Element>(self, from: &[E::Unit], to: &mut [f32]) {
         // SAFETY: `self` proves the features.
         unsafe { weighted::widen::<E>(from, to) }
+    }
+
+    pub(super) fn square_sum(self, x: &[f32]) -> f32 {
+        // SAFETY: `self` proves the features.
+        unsafe { loops::square_sum(x) }
+    }
+
+    pub(super) fn scale_by(self, x: &mut [f32], factor: f32, weight: &[f32]) {
+        // SAFETY: `self` proves the features.
+        unsafe { loops::scale_by(x, factor, weight) }
+    }
+
+    pub(super) fn add_scaled(self, sum: &mut [f32], x: &[f32], factor: f32) {
+        // SAFETY: `self` proves the features.
+        unsafe { loops::add_scaled(sum, x, factor) }
+    }
+
+    pub(super) fn turn(self, vector: &mut [f32], cos: &[f32], sin: &[f32]) {
+        // SAFETY: `self` proves the features.
+        unsafe { loops::turn(vector, cos, sin) }
     }
 }

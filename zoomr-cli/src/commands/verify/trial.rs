@@ -79,14 +79,15 @@ impl Trial {
         role: Role,
     ) -> Result<usize> {
         let tokens: Vec<Token<'_>> = ids.iter().map(|&id| Token::bare(id)).collect();
-        let feed = Feed { sequence, tokens: &tokens, role };
+        let scope = session.settings().scope;
+        let feed = Feed { sequence, tokens: &tokens, role, scope };
         let forward = |session: &mut Session<_, _>, accepted: &[usize]| -> Result<_, Error> {
             model.forward(&ids[..accepted[0]], session)
         };
-        let (accepted, logits) = session.step(&[feed], forward)?;
+        let (accepted, logits) = session.step(&[feed], forward)?.single()?;
         self.logits.extend(logits.into_data().iter::<f32>());
         self.note::<P>(session);
-        Ok(accepted[0])
+        Ok(accepted)
     }
 
     /// Adds up the step just taken.

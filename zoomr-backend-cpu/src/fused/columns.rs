@@ -1,4 +1,4 @@
-//! Blocks of columns, as tasks write them, put together into rows.
+//! Products in blocks of columns, as tasks write them, put into rows.
 
 /// Puts blocks of columns, `[rows, width]` each and one after another, into rows of `out` columns.
 pub(super) fn interleave(blocks: Vec<f32>, rows: usize, out: usize, width: usize) -> Vec<f32> {
@@ -13,4 +13,15 @@ pub(super) fn interleave(blocks: Vec<f32>, rows: usize, out: usize, width: usize
         }
     }
     joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_block_may_be_narrower() {
+        let blocks = vec![1.0, 2.0, 4.0, 5.0, 3.0, 6.0];
+        assert_eq!(interleave(blocks, 2, 3, 2), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
 }

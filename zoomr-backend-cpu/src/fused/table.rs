@@ -1,0 +1,91 @@
+//! What rows attend to, cut into tasks and runs of slots: worked out once for all layers that share it.
+//!
+//! The cut is that of [`schedule`](super::schedule); a task's tokens come block by block, and for each of its rows
+//! a block is a few runs of consecutive slots.
+
+use std::ops::Range;
+
+use zoomr_core::{
+    kernels::{AttendGroup, PageSpan},
+    positions::PositionSet,
+};
+
+use super::schedule::{Task, chunks, tasks};
+
+/// Tokens whose keys, then values, a row takes in one go. With heads of 64 elements both are 16 KiB: they are in
+/// the first-level cache for the task's other rows, while each step of the softmax has enough to do.
+const BLOCK_TOKENS: usize = 64;
+
+/// Consecutive slots of a page that a row sees.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) page: usize,
+    pub(super) slots: Range<usize>,
+}
+
+/// Some rows of one group and some of the tokens that they see.
+#[derive(Debug)]
+pub(super) struct TableTask {
+    /// The rows in the query tensor.
+    pub(super) rows: Range<usize>,
+    /// The runs of all its blocks: for each block, those of each row.
+    runs: Vec<Run>,
+    /// Where the runs of each block and row end, `[blocks, rows]`.
+    ends: Vec<usize>,
+}
+
+impl TableTask {
+    fn new(task: &Task<'_>) -> Self {
+        let (mut runs, mut ends) = (Vec::new(), Vec::new());
+        for spans in chunks(task.spans, BLOCK_TOKENS) {
+            for visible in task.visible {
+                runs.extend(seen(spans, visible));
+                ends.push(runs.len());
+            }
+        }
+        Self { rows: task.rows.clone(), runs, ends }
+    }
+
+    /// Blocks of tokens.
+    pub(super) fn blocks(&self) -> usize {
+        self.ends.len() / self.rows.len()
+    }
+
+    /// What the task's row `r` sees of a block.
+    pub(super) fn runs(&self, block: usize, r: usize) -> &[Run] {
+        let at = block * self.rows.len() + r;
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.runs[start..self.ends[at]]
+    }
+}
+
+/// The tasks of one attention.
+#[derive(Debug)]
+pub struct CpuTable {
+    /// Those over the same rows are neighbours.
+    pub(super) tasks: Vec<TableTask>,
+    /// The most rows of a task.
+    pub(super) most_rows: usize,
+    /// Pairs of a row and a token that it may see.
+    pub(super) pairs: usize,
+}
+
+impl CpuTable {
+    pub(crate) fn new(groups: &[AttendGroup<'_>]) -> Self {
+        let tasks: Vec<TableTask> = tasks(groups).iter().map(TableTask::new).collect();
+        let pairs = |group: &AttendGroup<'_>| {
+            group.visible.len() * group.spans.iter().map(|span| span.len).sum::<usize>()
+        };
+        let most_rows = tasks.iter().map(|task| task.rows.len()).max().unwrap_or(0);
+        Self { tasks, most_rows, pairs: groups.iter().map(pairs).sum() }
+    }
+}
+
+/// The tokens of `spans` that a row sees.
+fn seen<'a>(spans: &'a [PageSpan], visible: &'a PositionSet) -> impl Iterator<Item = Run> + 'a {
+    spans.iter().flat_map(|span| {
+        let PageSpan { page, start, position, .. } = *span;
+        let slots = move |run: Range<usize>| run.start - position + start..run.end - position + start;
+        visible.clipped(span.positions()).map(move |run| Run { page, slots: slots(run) })
+    })
+}

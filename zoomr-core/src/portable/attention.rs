@@ -1,0 +1,162 @@
+//! Votes and attention: gather what rows see, then plain matrix products.
+
+use burn::tensor::{Bool, Device, Tensor, TensorData, backend::Backend};
+
+use super::{Portable, PortableStore};
+use crate::{
+    kernels::{
+        AttendGroup, AttentionKernels, GroupTable, KvStore, PageShape, PageSpan, ScoreGroup, by_kv_head,
+        by_row,
+    },
+    positions::PositionSet,
+    select::{HostBallot, Tally},
+    state::AttentionState,
+};
+
+impl<B: Backend> AttentionKernels<B> for Portable {
+    type Ballot = HostBallot;
+    type Store = PortableStore<B>;
+    type Table = GroupTable;
+
+    fn store(&self, shape: PageShape, device: &Device<B>) -> Self::Store {
+        PortableStore::new(shape, device.clone())
+    }
+
+    fn table(&self, groups: &[AttendGroup<'_>]) -> GroupTable {
+        GroupTable::new(groups)
+    }
+
+    fn ballot(&self, candidates: &[usize]) -> HostBallot {
+        HostBallot::new(candidates)
+    }
+
+    fn vote(
+        &self,
+        q: &Tensor<B, 3>,
+        index: &Self::Store,
+        layer: usize,
+        groups: &[ScoreGroup<'_>],
+        votes: usize,
+        scale: f32,
+        into: &mut HostBallot,
+    ) {
+        for group in groups {
+            let ballots = &mut into.rows_mut()[group.ballot_row..][..group.candidates.len()];
+            vote_group(q, index, layer, group, votes, scale, ballots);
+        }
+    }
+
+    fn attend(
+        &self,
+        q: &Tensor<B, 3>,
+        kv: &Self::Store,
+        layer: usize,
+        table: &GroupTable,
+        scale: f32,
+    ) -> AttentionState<B> {
+        let groups = table.groups().filter(|group| !group.visible.is_empty());
+        let states = groups.map(|group| attend_group(q, kv, layer, &group, scale));
+        let (outputs, lses) = states.map(|s| (s.output, s.lse)).unzip();
+        AttentionState { output: Tensor::cat(outputs, 0), lse: Tensor::cat(lses, 0) }
+    }
+}
+
+fn vote_group<B: Backend>(
+    q: &Tensor<B, 3>,
+    index: &PortableStore<B>,
+    layer: usize,
+    group: &ScoreGroup<'_>,
+    votes: usize,
+    scale: f32,
+    ballots: &mut [Tally],
+) {
+    let rows = group.candidates.len();
+    let most = group.candidates.iter().copied().max().unwrap_or(0);
+    if most == 0 {
+        return;
+    }
+    let heads = q.dims()[1];
+    let q = q.clone().slice(group.first_row..group.first_row + rows);
+    let spans: Vec<_> = group.spans.iter().filter_map(|span| clip(span, most)).collect();
+    let keys = index.keys(layer, &spans);
+    let order: Vec<usize> = spans.iter().flat_map(PageSpan::positions).collect();
+    // [kv_heads, rows * group, thoughts] -> [rows, query_heads, thoughts]
+    let scores = by_kv_head(q, keys.dims()[1]).matmul(keys.permute([1, 2, 0])) * scale;
+    let scores: Vec<f32> = by_row(scores, rows).into_data().iter().collect();
+    for (r, (ballot, &candidates)) in ballots.iter_mut().zip(group.candidates).enumerate() {
+        let mut own = vec![f32::NAN; heads * candidates];
+        for (h, all) in
+            scores[r * heads * order.len()..][..heads * order.len()].chunks(order.len()).enumerate()
+        {
+            let seen = order.iter().zip(all).filter(|(j, _)| **j < candidates);
+            seen.for_each(|(j, score)| own[h * candidates + j] = *score);
+        }
+        ballot.vote(&own, votes);
+    }
+}
+
+/// The part of `span` before position `end`.
+fn clip(span: &PageSpan, end: usize) -> Option<PageSpan> {
+    let len = end.saturating_sub(span.position).min(span.len);
+    (len > 0).then_some(PageSpan { len, ..*span })
+}
+
+fn attend_group<B: Backend>(
+    q: &Tensor<B, 3>,
+    kv: &PortableStore<B>,
+    layer: usize,
+    group: &AttendGroup<'_>,
+    scale: f32,
+) -> AttentionState<B> {
+    let rows = group.visible.len();
+    let [_, heads, head_dim] = q.dims();
+    let q = q.clone().slice(group.first_row..group.first_row + rows);
+    let device = q.device();
+    if group.spans.is_empty() {
+        let lse = Tensor::full([rows, heads], f32::NEG_INFINITY, &device);
+        return AttentionState { output: Tensor::zeros([rows, heads, head_dim], &device), lse };
+    }
+    let (keys, values) = (kv.gather(layer, 0, group.spans), kv.gather(layer, 1, group.spans));
+    let [_, kv_heads, _] = keys.dims();
+    let scores = by_kv_head(q, kv_heads).matmul(keys.permute([1, 2, 0])) * scale;
+    let hidden = hidden(group.spans, group.visible, heads / kv_heads, &device);
+    let hidden = hidden.unsqueeze_dim::<3>(0).expand([kv_heads as i64, -1, -1]);
+    let scores = scores.mask_fill(hidden.clone(), f32::NEG_INFINITY);
+    // A row that sees nothing has no maximum: any finite reference gives exp(-inf) = 0 instead of NaN.
+    let max = scores.clone().max_dim(2);
+    let max = max.clone().mask_fill(max.equal_elem(f32::NEG_INFINITY), 0.0);
+    let weights = (scores - max.clone()).exp().mask_fill(hidden, 0.0);
+    let sum = weights.clone().sum_dim(2);
+    let safe = sum.clone().mask_fill(sum.clone().equal_elem(0.0), 1.0);
+    let output = weights.matmul(values.swap_dims(0, 1)) / safe;
+    AttentionState { output: by_row(output, rows), lse: by_row(sum.log() + max, rows).squeeze_dim(2) }
+}
+
+/// What each row may not see of the spans' tokens: `[rows * group, tokens]`.
+pub(super) fn hidden<B: Backend>(
+    spans: &[PageSpan],
+    visible: &[PositionSet],
+    repeat: usize,
+    device: &Device<B>,
+) -> Tensor<B, 2, Bool> {
+    let (rows, n) = (visible.len(), spans.iter().map(|span| span.len).sum());
+    let mut hidden = vec![true; rows * repeat * n];
+    for (row, visible) in hidden.chunks_exact_mut(repeat * n).zip(visible) {
+        reveal(&mut row[..n], spans, visible);
+        for copy in 1..repeat {
+            row.copy_within(..n, copy * n);
+        }
+    }
+    Tensor::from_data(TensorData::new(hidden, [rows * repeat, n]), device)
+}
+
+fn reveal(hidden: &mut [bool], spans: &[PageSpan], visible: &PositionSet) {
+    let mut column = 0;
+    for span in spans {
+        for range in visible.clipped(span.positions()) {
+            let first = column + range.start - span.position;
+            hidden[first..first + range.len()].fill(false);
+        }
+        column += span.len;
+    }
+}

@@ -1,0 +1,17 @@
+//! The kernels in plain Burn tensor ops: right on every backend, fast on none. The reference that every
+//! other provider is tested against, and what a new backend starts from.
+//!
+//! * [`PortableStore`]: pages in slabs of tensors.
+//! * `attention`: votes and attention; `training`: its gradients; `linear`: products with weights.
+
+mod attention;
+mod block;
+mod linear;
+mod store;
+mod training;
+
+pub use self::store::PortableStore;
+
+/// The portable provider.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Portable;

@@ -1,0 +1,192 @@
+//! Running a step, and ending it: what votes have chosen, evictions, statistics. Or undoing it.
+
+use burn::tensor::backend::Backend;
+
+use super::{
+    Feed, Session,
+    plan::{Step, Trace},
+};
+use crate::{Error, config::Scope, kernels::AttentionKernels, select::Ballot};
+
+/// What a step did.
+#[derive(Debug)]
+pub struct Stepped<T> {
+    /// For each feed how many of its tokens went in, or why none did: its sequence is then as it was.
+    pub feeds: Vec<Result<usize, Error>>,
+    /// What the (last) forward pass gave; `None` where no feed went in.
+    pub output: Option<T>,
+}
+
+impl<T> Stepped<T> {
+    /// Of a step with one feed: how many of its tokens went in, and what the forward pass gave.
+    ///
+    /// # Errors
+    /// Why the feed was refused.
+    pub fn single(mut self) -> Result<(usize, T), Error> {
+        let accepted = self.feeds.pop().ok_or(Error::Protocol("the step had no feed"))??;
+        Ok((accepted, self.output.ok_or(Error::Protocol("the step had no forward pass"))?))
+    }
+}
+
+/// How one try of a step ended.
+enum Try<T> {
+    Done(Vec<usize>, Option<T>),
+    /// The feed with this number cannot go on.
+    Refused(usize, Error),
+}
+
+impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
+    /// Takes in as many of each feed's tokens as can go in one step, and runs `forward` over them.
+    ///
+    /// `forward` gets the session, as the hook to hand to every layer, and how many tokens of each feed were
+    /// accepted; its rows are those tokens, feed after feed. It must call the hook for every layer in order, and
+    /// hand its errors on. It may run more than once, and must do the same each time: twice under
+    /// [`Scope::TwoPass`], and again without a sequence that cannot go on. All of a prompt goes in one step; streamed
+    /// tokens stop where a summary is due, where the next token's selection depends on this one's votes, and where
+    /// tokens are evicted before the next.
+    ///
+    /// A feed that the cap has no room for, or whose pages the cold tier cannot give, is refused: its sequence is as
+    /// it was, and the others go on as if it had not been there.
+    ///
+    /// # Errors
+    /// Whatever `forward` or the hook says; [`Error::Protocol`] for an empty feed, a sequence fed twice, or a
+    /// forward pass that skips a layer. All sequences are then as they were before.
+    pub fn step<T, E: From<Error>>(
+        &mut self,
+        feeds: &[Feed<'_>],
+        mut forward: impl FnMut(&mut Self, &[usize]) -> Result<T, E>,
+    ) -> Result<Stepped<T>, E> {
+        let lens = feeds.iter().map(|f| Ok((f.sequence.0, self.sequence(f.sequence.0)?.len())));
+        let before: Vec<(usize, usize)> = lens.collect::<Result<_, Error>>()?;
+        // Those that a layer refused stay out; who found no room beside them is asked again.
+        let mut out: Vec<Option<Error>> = feeds.iter().map(|_| None).collect();
+        loop {
+            let mut refused: Vec<Option<Error>> = feeds.iter().map(|_| None).collect();
+            let keep_out: Vec<bool> = out.iter().map(Option::is_some).collect();
+            match self.try_step(feeds, &keep_out, &mut refused, &mut forward) {
+                Ok(Try::Done(accepted, output)) => {
+                    let refusals = out.into_iter().zip(refused).map(|(out, refused)| out.or(refused));
+                    let feeds =
+                        refusals.zip(accepted).map(|(error, accepted)| error.map_or(Ok(accepted), Err));
+                    return Ok(Stepped { feeds: feeds.collect(), output });
+                }
+                Ok(Try::Refused(feed, error)) => {
+                    self.undo(&before)?;
+                    out[feed] = Some(error);
+                }
+                Err(error) => {
+                    self.undo(&before)?;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn try_step<T, E: From<Error>>(
+        &mut self,
+        feeds: &[Feed<'_>],
+        keep_out: &[bool],
+        refused: &mut [Option<Error>],
+        forward: &mut impl FnMut(&mut Self, &[usize]) -> Result<T, E>,
+    ) -> Result<Try<T>, E> {
+        let step = self.plan(feeds, keep_out, refused)?;
+        let mut accepted = vec![0; feeds.len()];
+        step.plans.iter().for_each(|plan| accepted[plan.feed] = plan.rows());
+        if step.plans.is_empty() {
+            return Ok(Try::Done(accepted, None));
+        }
+        self.step = Some(step);
+        loop {
+            let output = forward(self, &accepted);
+            let mut step = self.step.take().ok_or(Error::Protocol("no step is under way"))?;
+            if let Some((plan, error)) = step.refused.take() {
+                return Ok(Try::Refused(step.plans[plan].feed, error));
+            }
+            let output = output?;
+            if step.layer != self.layers.len() {
+                return Err(Error::Protocol("the forward pass did not call the hook for every layer").into());
+            }
+            step.passes -= 1;
+            self.count_votes(&mut step);
+            if step.passes == 0 {
+                self.commit(step)?;
+                return Ok(Try::Done(accepted, Some(output)));
+            }
+            if let Err((feed, error)) = self.prepare_second_pass(&mut step)? {
+                return Ok(Try::Refused(feed, error));
+            }
+            self.step = Some(step);
+        }
+    }
+
+    /// Cuts the sequences of a step back to what they were before it.
+    fn undo(&mut self, before: &[(usize, usize)]) -> Result<(), Error> {
+        self.step = None;
+        before.iter().try_for_each(|&(sequence, len)| self.cut(sequence, len))
+    }
+
+    /// Reads the step's ballot, the one moment at which a device is waited for.
+    fn count_votes(&self, step: &mut Step<B, K>) {
+        let Some(ballot) = step.ballot.take() else { return };
+        let mut tallies = ballot.read();
+        for (plan, trace) in step.plans.iter_mut().zip(&mut step.traces) {
+            if let Some(row) = plan.ballot_row.take() {
+                trace.total = std::mem::take(&mut tallies[row]);
+            }
+        }
+    }
+
+    /// Lets the first pass's votes decide what the second sees; the feed that finds no room for it, if any.
+    fn prepare_second_pass(&mut self, step: &mut Step<B, K>) -> Result<Result<(), (usize, Error)>, Error> {
+        let acting = self.acting;
+        for (plan, trace) in step.plans.iter_mut().zip(&mut step.traces) {
+            if plan.scope == Scope::TwoPass && plan.waits && !trace.total.is_empty() {
+                plan.chosen = Some(self.consensus(plan.sequence, &trace.total)?);
+            }
+            *trace = Trace::new(plan, acting);
+            for band in 0..self.bands.len() {
+                if let Err(error) = self.decide(band, plan, trace, &mut step.stats.moved) {
+                    return Ok(Err((plan.feed, error)));
+                }
+            }
+        }
+        step.bands.iter_mut().for_each(|band| (band.table, band.index_spans) = (None, None));
+        step.layer = 0;
+        self.open_ballot(step);
+        Ok(Ok(()))
+    }
+
+    fn commit(&mut self, mut step: Step<B, K>) -> Result<(), Error> {
+        for (plan, trace) in step.plans.iter().zip(&mut step.traces) {
+            if plan.scope == Scope::Global && plan.waits && !trace.total.is_empty() {
+                let chosen = self.consensus(plan.sequence, &trace.total)?;
+                self.sequence_mut(plan.sequence)?.chosen[plan.last()] = Some(chosen);
+            }
+            trace.stats.votes = std::mem::take(&mut trace.total.votes);
+            for asked in std::mem::take(&mut trace.asked) {
+                let parts = self.parts(asked.band, plan.sequence)?;
+                if let Some(evicting) = &mut parts.state.evicting {
+                    evicting.commit(parts.band, &asked, plan.evicts, parts.budget);
+                }
+            }
+        }
+        for band in 0..self.bands.len() {
+            self.compact(band)?;
+        }
+        self.close(step);
+        Ok(())
+    }
+
+    fn close(&mut self, step: Step<B, K>) {
+        let mut stats = step.stats;
+        let acting = self.acting.max(1) as f64;
+        stats.last_rows = step.traces.into_iter().map(|trace| trace.stats).collect();
+        stats.last_rows.iter_mut().for_each(|row| row.attended /= acting);
+        stats.resident_peak = self.budget.peak();
+        stats.bytes = self.account();
+        stats.tokens_resident = self.tokens_resident();
+        stats.full_bytes = self.full_bytes();
+        self.run.add(&stats);
+        self.last = stats;
+    }
+}

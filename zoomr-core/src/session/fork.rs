@@ -1,0 +1,79 @@
+//! Forks: a second sequence that goes on from some point of the first, and shares its pages.
+
+use burn::tensor::backend::Backend;
+
+use super::{
+    SequenceId, Session,
+    band::Band,
+    evict::Evicting,
+    sequence::{BandState, Sequence},
+};
+use crate::{
+    Error,
+    cache::{Budget, ColdPages},
+    kernels::{AttentionKernels, KvStore},
+};
+
+impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
+    /// Adds a sequence that begins as the first `at` tokens of sequence `id`, as if they had gone in twice.
+    ///
+    /// Pages are shared by reference counts, in every tier; of a page that one of the two still writes to, it gets
+    /// a copy of its own when it does.
+    ///
+    /// # Errors
+    /// As [`truncate`](Self::truncate); [`Error::OverCap`] where there is no room for the pages that are not shared.
+    pub fn fork(&mut self, id: SequenceId, at: usize) -> Result<SequenceId, Error> {
+        let at = at.min(self.sequence(id.0)?.len());
+        self.check_recoverable(id.0, at)?;
+        let original = self.sequences.get(&id.0).ok_or(Error::NoSequence(id.0))?;
+        let grammar = original.grammar.fork(at);
+        let mut layout = original.layout.clone();
+        layout.truncate(at);
+        let chosen = original.chosen[..at].to_vec();
+        let mut fork = Sequence { grammar, layout, bands: Vec::new(), chosen };
+        for (state, band) in original.bands.iter().zip(&mut self.bands) {
+            match state.fork(&fork, band, &mut self.cold, &mut self.budget) {
+                Ok(state) => fork.bands.push(state),
+                Err(error) => {
+                    fork.truncate(0, &mut self.bands, &mut self.cold, &mut self.budget);
+                    return Err(error);
+                }
+            }
+        }
+        let number = self.created;
+        self.created += 1;
+        self.sequences.insert(number, fork);
+        Ok(SequenceId(number))
+    }
+}
+
+impl BandState {
+    /// What a fork, whose segments and layout `fork` has, keeps in a band.
+    fn fork<B: Backend, K: AttentionKernels<B>>(
+        &self,
+        fork: &Sequence,
+        band: &mut Band<B, K>,
+        cold: &mut ColdPages,
+        budget: &mut Budget,
+    ) -> Result<Self, Error> {
+        let stream = fork.grammar.stream();
+        let (index, copied) = self.index.fork(band.indexed(stream), &mut band.index_pages, budget)?;
+        let evicting = match &self.evicting {
+            // All of it or, from the beginning, nothing.
+            Some(evicting) if !stream.is_empty() => {
+                let (slots, moves) = evicting.slots.fork(&mut band.pages, budget)?;
+                band.fit()?;
+                band.store.copy(&moves);
+                Some(Evicting { slots, evictor: evicting.evictor.fork() })
+            }
+            Some(_) => Evicting::new(band),
+            None => None,
+        };
+        band.fit()?;
+        band.index.copy(copied.as_slice());
+        let residency = self.residency.fork(fork.layout.pages().len(), &mut band.pages, cold);
+        let retired = stream.retired(stream.len());
+        let recent = self.recent.iter().copied().filter(|&thought| thought < retired).collect();
+        Ok(Self { residency, index, recent, evicting })
+    }
+}
