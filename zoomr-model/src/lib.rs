@@ -10,10 +10,10 @@ pub mod engine;
 pub mod eval;
 #[cfg(feature = "train")]
 pub mod grade;
-pub mod habits;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod pretrained;
+pub mod reasoning_format;
 pub mod recording;
 pub mod text;
 #[cfg(feature = "train")]

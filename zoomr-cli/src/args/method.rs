@@ -12,8 +12,8 @@ use zoomr_core::{
 };
 use zoomr_model::{
     engine::EngineOptions,
-    habits::Habits,
     pretrained::{self, MethodError, MethodOptions, Pretrained},
+    reasoning_format::ReasoningFormat,
     text::{stop::StopTokens, tokenizer::Tokenizer},
 };
 
@@ -21,7 +21,7 @@ use super::parse::{bytes, named, token_range};
 
 /// What a decoding step attends to, and how a text falls into thoughts.
 ///
-/// What is not given follows the model's habits, where it has been taught any, and else the defaults.
+/// What is not given follows the model's reasoning format, where it has been taught any, and else the defaults.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Method")]
 pub(crate) struct MethodArgs {
@@ -167,7 +167,7 @@ impl MethodArgs {
     }
 
     /// As [`resolve`](Self::resolve), for a model whose weights need not be known. `end` are the tokens that end a text,
-    /// `habits` what the model was taught.
+    /// `format` what the model was taught.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
@@ -175,9 +175,9 @@ impl MethodArgs {
         &self,
         tokenizer: Option<&Tokenizer>,
         end: StopTokens,
-        habits: Option<&Habits>,
+        format: Option<&ReasoningFormat>,
     ) -> Result<EngineOptions> {
-        Ok(self.options()?.resolve(tokenizer, end, habits).map_err(flagged)?.1)
+        Ok(self.options()?.resolve(tokenizer, end, format).map_err(flagged)?.1)
     }
 
     /// What was given, each flag by itself.

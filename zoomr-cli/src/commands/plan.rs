@@ -18,7 +18,7 @@ use zoomr_core::{
 use zoomr_model::{
     config::ModelConfig,
     engine::EngineOptions,
-    habits::Habits,
+    reasoning_format::ReasoningFormat,
     text::tokenizer::{Tokenizer, TokenizerError},
 };
 
@@ -135,20 +135,20 @@ impl Job for Plan {
             Err(TokenizerError::Missing { .. }) => None,
             tokenizer => Some(tokenizer?),
         };
-        let habits = Habits::from_dir(&dir)?;
+        let format = ReasoningFormat::from_dir(&dir)?;
         let end = config.eos_token_ids().iter().copied().collect();
         let asked = args.method.options()?;
-        let options = args.method.plan(tokenizer.as_ref(), end, habits.as_ref())?;
+        let options = args.method.plan(tokenizer.as_ref(), end, format.as_ref())?;
         if args.tokens > config.context_length() {
             let context = config.context_length();
             note(&format!("note: {} tokens are over the model's context of {context}", args.tokens));
         }
         let thought = match args.thought {
             Some(thought) => thought,
-            None => NonZeroUsize::new(asked.expected_thought(habits.as_ref()))
+            None => NonZeroUsize::new(asked.expected_thought(format.as_ref()))
                 .context("--thought-tokens: thoughts of 0 tokens cannot be planned for; give --thought")?,
         };
-        let longest = asked.longest_thought(thought, habits.as_ref());
+        let longest = asked.longest_thought(thought, format.as_ref());
         let run = assumption(&args, &options, thought, longest)?;
         let report = report(&config, &options, run, element_bytes::<P::Backend>())?;
         if args.json {

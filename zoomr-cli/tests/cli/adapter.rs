@@ -92,9 +92,9 @@ fn new_markers_get_rows_of_their_own() {
     let tokens =
         |name: &str| json(&dir.path().join(name).join("config.json"))["vocab_size"].as_u64().unwrap();
     assert_eq!([tokens("all"), tokens("merged")], [tokens("base") + 4; 2]);
-    let habits = json(&dir.path().join("kept/zoomr.json"));
-    assert_eq!(habits["markers"]["thought"][0], "<thought>\n");
-    assert_eq!(habits["markers"]["end"], "<eos>");
+    let format = json(&dir.path().join("kept/zoomr.json"));
+    assert_eq!(format["markers"]["thought"][0], "<thought>\n");
+    assert_eq!(format["markers"]["end"], "<eos>");
     fs::write(dir.path().join("text.txt"), "ledger : find Ann <thought> Ann 3 </thought> <summary> 3")
         .unwrap();
     let score =

@@ -14,7 +14,7 @@ use zoomr_model::{
     atomic_file::Existing,
     config::ModelConfig,
     data::synth::vocabulary,
-    habits::Habits,
+    reasoning_format::ReasoningFormat,
     train::{Parameters, SavedDtype, save},
 };
 
@@ -32,7 +32,7 @@ fn place() -> TempDir {
     fs::write(model.join("config.json"), synth_config().to_string()).unwrap();
     vocabulary::write_tokenizer(&model, Existing::Refuse).unwrap();
     let method = Options { window: 20, summaries: SummaryVisibility::Voted, ..Options::default() };
-    Habits { markers: vocabulary::markers(), method }.write(&model).unwrap();
+    ReasoningFormat { markers: vocabulary::markers(), method }.write(&model).unwrap();
     let config = ModelConfig::from_dir(&model).unwrap();
     let parameters = Parameters::<Cpu>::random(&config, 5, &DEVICE);
     save(&config, &parameters, SavedDtype::Bf16, &model.join("model.safetensors")).unwrap();

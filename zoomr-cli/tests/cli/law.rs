@@ -12,7 +12,7 @@ use zoomr_model::{
         render::given_and_written,
         synth::{Kind, draw::Draw},
     },
-    habits::Habits,
+    reasoning_format::ReasoningFormat,
     text::tokenizer::Tokenizer,
     train::{Data, Mask, Parameters, Phase, Recipe, RecipeOptions, Sequence, Trainer},
     weights::Weights,
@@ -26,14 +26,14 @@ fn training_sees_what_the_binary_decodes() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("default-model");
     let config = ModelConfig::from_dir(&dir).unwrap();
     let tokenizer = Tokenizer::from_dir(&dir).unwrap();
-    let habits = Habits::from_dir(&dir).unwrap().unwrap();
+    let format = ReasoningFormat::from_dir(&dir).unwrap().unwrap();
     let device = Default::default();
     let weights = Weights::open(&dir, &config.tensors()).unwrap();
     let parameters = Parameters::<Cpu>::read(&config, &weights, &device).unwrap();
     let data = Data::Synth { kinds: vec![Kind::Ledger], tokens: 200..=200, labels: None, more_finds: 0 };
     let phases = vec![Phase { steps: 1, step_tokens: 1, zoomed: None, index_loss: None, data }];
     // Fewer thoughts than it is used to.
-    let method = Options { zoom: Zoom::Thoughts(1), ..habits.method.clone() };
+    let method = Options { zoom: Zoom::Thoughts(1), ..format.method.clone() };
     let options = RecipeOptions { phases, method, ..RecipeOptions::default() };
     let recipe = Recipe::try_from(options).unwrap();
     let trainer = Trainer::new(config, parameters, recipe, CpuKernels::new(), &device).unwrap();
@@ -42,10 +42,10 @@ fn training_sees_what_the_binary_decodes() {
         // The reasoning of another problem: what follows from a question is all too sure, whatever is hidden.
         let text = |seed| {
             let example = kind.generator().example(900, &mut Draw::new(seed, 0)).unwrap();
-            given_and_written(&example, &habits.markers).map(|text| tokenizer.encode_verbatim(&text).unwrap())
+            given_and_written(&example, &format.markers).map(|text| tokenizer.encode_verbatim(&text).unwrap())
         };
         let ([prompt, _], [_, written]) = (text(11), text(12));
-        let segmenter = Box::new(habits.segmenter(&tokenizer).unwrap());
+        let segmenter = Box::new(format.segmenter(&tokenizer).unwrap());
         let sequence = Sequence::new(&prompt, &written, segmenter).unwrap();
         let trained = trainer.logprobs(&sequence, Mask::Zoomed).unwrap();
 

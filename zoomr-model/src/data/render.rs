@@ -11,7 +11,7 @@
 use std::fmt;
 
 use super::example::Example;
-use crate::habits::Markers;
+use crate::reasoning_format::Markers;
 
 /// Who writes a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

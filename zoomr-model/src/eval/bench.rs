@@ -17,7 +17,7 @@ use crate::{
     Model,
     engine::{Engine, EngineError, EngineOptions, Event, Limits, Stop},
     grade,
-    habits::Markers,
+    reasoning_format::Markers,
     text::{
         sample::{Sampler, SamplingOptions},
         stop::{StopStrings, StopTokens},

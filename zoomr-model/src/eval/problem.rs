@@ -3,7 +3,7 @@
 use crate::{
     data::{example::Example, render::given_and_written},
     grade,
-    habits::Markers,
+    reasoning_format::Markers,
     text::{
         chat::{ChatError, ChatTemplate, Message},
         tokenizer::{Tokenizer, TokenizerError},

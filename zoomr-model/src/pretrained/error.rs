@@ -2,7 +2,7 @@
 
 use crate::{
     adapter::AdapterError,
-    habits::HabitsError,
+    reasoning_format::ReasoningFormatError,
     text::{FileError, chat::ChatError, tokenizer::TokenizerError},
 };
 
@@ -53,5 +53,5 @@ pub enum MethodError {
     },
     /// The model's own markers are of no use.
     #[error("the model's zoomr.json: {0}")]
-    Taught(#[from] HabitsError),
+    Taught(#[from] ReasoningFormatError),
 }

@@ -14,7 +14,7 @@ use zoomr_core::{
 use super::MethodError;
 use crate::{
     engine::{EngineOptions, SummaryText},
-    habits::Habits,
+    reasoning_format::ReasoningFormat,
     text::{stop::StopTokens, tokenizer::Tokenizer},
 };
 
@@ -124,7 +124,7 @@ impl MethodOptions {
         self.segmenter(None, None).map(drop)
     }
 
-    /// The segmenter, and everything else that an engine goes by. `end` are the tokens that end a text, `habits` what
+    /// The segmenter, and everything else that an engine goes by. `end` are the tokens that end a text, `format` what
     /// the model was taught.
     ///
     /// # Errors
@@ -134,9 +134,9 @@ impl MethodOptions {
         &self,
         tokenizer: Option<&Tokenizer>,
         end: StopTokens,
-        habits: Option<&Habits>,
+        format: Option<&ReasoningFormat>,
     ) -> Result<(Box<dyn Segmenter>, EngineOptions), MethodError> {
-        let trigger = self.trigger(habits);
+        let trigger = self.trigger(format);
         // A tokenizer of few words has none for a frame that nobody will write.
         let (open, close) = if trigger.asks_the_engine() { (OPEN, CLOSE) } else { ("", "") };
         let summary = SummaryText {
@@ -145,13 +145,13 @@ impl MethodOptions {
             limit: self.summary_tokens,
             end,
         };
-        let options = EngineOptions { settings: self.settings(habits)?, trigger, summary, chunk: self.chunk };
-        Ok((self.segmenter(tokenizer, habits)?, options))
+        let options = EngineOptions { settings: self.settings(format)?, trigger, summary, chunk: self.chunk };
+        Ok((self.segmenter(tokenizer, format)?, options))
     }
 
-    fn settings(&self, habits: Option<&Habits>) -> Result<Settings, Error> {
-        let base = habits.map_or_else(Options::default, |habits| habits.method.clone());
-        let usual = if self.trigger(habits).asks_the_engine() { SUMMARISED_ZOOM } else { base.zoom };
+    fn settings(&self, format: Option<&ReasoningFormat>) -> Result<Settings, Error> {
+        let base = format.map_or_else(Options::default, |format| format.method.clone());
+        let usual = if self.trigger(format).asks_the_engine() { SUMMARISED_ZOOM } else { base.zoom };
         Settings::try_from(Options {
             policy: self.policy.unwrap_or(base.policy),
             scope: self.scope.unwrap_or(base.scope),
@@ -170,22 +170,22 @@ impl MethodOptions {
         })
     }
 
-    fn trigger(&self, habits: Option<&Habits>) -> Trigger {
-        let taught = if habits.is_some() { Trigger::ModelEmitted } else { Trigger::Pooled };
+    fn trigger(&self, format: Option<&ReasoningFormat>) -> Trigger {
+        let taught = if format.is_some() { Trigger::ModelEmitted } else { Trigger::Pooled };
         self.trigger.unwrap_or(taught)
     }
 
     /// How long a thought may be, in tokens.
-    fn thought_range(&self, habits: Option<&Habits>) -> RangeInclusive<usize> {
-        let asks = self.trigger(habits).asks_the_engine();
+    fn thought_range(&self, format: Option<&ReasoningFormat>) -> RangeInclusive<usize> {
+        let asks = self.trigger(format).asks_the_engine();
         let default = if asks { SUMMARISED_TOKENS } else { POOLED_TOKENS };
         self.thought_tokens.clone().unwrap_or(default)
     }
 
     /// How long a thought will be, in tokens, as far as that can be known before there is a text: exactly with segmenter
     /// `budget`, the middle of the range with the others.
-    pub fn expected_thought(&self, habits: Option<&Habits>) -> usize {
-        let range = self.thought_range(habits);
+    pub fn expected_thought(&self, format: Option<&ReasoningFormat>) -> usize {
+        let range = self.thought_range(format);
         match self.segmenter {
             Some(SegmenterKind::Budget) => *range.end(),
             _ => range.start().midpoint(*range.end()),
@@ -194,23 +194,23 @@ impl MethodOptions {
 
     /// The longest that thoughts may be, in tokens, where they are `usual` long as a rule; only paragraphs are cut by
     /// length and differ in it.
-    pub fn longest_thought(&self, usual: NonZeroUsize, habits: Option<&Habits>) -> NonZeroUsize {
+    pub fn longest_thought(&self, usual: NonZeroUsize, format: Option<&ReasoningFormat>) -> NonZeroUsize {
         let paragraphs = match &self.segmenter {
             Some(kind) => *kind == SegmenterKind::Paragraphs,
-            None => habits.is_none(),
+            None => format.is_none(),
         };
-        let longest = NonZeroUsize::new(*self.thought_range(habits).end());
+        let longest = NonZeroUsize::new(*self.thought_range(format).end());
         longest.filter(|_| paragraphs).map_or(usual, |longest| longest.max(usual))
     }
 
     fn segmenter(
         &self,
         tokenizer: Option<&Tokenizer>,
-        habits: Option<&Habits>,
+        format: Option<&ReasoningFormat>,
     ) -> Result<Box<dyn Segmenter>, MethodError> {
-        let tokens = self.thought_range(habits);
-        Ok(match (&self.segmenter, habits, tokenizer) {
-            (None, Some(habits), Some(tokenizer)) => Box::new(habits.segmenter(tokenizer)?),
+        let tokens = self.thought_range(format);
+        Ok(match (&self.segmenter, format, tokenizer) {
+            (None, Some(format), Some(tokenizer)) => Box::new(format.segmenter(tokenizer)?),
             (None | Some(SegmenterKind::Paragraphs), ..) => Box::new(Paragraphs::new(tokens)?),
             (Some(SegmenterKind::Budget), ..) => {
                 let none = || Error::Setting {

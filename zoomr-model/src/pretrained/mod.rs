@@ -57,7 +57,7 @@ use crate::{
     adapter::Adapter,
     config::ModelConfig,
     engine::{EngineError, EngineOptions},
-    habits::Habits,
+    reasoning_format::ReasoningFormat,
     text::{
         chat::{ChatTemplate, Message},
         defaults::SamplingDefaults,
@@ -80,7 +80,7 @@ pub struct Pretrained {
     tokenizer_dir: PathBuf,
     tokenizer: Option<Tokenizer>,
     sampling: SamplingDefaults,
-    habits: Option<Habits>,
+    format: Option<ReasoningFormat>,
 }
 
 impl Pretrained {
@@ -103,9 +103,9 @@ impl Pretrained {
             tokenizer.check_vocabulary(config.vocab_size())?;
         }
         let sampling = SamplingDefaults::from_dir(dir)?;
-        let habits = Habits::from_dir(with("zoomr.json"))?;
+        let format = ReasoningFormat::from_dir(with("zoomr.json"))?;
         let dir = dir.to_owned();
-        Ok(Self { dir, base, adapter: opened, config, tokenizer_dir, tokenizer, sampling, habits })
+        Ok(Self { dir, base, adapter: opened, config, tokenizer_dir, tokenizer, sampling, format })
     }
 
     /// The directory.
@@ -137,8 +137,8 @@ impl Pretrained {
     }
 
     /// What the model was taught about thinking, if anything.
-    pub fn habits(&self) -> Option<&Habits> {
-        self.habits.as_ref()
+    pub fn reasoning_format(&self) -> Option<&ReasoningFormat> {
+        self.format.as_ref()
     }
 
     /// The model's chat template.
@@ -191,7 +191,7 @@ impl Pretrained {
         &self,
         options: &MethodOptions,
     ) -> Result<(Box<dyn Segmenter>, EngineOptions), MethodError> {
-        options.resolve(self.tokenizer(), self.end(), self.habits())
+        options.resolve(self.tokenizer(), self.end(), self.reasoning_format())
     }
 
     /// Reads the weights. `kernels` are the provider's, on `device`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{
     atomic_file::AtomicFileError,
     data::{DataError, render::Segment, synth::SynthError},
-    habits::HabitsError,
+    reasoning_format::ReasoningFormatError,
     text::{chat::ChatError, tokenizer::TokenizerError},
     weights::WeightsError,
 };
@@ -63,7 +63,7 @@ pub enum TrainError {
     Synth(#[from] SynthError),
     /// A marker is of no use.
     #[error(transparent)]
-    Markers(#[from] HabitsError),
+    Markers(#[from] ReasoningFormatError),
     /// A text cannot be tokenized.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),

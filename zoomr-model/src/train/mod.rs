@@ -5,7 +5,7 @@
 //! | `recipe` | how a model is trained, checked |
 //! | `sequence` | a text: tokens, what of them the model writes, its thoughts |
 //! | `phase` | a part of a run: how many steps, and where their texts come from |
-//! | `lessons` | the texts of each step |
+//! | `curriculum` | the texts of each step |
 //! | `mask` | what each row sees: everything, or what decoding will show it |
 //! | `hook` | the attention hook that training hands to the model |
 //! | `index` | the loss by which index vectors learn to foretell where attention goes |
@@ -27,13 +27,13 @@
 //! log-probabilities are the decoder's (a law, tested).
 
 mod checkpoint;
+mod curriculum;
 mod encode;
 mod error;
 mod gradients;
 mod hook;
 mod index;
 mod layers;
-mod lessons;
 mod lora;
 mod mask;
 mod ops;
@@ -49,9 +49,9 @@ mod sequence;
 mod source;
 mod trainer;
 
+pub use curriculum::Curriculum;
 pub use encode::SavedDtype;
 pub use error::TrainError;
-pub use lessons::Lessons;
 pub use lora::LoraOptions;
 pub use mask::Mask;
 pub use parameters::Parameters;

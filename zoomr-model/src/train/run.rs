@@ -17,7 +17,7 @@ use zoomr_core::kernels::TrainingKernels;
 
 use super::{
     TrainError,
-    lessons::Lessons,
+    curriculum::Curriculum,
     trainer::{StepReport, Trainer},
 };
 use crate::{
@@ -32,7 +32,7 @@ use crate::{
 /// A run in its directory.
 pub struct Run<'a, B: Backend, K> {
     trainer: Trainer<B, K>,
-    lessons: &'a Lessons<'a>,
+    curriculum: &'a Curriculum<'a>,
     /// Their digest.
     texts: String,
     dir: PathBuf,
@@ -44,16 +44,16 @@ pub struct Run<'a, B: Backend, K> {
 }
 
 impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'a, B, K> {
-    /// A run through `lessons` that keeps its files in `dir`, which is made where there is none, and writes a checkpoint
+    /// A run through `curriculum` that keeps its files in `dir`, which is made where there is none, and writes a checkpoint
     /// every `interval` steps (at least 1). With `resume` it goes on from the last checkpoint, if there is one.
     ///
     /// # Errors
     /// [`TrainError::Started`] where a run has been there and `resume` is not set, [`TrainError::File`] where the
     /// directory cannot be used, [`TrainError::Busy`] where another process uses it, [`TrainError::Log`], and as
-    /// [`Lessons::digest`] and [`Trainer::resume`].
+    /// [`Curriculum::digest`] and [`Trainer::resume`].
     pub fn open(
         trainer: Trainer<B, K>,
-        lessons: &'a Lessons<'a>,
+        curriculum: &'a Curriculum<'a>,
         dir: &Path,
         interval: usize,
         resume: bool,
@@ -68,7 +68,7 @@ impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'
         if begun && !resume {
             return Err(TrainError::Started { dir: dir.to_owned() });
         }
-        let (dir, texts, interval) = (dir.to_owned(), lessons.digest()?, interval.max(1));
+        let (dir, texts, interval) = (dir.to_owned(), curriculum.digest()?, interval.max(1));
         let (trainer, log) = match begun {
             true => {
                 let trainer = trainer.resume(&checkpoint_in(&dir), &texts)?;
@@ -81,7 +81,7 @@ impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'
         for path in [checkpoint_in(&dir), log_in(&dir)] {
             AtomicFile::sweep(&path).map_err(|source| DataError::Write { path, source })?;
         }
-        Ok(Self { trainer, lessons, texts, dir, log, interval, _lock: lock })
+        Ok(Self { trainer, curriculum, texts, dir, log, interval, _lock: lock })
     }
 
     /// The model as it is now.
@@ -105,7 +105,7 @@ impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'
     ) -> Result<bool, TrainError> {
         let steps = self.trainer.recipe().steps();
         while self.trainer.steps() < steps {
-            let report = self.trainer.step(&self.lessons.batch(self.trainer.steps())?)?;
+            let report = self.trainer.step(&self.curriculum.batch(self.trainer.steps())?)?;
             self.log.push(report);
             let stopped = observer(&report).is_break();
             let over = report.step == steps;

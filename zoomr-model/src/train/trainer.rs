@@ -94,7 +94,7 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
     }
 
     /// Goes on from the checkpoint at `path`, which a run with the same recipe and model has written that
-    /// learnt from the same texts; `texts` is their digest ([`Lessons::digest`](super::Lessons::digest)).
+    /// learnt from the same texts; `texts` is their digest ([`Curriculum::digest`](super::Curriculum::digest)).
     ///
     /// # Errors
     /// [`TrainError::Foreign`] where another run has written it, [`TrainError::Checkpoint`] where it is damaged,

@@ -14,7 +14,7 @@ use zoomr_model::{
         },
     },
     text::tokenizer::Tokenizer,
-    train::{Data, Lessons, Mask, Recipe, RecipeOptions},
+    train::{Curriculum, Data, Mask, Recipe, RecipeOptions},
 };
 
 use crate::support::{config_over, method, phases, trainer_of};
@@ -39,11 +39,11 @@ fn every_example_is_learnt_under_every_mask() {
 
     let config = config_over(tokenizer.vocab_size());
     let recipe = Recipe::try_from(options.clone()).unwrap();
-    let lessons = Lessons::new(&recipe, &tokenizer, markers(), None, config.context_length()).unwrap();
+    let curriculum = Curriculum::new(&recipe, &tokenizer, markers(), None, config.context_length()).unwrap();
     let mut trainer = trainer_of(config, options);
     let mut met = BTreeSet::new();
     for step in 0..40 {
-        let batch = lessons.batch(step).unwrap();
+        let batch = curriculum.batch(step).unwrap();
         let [text] = &batch[..] else { panic!("{} texts", batch.len()) };
         let loss = |mask| {
             let logprobs = trainer.logprobs(text, mask).unwrap();

@@ -11,7 +11,7 @@ use zoomr_model::{
     atomic_file::Existing,
     data::synth::vocabulary::{markers, write_tokenizer},
     text::tokenizer::Tokenizer,
-    train::{Lessons, Recipe, RecipeOptions, Run, TrainError},
+    train::{Curriculum, Recipe, RecipeOptions, Run, TrainError},
 };
 
 use crate::support::{config_over, phases, trainer_of};
@@ -32,8 +32,8 @@ fn run_in(
 ) -> Result<(String, Vec<TensorData>), TrainError> {
     let config = config_over(tokenizer.vocab_size());
     let recipe = Recipe::try_from(options())?;
-    let lessons = Lessons::new(&recipe, tokenizer, markers(), None, config.context_length())?;
-    let mut run = Run::open(trainer_of(config, options()), &lessons, dir, INTERVAL, resume)?;
+    let curriculum = Curriculum::new(&recipe, tokenizer, markers(), None, config.context_length())?;
+    let mut run = Run::open(trainer_of(config, options()), &curriculum, dir, INTERVAL, resume)?;
     let stop = run.log().len() + steps;
     let over = run.go_on(&mut |report| {
         if report.step == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

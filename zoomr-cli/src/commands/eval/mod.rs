@@ -136,7 +136,7 @@ impl Job for Eval {
         let tokenizer = files.require_tokenizer()?;
         let (segmenter, options) = args.method.resolve(&files)?;
         let settings = settings(&args.setting, &options.settings)?;
-        let markers = files.habits().map(|habits| habits.markers.clone());
+        let markers = files.reasoning_format().map(|format| format.markers.clone());
 
         let chat = args.chat.then(|| files.chat_template()).transpose()?;
 

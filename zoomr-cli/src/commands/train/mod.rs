@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use zoomr_model::train::{
-    Lessons, LoraOptions, Recipe, RecipeOptions, Run, SavedDtype, StepReport, Trainer, plot, save,
+    Curriculum, LoraOptions, Recipe, RecipeOptions, Run, SavedDtype, StepReport, Trainer, plot, save,
     save_adapter,
 };
 
@@ -149,7 +149,7 @@ impl Job for Train {
         let config = prepared.config();
         let (kernels, device) = P::open()?;
         let parameters = prepared.parameters::<P::Backend>(recipe.seed, &device)?;
-        let lessons = Lessons::new(
+        let curriculum = Curriculum::new(
             &recipe,
             prepared.tokenizer(),
             prepared.markers(),
@@ -159,7 +159,7 @@ impl Job for Train {
         let steps = recipe.steps();
         let lora = recipe.lora.clone();
         let trainer = Trainer::new(config.clone(), parameters, recipe, kernels, &device)?;
-        let mut run = Run::open(trainer, &lessons, &saving.out, saving.every, self.resume)?;
+        let mut run = Run::open(trainer, &curriculum, &saving.out, saving.every, self.resume)?;
         // Not before: a directory that holds another run is left as it is.
         prepared.write(&saving.out, saving.keep_adapter)?;
 

@@ -14,7 +14,7 @@ use zoomr_model::{
     atomic_file::Existing,
     config::ModelConfig,
     data::synth::vocabulary,
-    habits::{Habits, Markers},
+    reasoning_format::{Markers, ReasoningFormat},
     text::{chat::ChatTemplate, grow, tokenizer::Tokenizer},
     train::{Parameters, has_run},
     weights::Weights,
@@ -94,10 +94,10 @@ impl Start {
         }
         let config = ModelConfig::from_dir(stage.path())?;
         tokenizer.check_vocabulary(config.vocab_size())?;
-        let habits = Habits { markers, method: method.clone() };
-        habits.write(stage.path()).context("cannot write a temporary file")?;
+        let format = ReasoningFormat { markers, method: method.clone() };
+        format.write(stage.path()).context("cannot write a temporary file")?;
         let chat = chat.then(|| ChatTemplate::from_dir(place)).transpose()?;
-        Ok(Prepared { start: self, stage, original, config, tokenizer, habits, chat, new_tokens })
+        Ok(Prepared { start: self, stage, original, config, tokenizer, format, chat, new_tokens })
     }
 }
 
@@ -114,8 +114,8 @@ struct NewTokens {
 /// returns those that are new.
 fn teach_markers(dir: &Path, stage: &Path) -> Result<(NewTokens, Markers)> {
     let tokenizer = Tokenizer::from_dir(dir)?;
-    let markers = match Habits::from_dir(dir)? {
-        Some(habits) => habits.markers,
+    let markers = match ReasoningFormat::from_dir(dir)? {
+        Some(format) => format.markers,
         None => {
             let end = tokenizer.eos().first().context("the model has no token that ends a text")?;
             // Some tokenizers put a space before every word.
@@ -154,7 +154,7 @@ pub(super) struct Prepared {
     /// The trained model's: with more tokens, where markers are new.
     config: ModelConfig,
     tokenizer: Tokenizer,
-    habits: Habits,
+    format: ReasoningFormat,
     chat: Option<ChatTemplate>,
     new_tokens: NewTokens,
 }
@@ -172,7 +172,7 @@ impl Prepared {
 
     /// Its markers.
     pub(super) fn markers(&self) -> Markers {
-        self.habits.markers.clone()
+        self.format.markers.clone()
     }
 
     /// The template that questions go through, if they do.

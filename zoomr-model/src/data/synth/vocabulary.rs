@@ -10,7 +10,7 @@ use tokenizers::{AddedToken, models::wordlevel::WordLevel, pre_tokenizers::white
 use crate::{
     atomic_file::{AtomicFile, Existing},
     data::{DataError, example::Example, render},
-    habits::Markers,
+    reasoning_format::Markers,
 };
 
 /// Fills up batches; never part of a text.

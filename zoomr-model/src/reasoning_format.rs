@@ -1,4 +1,4 @@
-//! What a model was taught about thinking: `zoomr.json` of its directory.
+//! The reasoning format: what a model was taught about thinking, as `zoomr.json` of its directory says it.
 //!
 //! A model that training has made writes its thoughts and summaries between markers, and is used to
 //! what the mask of its training showed it. Its directory remembers both, so that whoever runs it need not.
@@ -19,7 +19,7 @@ const FILE: &str = "zoomr.json";
 /// A trained model's markers and method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Habits {
+pub struct ReasoningFormat {
     /// What it writes around thoughts, summaries and answers.
     pub markers: Markers,
     /// What it was shown in training, and does best with.
@@ -62,7 +62,7 @@ impl Markers {
 
 /// Why a model cannot think as it was taught.
 #[derive(Debug, thiserror::Error)]
-pub enum HabitsError {
+pub enum ReasoningFormatError {
     /// A marker is several tokens, or none.
     #[error("the marker `{marker}` is no token of its own; add it to the tokenizer")]
     Marker {
@@ -74,7 +74,7 @@ pub enum HabitsError {
     Core(#[from] zoomr_core::Error),
 }
 
-impl Habits {
+impl ReasoningFormat {
     /// Reads `zoomr.json` of a model directory; `None` where there is none.
     ///
     /// # Errors
@@ -95,8 +95,8 @@ impl Habits {
     /// The segmenter that goes by the markers of thoughts and summaries, each a token of its own.
     ///
     /// # Errors
-    /// [`HabitsError`] where one is not, or two are the same.
-    pub fn segmenter(&self, tokenizer: &Tokenizer) -> Result<segment::Markers, HabitsError> {
+    /// [`ReasoningFormatError`] where one is not, or two are the same.
+    pub fn segmenter(&self, tokenizer: &Tokenizer) -> Result<segment::Markers, ReasoningFormatError> {
         segmenter(&self.markers, tokenizer)
     }
 }
@@ -104,13 +104,17 @@ impl Habits {
 /// The segmenter that goes by `markers` as tokens.
 ///
 /// # Errors
-/// As [`Habits::segmenter`].
-pub(crate) fn segmenter(markers: &Markers, tokenizer: &Tokenizer) -> Result<segment::Markers, HabitsError> {
+/// As [`ReasoningFormat::segmenter`].
+pub(crate) fn segmenter(
+    markers: &Markers,
+    tokenizer: &Tokenizer,
+) -> Result<segment::Markers, ReasoningFormatError> {
     let marker = |marker: &str| {
         let id = tokenizer.id_of(marker).map(Marker::Id);
-        id.ok_or_else(|| HabitsError::Marker { marker: marker.to_owned() })
+        id.ok_or_else(|| ReasoningFormatError::Marker { marker: marker.to_owned() })
     };
-    let pair = |begin, end| Ok::<_, HabitsError>(MarkerPair { begin: marker(begin)?, end: marker(end)? });
+    let pair =
+        |begin, end| Ok::<_, ReasoningFormatError>(MarkerPair { begin: marker(begin)?, end: marker(end)? });
     let [begin_thought, end_thought, begin_summary, end_summary] = markers.tokens();
     Ok(segment::Markers::new(pair(begin_thought, end_thought)?, pair(begin_summary, end_summary)?)?)
 }

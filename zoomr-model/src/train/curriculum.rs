@@ -22,7 +22,7 @@ use crate::{
         synth::{Generator, ask, draw::Draw, generators},
     },
     digest::Digest,
-    habits::{self, Markers},
+    reasoning_format::{self, Markers},
     text::{
         chat::{ChatTemplate, Message},
         tokenizer::Tokenizer,
@@ -31,7 +31,7 @@ use crate::{
 
 /// The texts of a run.
 #[derive(Debug)]
-pub struct Lessons<'a> {
+pub struct Curriculum<'a> {
     phases: Vec<(usize, usize, Supply)>,
     reader: Reader<'a>,
     seed: u64,
@@ -55,7 +55,7 @@ struct Reader<'a> {
     longest: usize,
 }
 
-impl<'a> Lessons<'a> {
+impl<'a> Curriculum<'a> {
     /// The texts of a recipe's phases; those longer than `longest` tokens are an error. With a `chat` template,
     /// questions are a user's turn.
     ///
@@ -70,7 +70,7 @@ impl<'a> Lessons<'a> {
         chat: Option<&'a ChatTemplate>,
         longest: usize,
     ) -> Result<Self, TrainError> {
-        let segmenter = habits::segmenter(&markers, tokenizer)?;
+        let segmenter = reasoning_format::segmenter(&markers, tokenizer)?;
         let reader = Reader { tokenizer, markers, chat, segmenter, longest };
         let refuse = |reason: &str| Err(TrainError::Recipe { setting: "phases", reason: reason.into() });
         let mut supplies = Vec::with_capacity(recipe.phases.len());
