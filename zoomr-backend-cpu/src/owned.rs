@@ -6,7 +6,7 @@
 use burn::tensor::{Tensor, TensorPrimitive};
 use burn_ndarray::{NdArrayTensor, SharedArray};
 
-use crate::{Cpu, view::Held};
+use crate::{Cpu, view::Pinned};
 
 /// A tensor of `values`, row-major, in `shape`; the values are moved, not copied.
 pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<Cpu, D> {
@@ -37,8 +37,8 @@ impl Owned {
                 Self(storage.into_owned())
             }
             other => {
-                let held = Held::new(&Tensor::<Cpu, D>::from_primitive(TensorPrimitive::Float(other)));
-                Self(array(held.elements().into_owned(), &held.dims::<D>()))
+                let pinned = Pinned::new(&Tensor::<Cpu, D>::from_primitive(TensorPrimitive::Float(other)));
+                Self(array(pinned.elements().into_owned(), &pinned.dims::<D>()))
             }
         }
     }
@@ -89,7 +89,7 @@ mod tests {
     use crate::testing::noise;
 
     fn address<const D: usize>(x: &Tensor<Cpu, D>) -> *const f32 {
-        Held::new(x).elements().as_ptr()
+        Pinned::new(x).elements().as_ptr()
     }
 
     #[test]

@@ -44,7 +44,8 @@ impl Attend<'_> {
             return (output, lse);
         }
         scratch::partials(table.tasks.len() * each, |partials| {
-            let run = |(task, partial): (&TableTask, &mut [f32])| self.attend(task, self.online(task, partial));
+            let run =
+                |(task, partial): (&TableTask, &mut [f32])| self.attend(task, self.online(task, partial));
             if 2 * heads * head_dim * table.pairs < PARALLEL_WORK {
                 table.tasks.iter().zip(partials.chunks_exact_mut(each)).for_each(run);
             } else {
@@ -124,7 +125,8 @@ impl Attend<'_> {
         let (heads, head_dim) = (self.q.heads, self.q.head_dim);
         for tasks in table.tasks.chunk_by(|a, b| a.rows == b.rows) {
             let first = tasks[0].rows.start * heads;
-            let results = tasks.iter().zip(partials.by_ref()).map(|(task, partial)| self.online(task, partial));
+            let results =
+                tasks.iter().zip(partials.by_ref()).map(|(task, partial)| self.online(task, partial));
             let Some(online) = results.reduce(Online::merge) else { continue };
             let places = output[first * head_dim..].chunks_exact_mut(head_dim).zip(&mut lse[first..]);
             for (query, (output, lse)) in (0..online.queries()).zip(places) {

@@ -58,7 +58,13 @@ fn exact(q: &[f32], head: usize, kv_heads: usize, rows: &Rows, r: usize, scale: 
     }
 }
 
-fn check<K: AttentionKernels<Cpu, Store = CpuStore>>(kernels: &K, name: &str, pool: &Pool, shared: usize, all: &[Rows]) {
+fn check<K: AttentionKernels<Cpu, Store = CpuStore>>(
+    kernels: &K,
+    name: &str,
+    pool: &Pool,
+    shared: usize,
+    all: &[Rows],
+) {
     let rows: usize = all.iter().map(|(_, visible)| visible.len()).sum();
     let (heads, dim) = (pool.kv_heads * shared, pool.head_dim);
     let q: Vec<f32> = noise(rows * heads * dim, 21).iter().map(|q| 2.0 * q).collect();

@@ -53,13 +53,8 @@ impl<B: Backend> PortableStore<B> {
         let (slab, page) = self.locate(page);
         // Taken out of the list, the slab has one owner and is written in place.
         let taken = self.slabs.swap_remove(slab);
-        let region = [
-            page..page + 1,
-            plane..plane + planes,
-            head..head + heads,
-            slot..slot + slots,
-            0..head_dim,
-        ];
+        let region =
+            [page..page + 1, plane..plane + planes, head..head + heads, slot..slot + slots, 0..head_dim];
         self.slabs.push(taken.slice_assign(region, values.unsqueeze_dim(0)));
         let last = self.slabs.len() - 1;
         self.slabs.swap(slab, last);

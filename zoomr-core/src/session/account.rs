@@ -29,9 +29,10 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                         bytes.add(used, band.pages.page_bytes());
                     }
                 }
-                let vectors = state.index.pages().iter().filter(|&&page| {
-                    !band.index_pages.is_shared(page) || shared_index[number].insert(page)
-                });
+                let vectors =
+                    state.index.pages().iter().filter(|&&page| {
+                        !band.index_pages.is_shared(page) || shared_index[number].insert(page)
+                    });
                 bytes.index += vectors.count() as u64 * band.index_pages.page_bytes();
             }
         }

@@ -6,12 +6,7 @@ use super::{
     Feed, Session,
     plan::{Step, Trace},
 };
-use crate::{
-    Error,
-    config::Scope,
-    kernels::AttentionKernels,
-    select::Ballot,
-};
+use crate::{Error, config::Scope, kernels::AttentionKernels, select::Ballot};
 
 /// What a step did.
 #[derive(Debug)]
@@ -71,7 +66,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             match self.try_step(feeds, &keep_out, &mut refused, &mut forward) {
                 Ok(Try::Done(accepted, output)) => {
                     let refusals = out.into_iter().zip(refused).map(|(out, refused)| out.or(refused));
-                    let feeds = refusals.zip(accepted).map(|(error, accepted)| error.map_or(Ok(accepted), Err));
+                    let feeds =
+                        refusals.zip(accepted).map(|(error, accepted)| error.map_or(Ok(accepted), Err));
                     return Ok(Stepped { feeds: feeds.collect(), output });
                 }
                 Ok(Try::Refused(feed, error)) => {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error,
-    cache::{Budget, ColdPages, HostTier, Layout, Pages, Residency, Tiers},
+    cache::{ColdPages, HostTier, KvBudget, Layout, Pages, Residency, Tiers},
     config::{Options, PolicyKind, SummaryVisibility},
     kernels::{AttentionKernels, KvStore, PageBytes, PageShape},
     positions::PositionSet,
@@ -221,11 +221,10 @@ pub fn law_4_the_order_of_pages_does_not_matter<B: Backend, K: AttentionKernels<
 
 /// Law 5: detail that left for a colder tier and came back is the same, bit for bit, whatever the bits.
 pub fn law_5_detail_returns_bit_for_bit<B: Backend, K: AttentionKernels<B>>(kernels: &K, device: &Device<B>) {
-    let shape =
-        PageShape { layers: 2, parts: 2, kv_heads: 2, page_size: 3, head_dim: 2, pages_per_slab: 2 };
+    let shape = PageShape { layers: 2, parts: 2, kv_heads: 2, page_size: 3, head_dim: 2, pages_per_slab: 2 };
     let mut store = kernels.store(shape, device);
     let mut pages = Pages::new(store.page_bytes(), shape.pages_per_slab);
-    let (mut cold, mut budget) = (ColdPages::new(Box::new(HostTier::default())), Budget::new(None));
+    let (mut cold, mut budget) = (ColdPages::new(Box::new(HostTier::default())), KvBudget::new(None));
     let mut layout = Layout::new(shape.page_size);
     (0..8).for_each(|token| layout.push(token % 5 == 0));
     let mut residency = Residency::default();
@@ -379,7 +378,11 @@ fn one_token<B: Backend, K: AttentionKernels<B>>(
     let mut refused = Vec::new();
     for (&id, outcome) in ids.iter().zip(&stepped.feeds) {
         match outcome {
-            Ok(_) => check_equal(&rows.next().into_iter().collect::<Vec<_>>(), &[expected.to_vec()], slack::<B>(scenario))?,
+            Ok(_) => check_equal(
+                &rows.next().into_iter().collect::<Vec<_>>(),
+                &[expected.to_vec()],
+                slack::<B>(scenario),
+            )?,
             Err(Error::OverCap { .. }) => refused.push(id),
             Err(other) => return Err(TestCaseError::fail(other.to_string())),
         }

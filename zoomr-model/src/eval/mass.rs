@@ -25,11 +25,11 @@ use zoomr_core::{
     trigger::Trigger,
 };
 
-use super::noting::{Against, Both, Collecting, Everything};
+use super::lse::{Against, Both, Collecting, Everything};
 use crate::{Error, Model, engine::EngineError, text::tokenizer::Tokenizer};
 
 /// Where the queries and keys of a text come from.
-pub(super) trait Rows<B: Backend> {
+pub(super) trait RowSource<B: Backend> {
     /// Gives `hook`, for every layer in order, those of `ids`, which begin at position `start`.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ pub(super) trait Rows<B: Backend> {
     fn give(&self, start: usize, ids: &[u32], hook: &mut dyn AttentionHook<B>) -> Result<(), Error>;
 }
 
-impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Rows<B> for Model<B, K> {
+impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> RowSource<B> for Model<B, K> {
     fn give(&self, _: usize, ids: &[u32], hook: &mut dyn AttentionHook<B>) -> Result<(), Error> {
         self.hidden(ids, hook).map(drop)
     }
@@ -45,7 +45,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Rows<B> for Model<B,
 
 /// A finished text, to be gone over under any settings.
 pub(super) struct Review<'a, B: Backend, K> {
-    pub(super) rows: &'a dyn Rows<B>,
+    pub(super) rows: &'a dyn RowSource<B>,
     pub(super) layers: Vec<LayerSpec>,
     pub(super) tokens: &'a [u32],
     /// How many of the tokens are the prompt.
@@ -81,8 +81,7 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
     /// # Errors
     /// Whatever the source of the rows and the session say.
     pub(super) fn everything(&self, stop: &AtomicBool) -> Result<Option<Everything>, EngineError> {
-        let Watched { mut session, sequence } =
-            self.watched(full(&Options::default())?, Trigger::Pooled)?;
+        let Watched { mut session, sequence } = self.watched(full(&Options::default())?, Trigger::Pooled)?;
         let mut layers = vec![Vec::new(); self.layers.len()];
         let mut done = 0;
         for ids in self.tokens.chunks(self.chunks.0.get()) {
@@ -180,8 +179,12 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
                 session.truncate(*sequence, start)?;
             }
             // A prompt goes in whole, whatever is in it.
-            let feed =
-                Feed { sequence: *sequence, tokens: &tokens[..rows], role: Role::Prompt, scope: Scope::Layer };
+            let feed = Feed {
+                sequence: *sequence,
+                tokens: &tokens[..rows],
+                role: Role::Prompt,
+                scope: Scope::Layer,
+            };
             let (_, missed) = session.step(&[feed], |all, _| measure(Against::Session(all)))?.single()?;
             Ok::<_, Error>(missed)
         })?;

@@ -71,8 +71,7 @@ impl<'a> View<'a> {
             PageShape { layers: 1, parts: 1, kv_heads, page_size: thoughts, head_dim, pages_per_slab: 1 };
         let index = kernels.page_of(shape, &[&index(k, &self.thoughts[..thoughts])]);
         let spans = [PageSpan { page: 0, start: 0, len: thoughts, position: 0 }];
-        let group =
-            ScoreGroup { first_row: 0, ballot_row: 0, spans: &spans, candidates: &self.candidates };
+        let group = ScoreGroup { first_row: 0, ballot_row: 0, spans: &spans, candidates: &self.candidates };
         let mut ballot = kernels.ballot(&self.candidates);
         kernels.vote(q, &index, 0, &[group], settings.votes, scale, &mut ballot);
         let tallies = ballot.read();

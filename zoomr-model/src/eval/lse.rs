@@ -65,7 +65,9 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionHook<B> for Both<'_, B, K> {
             Against::Known(everything, start) => {
                 everything.layers[layer][*start * heads..(*start + rows) * heads].to_vec()
             }
-            Against::Session(session) => session.attend_state(layer, &q, &k, &v)?.lse.into_data().iter().collect(),
+            Against::Session(session) => {
+                session.attend_state(layer, &q, &k, &v)?.lse.into_data().iter().collect()
+            }
         };
         let shown: Vec<f32> = state.lse.into_data().iter().collect();
         self.missed.push(shares(&shown, &all));
@@ -75,7 +77,8 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionHook<B> for Both<'_, B, K> {
 
 /// The shares that were missed, from log-sum-exps of what was shown and of everything.
 fn shares(shown: &[f32], all: &[f32]) -> Vec<f64> {
-    let share = |(&shown, &all): (&f32, &f32)| (1.0 - (f64::from(shown) - f64::from(all)).exp()).clamp(0.0, 1.0);
+    let share =
+        |(&shown, &all): (&f32, &f32)| (1.0 - (f64::from(shown) - f64::from(all)).exp()).clamp(0.0, 1.0);
     shown.iter().zip(all).map(share).collect()
 }
 
