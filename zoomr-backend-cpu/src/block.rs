@@ -9,7 +9,7 @@ use zoomr_core::kernels::{BlockKernels, HeadForm, RmsNorm, Rotation};
 use crate::{
     Cpu, CpuKernels, PlainKernels, fused,
     owned::{Owned, reshaped},
-    view::Held,
+    view::Pinned,
 };
 
 impl BlockKernels<Cpu> for PlainKernels {}
@@ -30,7 +30,7 @@ impl BlockKernels<Cpu> for CpuKernels {
 
     fn split_heads(&self, x: Tensor<Cpu, 2>, form: HeadForm<'_, Cpu>) -> Tensor<Cpu, 3> {
         let HeadForm { head_dim, norm, rotation } = form;
-        let [rows, width] = Held::new(&x).dims();
+        let [rows, width] = Pinned::new(&x).dims();
         let shape = [rows, width / head_dim, head_dim];
         if norm.is_none() && rotation.is_none() {
             return reshaped(x, shape);
@@ -46,20 +46,20 @@ impl BlockKernels<Cpu> for CpuKernels {
     }
 
     fn join_heads(&self, x: Tensor<Cpu, 3>) -> Tensor<Cpu, 2> {
-        let [rows, heads, head_dim] = Held::new(&x).dims();
+        let [rows, heads, head_dim] = Pinned::new(&x).dims();
         reshaped(x, [rows, heads * head_dim])
     }
 
     fn swiglu(&self, gate: Tensor<Cpu, 2>, up: Tensor<Cpu, 2>) -> Tensor<Cpu, 2> {
         let mut gate = Owned::new(gate);
-        let up = Held::new(&up);
+        let up = Pinned::new(&up);
         fused::gate::forward(self.simd, gate.elements(), &up.elements());
         gate.tensor()
     }
 
     fn residual_add(&self, stream: Tensor<Cpu, 2>, update: Tensor<Cpu, 2>, factor: f64) -> Tensor<Cpu, 2> {
         let mut stream = Owned::new(stream);
-        let update = Held::new(&update);
+        let update = Pinned::new(&update);
         self.simd.add_scaled(stream.elements(), &update.elements(), factor as f32);
         stream.tensor()
     }
@@ -83,13 +83,13 @@ impl BlockKernels<Cpu> for CpuKernels {
 impl CpuKernels {
     /// Normalises each vector of `x`.
     fn norm(&self, x: &mut [f32], norm: &RmsNorm<Cpu>) {
-        let weight = Held::new(&norm.weight);
+        let weight = Pinned::new(&norm.weight);
         fused::norm::rms_norm(self.simd, x, &weight.elements(), norm.eps as f32);
     }
 
     /// Turns each head of `x`, `[rows, heads, head_dim]`.
     fn turn(&self, x: &mut [f32], head_dim: usize, rotation: &Rotation<Cpu>) {
-        let (cos, sin) = (Held::new(&rotation.cos), Held::new(&rotation.sin));
+        let (cos, sin) = (Pinned::new(&rotation.cos), Pinned::new(&rotation.sin));
         let [rows, _, rotary_dim] = cos.dims();
         let angles = fused::rotate::Angles { cos: &cos.elements(), sin: &sin.elements(), rotary_dim };
         fused::rotate::rotate(self.simd, x, rows, head_dim, angles);

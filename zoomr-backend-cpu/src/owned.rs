@@ -6,7 +6,10 @@
 use burn::tensor::{Tensor, TensorPrimitive};
 use burn_ndarray::{NdArrayTensor, SharedArray};
 
-use crate::{Cpu, view::Held};
+use crate::{
+    Cpu,
+    view::{Pinned, dims},
+};
 
 /// A tensor of `values`, row-major, in `shape`; the values are moved, not copied.
 pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<Cpu, D> {
@@ -37,8 +40,8 @@ impl Owned {
                 Self(storage.into_owned())
             }
             other => {
-                let held = Held::new(&Tensor::<Cpu, D>::from_primitive(TensorPrimitive::Float(other)));
-                Self(array(held.elements().into_owned(), &held.dims::<D>()))
+                let pinned = Pinned::new(&Tensor::<Cpu, D>::from_primitive(TensorPrimitive::Float(other)));
+                Self(array(pinned.elements().into_owned(), &pinned.dims::<D>()))
             }
         }
     }
@@ -71,11 +74,6 @@ impl Owned {
     }
 }
 
-/// The dimensions of an array that has `D`.
-pub(crate) fn dims<const D: usize>(shape: &[usize]) -> [usize; D] {
-    shape.try_into().unwrap_or_else(|_| panic!("{D} dimensions asked for, found {shape:?}"))
-}
-
 /// An array of `values` in `shape`.
 fn array(values: Vec<f32>, shape: &[usize]) -> SharedArray<f32> {
     let found = values.len();
@@ -89,7 +87,7 @@ mod tests {
     use crate::testing::noise;
 
     fn address<const D: usize>(x: &Tensor<Cpu, D>) -> *const f32 {
-        Held::new(x).elements().as_ptr()
+        Pinned::new(x).elements().as_ptr()
     }
 
     #[test]

@@ -18,10 +18,11 @@ use zoomr_core::{
 use crate::{
     Cpu,
     fused::{self, blocks::Blocks, table::CpuTable},
+    owned::tensor,
     plain,
     simd::Simd,
     store::CpuStore,
-    view::{Held, Queries, tensor},
+    view::{Pinned, Queries},
     votes,
 };
 
@@ -88,8 +89,8 @@ impl AttentionKernels<Cpu> for PlainKernels {
         scale: f32,
         into: &mut HostBallot,
     ) {
-        let held = Held::new(q);
-        let (q, index) = (Queries::new(&held, q.dims()), index.layer_keys(layer));
+        let pinned = Pinned::new(q);
+        let (q, index) = (Queries::new(&pinned, q.dims()), index.layer_keys(layer));
         votes::vote(groups, votes, usize::MAX, into, |group, r, take| {
             take(&plain::scores::scores(&q, &index, group, r, scale));
         });
@@ -135,8 +136,8 @@ impl AttentionKernels<Cpu> for CpuKernels {
         scale: f32,
         into: &mut HostBallot,
     ) {
-        let held = Held::new(q);
-        let (q, index) = (Queries::new(&held, q.dims()), index.layer_keys(layer));
+        let pinned = Pinned::new(q);
+        let (q, index) = (Queries::new(&pinned, q.dims()), index.layer_keys(layer));
         votes::vote(groups, votes, fused::scores::SERIAL_ROWS, into, |group, r, take| {
             fused::scores::scores(self.simd, &q, &index, group, r, scale, take);
         });
@@ -157,8 +158,8 @@ impl AttentionKernels<Cpu> for CpuKernels {
 
 impl TrainingKernels<Cpu> for CpuKernels {
     fn attend_whole(&self, whole: &Whole<'_, Cpu>) -> AttentionState<Cpu> {
-        let held = [&whole.q, &whole.k, &whole.v].map(Held::new);
-        let elements = held.each_ref().map(Held::elements);
+        let pinned = [&whole.q, &whole.k, &whole.v].map(Pinned::new);
+        let elements = pinned.each_ref().map(Pinned::elements);
         let (output, lse) = fused::forward::run(self.blocks(whole, &elements), whole.visible);
         let [rows, heads, head_dim] = whole.q.dims();
         AttentionState { output: tensor(output, [rows, heads, head_dim]), lse: tensor(lse, [rows, heads]) }
@@ -170,10 +171,10 @@ impl TrainingKernels<Cpu> for CpuKernels {
         state: &AttentionState<Cpu>,
         gradient: Tensor<Cpu, 3>,
     ) -> [Tensor<Cpu, 3>; 3] {
-        let held = [&whole.q, &whole.k, &whole.v].map(Held::new);
-        let elements = held.each_ref().map(Held::elements);
-        let given = [&state.output, &gradient].map(Held::new);
-        let [output, gradient] = given.each_ref().map(Held::elements);
+        let pinned = [&whole.q, &whole.k, &whole.v].map(Pinned::new);
+        let elements = pinned.each_ref().map(Pinned::elements);
+        let given = [&state.output, &gradient].map(Pinned::new);
+        let [output, gradient] = given.each_ref().map(Pinned::elements);
         let inputs = self.blocks(whole, &elements);
         let backward = fused::backward::Backward { inputs, output: &output, gradient: &gradient };
         let [q, k, v] = backward.run(whole.visible);
@@ -184,7 +185,7 @@ impl TrainingKernels<Cpu> for CpuKernels {
     fn product(&self, a: Tensor<Cpu, 2>, b: Tensor<Cpu, 2>) -> Tensor<Cpu, 2> {
         let ([m, k], [inner, n]) = (a.dims(), b.dims());
         assert_eq!(k, inner, "[{m}, {k}] by [{inner}, {n}]");
-        let (a, b) = (Held::new(&a), Held::new(&b));
+        let (a, b) = (Pinned::new(&a), Pinned::new(&b));
         tensor(fused::product::product(&a.matrix(), &b.matrix(), [m, k, n]), [m, n])
     }
 
@@ -195,8 +196,8 @@ impl TrainingKernels<Cpu> for CpuKernels {
         gradient: Tensor<Cpu, 2>,
     ) -> [Tensor<Cpu, 2>; 2] {
         let shape = gate.dims();
-        let held = [&gate, &up, &gradient].map(Held::new);
-        let [gate, up, gradient] = held.each_ref().map(Held::elements);
+        let pinned = [&gate, &up, &gradient].map(Pinned::new);
+        let [gate, up, gradient] = pinned.each_ref().map(Pinned::elements);
         fused::gate::backward(self.simd, &gate, &up, &gradient).map(|values| tensor(values, shape))
     }
 }
@@ -233,12 +234,12 @@ impl LinearKernels<Cpu> for CpuKernels {
         x: Tensor<Cpu, 2>,
         weights: [&StoredWeight; N],
     ) -> [Tensor<Cpu, 2>; N] {
-        let held = Held::new(&x);
-        let [rows, columns] = held.dims();
+        let pinned = Pinned::new(&x);
+        let [rows, columns] = pinned.dims();
         for weight in weights {
             assert_eq!(columns, weight.columns(), "an input of {columns} features for {weight:?}");
         }
-        let mut products = fused::linear::linear_many(self.simd, &held.elements(), rows, weights);
+        let mut products = fused::linear::linear_many(self.simd, &pinned.elements(), rows, weights);
         std::array::from_fn(|i| tensor(std::mem::take(&mut products[i]), [rows, weights[i].rows()]))
     }
 
@@ -253,8 +254,8 @@ fn attend(
     kernel: impl FnOnce(Queries<'_>) -> (Vec<f32>, Vec<f32>),
 ) -> AttentionState<Cpu> {
     let [rows, heads, head_dim] = q.dims();
-    let held = Held::new(q);
-    let (output, lse) = kernel(Queries::new(&held, q.dims()));
+    let pinned = Pinned::new(q);
+    let (output, lse) = kernel(Queries::new(&pinned, q.dims()));
     AttentionState { output: tensor(output, [rows, heads, head_dim]), lse: tensor(lse, [rows, heads]) }
 }
 
@@ -264,10 +265,10 @@ fn multiply(
     weight: &StoredWeight,
     kernel: impl FnOnce(&[f32], usize) -> Vec<f32>,
 ) -> Tensor<Cpu, 2> {
-    let held = Held::new(x);
-    let [rows, columns] = held.dims();
+    let pinned = Pinned::new(x);
+    let [rows, columns] = pinned.dims();
     assert_eq!(columns, weight.columns(), "an input of {columns} features for {weight:?}");
-    tensor(kernel(&held.elements(), rows), [rows, weight.rows()])
+    tensor(kernel(&pinned.elements(), rows), [rows, weight.rows()])
 }
 
 /// The matrix's rows `ids`, `[ids.len(), in]`.

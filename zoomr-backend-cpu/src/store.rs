@@ -8,10 +8,7 @@ use zoomr_core::{
     kernels::{HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, Slot},
 };
 
-use crate::{
-    Cpu,
-    view::{Held, tensor},
-};
+use crate::{Cpu, owned::tensor, view::Pinned};
 
 /// Pages `[layer][part][kv_head][slot][head_dim]` of f32, in slabs.
 #[derive(Debug)]
@@ -93,8 +90,8 @@ impl KvStore<Cpu> for CpuStore {
         let PageShape { kv_heads, page_size, head_dim, .. } = self.shape;
         for (part, tokens) in parts.iter().enumerate() {
             let first = self.first(layer, part);
-            let held = Held::new(tokens);
-            let elements = held.elements();
+            let pinned = Pinned::new(tokens);
+            let elements = pinned.elements();
             for (token, slot) in elements.chunks_exact(kv_heads * head_dim).zip(slots) {
                 let page = self.page_mut(slot.page);
                 for (head, vector) in token.chunks_exact(head_dim).enumerate() {

@@ -1,6 +1,6 @@
 //! Burn tensors as the kernels read them: plain f32 slices, borrowed where the tensor is contiguous.
 //!
-//! A [`Held`] tensor shares its owner's memory while a kernel runs. It must be dropped before the kernel
+//! A [`Pinned`] tensor shares its owner's memory while a kernel runs. It must be dropped before the kernel
 //! returns: burn-ndarray writes in place only to memory that nobody shares, and the cache's next append counts
 //! on that.
 
@@ -9,16 +9,20 @@ use std::{borrow::Cow, ops::Range};
 use burn::tensor::Tensor;
 use burn_ndarray::NdArrayTensor;
 
-pub(crate) use crate::owned::tensor;
-use crate::{Cpu, owned::dims};
+use crate::Cpu;
+
+/// The dimensions of an array that has `D`.
+pub(crate) fn dims<const D: usize>(shape: &[usize]) -> [usize; D] {
+    shape.try_into().unwrap_or_else(|_| panic!("{D} dimensions asked for, found {shape:?}"))
+}
 
 /// A tensor whose memory is shared with its owner until this is dropped.
-pub(crate) struct Held(NdArrayTensor);
+pub(crate) struct Pinned(NdArrayTensor);
 
-impl Held {
+impl Pinned {
     pub(crate) fn new<const D: usize>(tensor: &Tensor<Cpu, D>) -> Self {
         Self(match tensor.clone().into_primitive().tensor() {
-            held @ NdArrayTensor::F32(_) => held,
+            pinned @ NdArrayTensor::F32(_) => pinned,
             // A tensor that its owner cast away from the backend's f32.
             _ => NdArrayTensor::from_data(tensor.to_data().convert::<f32>()),
         })
@@ -73,8 +77,8 @@ pub(crate) struct Queries<'a> {
 }
 
 impl<'a> Queries<'a> {
-    pub(crate) fn new(held: &'a Held, [rows, heads, head_dim]: [usize; 3]) -> Self {
-        Self { elements: held.elements(), rows, heads, head_dim }
+    pub(crate) fn new(pinned: &'a Pinned, [rows, heads, head_dim]: [usize; 3]) -> Self {
+        Self { elements: pinned.elements(), rows, heads, head_dim }
     }
 
     /// The queries of `heads` in `row`, `[heads.len(), head_dim]`.
@@ -87,23 +91,24 @@ impl<'a> Queries<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::owned::tensor;
     use crate::testing::noise;
 
     #[test]
     fn a_contiguous_tensor_is_borrowed_and_a_permuted_one_copied() {
         let straight = tensor(noise(24, 1), [2, 3, 4]);
-        let held = Held::new(&straight);
-        assert!(matches!(held.elements(), Cow::Borrowed(_)));
+        let pinned = Pinned::new(&straight);
+        assert!(matches!(pinned.elements(), Cow::Borrowed(_)));
         let permuted = straight.permute([1, 2, 0]);
-        let held = Held::new(&permuted);
-        assert!(matches!(held.elements(), Cow::Owned(_)));
-        assert_eq!(held.elements().to_vec(), permuted.to_data().to_vec::<f32>().unwrap());
+        let pinned = Pinned::new(&permuted);
+        assert!(matches!(pinned.elements(), Cow::Owned(_)));
+        assert_eq!(pinned.elements().to_vec(), permuted.to_data().to_vec::<f32>().unwrap());
     }
 
     #[test]
     fn a_slab_is_written_in_place_again_once_let_go() {
         let slab = tensor(noise(64, 2), [2, 2, 4, 4]);
-        let address = |slab: &Tensor<Cpu, 4>| Held::new(slab).elements().as_ptr();
+        let address = |slab: &Tensor<Cpu, 4>| Pinned::new(slab).elements().as_ptr();
         let before = address(&slab);
         let value = tensor(vec![0.0; 4], [1, 1, 1, 4]);
         let slab = slab.slice_assign([0..1, 0..1, 0..1, 0..4], value);

@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 use burn_ndarray::NdArray;
 use proptest::prelude::*;
 use zoomr_core::{
-    cache::{Budget, Pages, Slots},
+    cache::{KvBudget, Pages, Slots},
     kernels::{KvStore, PageShape},
     portable::PortableStore,
 };
@@ -23,7 +23,7 @@ proptest! {
         let shape = PageShape { layers: 1, parts: 2, kv_heads: HEADS, page_size, head_dim: 1, pages_per_slab };
         let mut store = PortableStore::<B>::new(shape, Default::default());
         let mut pages = Pages::new(store.page_bytes(), pages_per_slab);
-        let (mut slots, mut budget) = (Slots::new(HEADS, page_size), Budget::new(None));
+        let (mut slots, mut budget) = (Slots::new(HEADS, page_size), KvBudget::new(None));
         // Per head, the tokens held, the oldest first: a token's key is its number, its value the negative.
         let mut held = vec![Vec::<f32>::new(); HEADS];
         let mut next = 0.0;

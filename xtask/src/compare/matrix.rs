@@ -6,7 +6,10 @@
 
 use std::path::Path;
 
-use super::record::{LOGITS, RECORDING, TRACE};
+/// What runs write, besides what they print.
+pub(super) const TRACE: &str = "trace.jsonl";
+pub(super) const LOGITS: &str = "logits.safetensors";
+pub(super) const RECORDING: &str = "recording.safetensors";
 
 /// What runs read, by name.
 pub(super) const INPUTS: [(&str, &str); 3] = [

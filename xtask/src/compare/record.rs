@@ -12,13 +12,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 
-use super::matrix::{INPUTS, OTHER_SLABS, Run};
+use super::matrix::{INPUTS, LOGITS, OTHER_SLABS, RECORDING, Run, TRACE};
 use crate::workspace::{DEFAULT_MODEL, root};
-
-/// What runs write, besides what they print.
-pub(super) const TRACE: &str = "trace.jsonl";
-pub(super) const LOGITS: &str = "logits.safetensors";
-pub(super) const RECORDING: &str = "recording.safetensors";
 
 /// Fields that tell of time, and of memory that is not the method's: no two runs agree on them.
 const TIMES: [&str; 6] = [

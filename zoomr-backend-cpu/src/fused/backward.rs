@@ -10,7 +10,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 use zoomr_core::positions::PositionSet;
 
-use super::blocks::{Blocks, Seen, blocks, matrix, side_by_side};
+use super::blocks::{Blocks, Gathered, blocks, matrix, side_by_side};
 
 /// The inputs of one call, row-major.
 pub(crate) struct Backward<'a> {
@@ -95,7 +95,7 @@ impl Backward<'_> {
         head: usize,
         rows: &Range<usize>,
         visible: &[PositionSet],
-        seen: &Seen,
+        seen: &Gathered,
         scratch: &mut Scratch,
         dq: &mut [f32],
     ) {

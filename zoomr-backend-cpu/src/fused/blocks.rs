@@ -32,7 +32,7 @@ pub(crate) struct Blocks<'a> {
 }
 
 /// The tokens that a block's rows see, with their keys and values.
-pub(super) struct Seen {
+pub(super) struct Gathered {
     /// Runs of positions, in order; token `i` of the block is the `i`-th position of the runs.
     pub(super) tokens: PositionSet,
     /// `[tokens, head_dim]`.
@@ -48,7 +48,7 @@ pub(super) fn blocks(rows: usize) -> impl Iterator<Item = Range<usize>> {
 
 impl Blocks<'_> {
     /// What the rows of a block see of a KV head.
-    pub(super) fn gather(&self, kv_head: usize, visible: &[PositionSet]) -> Seen {
+    pub(super) fn gather(&self, kv_head: usize, visible: &[PositionSet]) -> Gathered {
         let [_, kv_heads, head_dim] = self.sizes;
         let mut tokens = PositionSet::default();
         visible.iter().for_each(|set| tokens.extend(set));
@@ -59,7 +59,7 @@ impl Blocks<'_> {
             }
             gathered
         };
-        Seen { k: rows(self.k), v: rows(self.v), tokens }
+        Gathered { k: rows(self.k), v: rows(self.v), tokens }
     }
 
     /// The vectors of one query head in `x`, which is laid out as queries are.
@@ -76,7 +76,7 @@ impl Blocks<'_> {
         head: usize,
         rows: &Range<usize>,
         visible: &[PositionSet],
-        seen: &Seen,
+        seen: &Gathered,
         weights: &mut Vec<f32>,
         mut lse: impl FnMut(usize, f32),
     ) {

@@ -12,7 +12,7 @@ pub(super) fn partials<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     lend(&PARTIALS, len, work)
 }
 
-/// Lends `len` numbers for scores; they hold anything. A kernel that waits for other threads must not hold them.
+/// Lends `len` numbers for scores; they hold anything.
 pub(super) fn scores<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     lend(&SCORES, len, work)
 }

@@ -143,7 +143,7 @@ fn prefill_in_many_tiles() {
 
 #[test]
 fn an_empty_cache() {
-    let q: Tensor<Cpu, 3> = crate::view::tensor(noise(24, 71), [1, 3, 8]);
+    let q: Tensor<Cpu, 3> = crate::owned::tensor(noise(24, 71), [1, 3, 8]);
     let visible = [PositionSet::default()];
     let group = AttendGroup { first_row: 0, spans: &[], visible: &visible };
     let shape = PageShape { layers: 1, parts: 2, kv_heads: 1, page_size: 4, head_dim: 8, pages_per_slab: 1 };
@@ -160,7 +160,7 @@ fn results_do_not_depend_on_threads() {
     let mut pool = Pool::new(3, 64, 16, 2000);
     let (sequence, visible) = (pool.write(1025, 81), causal(1025, 1));
     let store = pool.store();
-    let q: Tensor<Cpu, 3> = crate::view::tensor(noise(2 * 9 * 64, 82), [2, 9, 64]);
+    let q: Tensor<Cpu, 3> = crate::owned::tensor(noise(2 * 9 * 64, 82), [2, 9, 64]);
     let run = |threads| {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let group = AttendGroup { first_row: 0, spans: &sequence.spans, visible: &visible };

@@ -9,7 +9,7 @@ use zoomr_core::{
 };
 
 use super::{ROUNDING, fused, noise};
-use crate::{Cpu, DEVICE, PlainKernels, view::tensor};
+use crate::{Cpu, DEVICE, PlainKernels, owned::tensor};
 
 type Kernels<'a> = &'a dyn LinearKernels<Cpu, Matrix = StoredWeight>;
 

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use zoomr_core::kernels::{KvStore, PageShape, PageSpan, Slot};
 
 use super::noise;
-use crate::{Cpu, CpuStore, view::tensor};
+use crate::{Cpu, CpuStore, owned::tensor};
 
 /// A pool of keys and values whose unused slots are NaN.
 pub(super) struct Pool {

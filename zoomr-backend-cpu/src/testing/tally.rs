@@ -73,7 +73,7 @@ fn tallies_of_exact_scores_are_equal() {
 
 #[test]
 fn no_thoughts_yet() {
-    let q = crate::view::tensor(noise(24, 23), [1, 3, 8]);
+    let q = crate::owned::tensor(noise(24, 23), [1, 3, 8]);
     let group = ScoreGroup { first_row: 0, ballot_row: 0, spans: &[], candidates: &[0] };
     let shape = PageShape { layers: 2, parts: 1, kv_heads: 1, page_size: 4, head_dim: 8, pages_per_slab: 1 };
     for kernels in fused() {

@@ -4,13 +4,13 @@ use crate::Error;
 
 /// Bytes in use, and their limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Budget {
+pub struct KvBudget {
     cap: Option<u64>,
     used: u64,
     peak: u64,
 }
 
-impl Budget {
+impl KvBudget {
     /// At most `cap` bytes; `None` for no limit.
     pub fn new(cap: Option<u64>) -> Self {
         Self { cap, used: 0, peak: 0 }

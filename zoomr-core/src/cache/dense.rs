@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Budget, Pages, pages::follow};
+use super::{KvBudget, Pages, pages::follow};
 use crate::{
     Error,
     kernels::{Move, PageSpan, Slot},
@@ -46,7 +46,7 @@ impl DensePages {
     ///
     /// # Errors
     /// [`Error::OverCap`] where a new page finds no room; it then has as many as before.
-    pub fn resize(&mut self, len: usize, numbers: &mut Pages, budget: &mut Budget) -> Result<(), Error> {
+    pub fn resize(&mut self, len: usize, numbers: &mut Pages, budget: &mut KvBudget) -> Result<(), Error> {
         let before = self.len;
         while self.pages.len() * self.page_size < len {
             match numbers.allocate(budget) {
@@ -63,7 +63,7 @@ impl DensePages {
     }
 
     /// Keeps the first `len` slots.
-    pub fn truncate(&mut self, len: usize, numbers: &mut Pages, budget: &mut Budget) {
+    pub fn truncate(&mut self, len: usize, numbers: &mut Pages, budget: &mut KvBudget) {
         self.len = self.len.min(len);
         let pages = self.len.div_ceil(self.page_size);
         self.pages.drain(pages..).for_each(|page| numbers.release(page, budget));
@@ -83,7 +83,7 @@ impl DensePages {
         &self,
         len: usize,
         numbers: &mut Pages,
-        budget: &mut Budget,
+        budget: &mut KvBudget,
     ) -> Result<(Self, Option<Move>), Error> {
         let (full, len) = (len.min(self.len) / self.page_size, len.min(self.len));
         let mut copied = None;

@@ -2,7 +2,7 @@
 //! ([`KvStore`](crate::kernels::KvStore)), which the provider owns.
 //!
 //! * [`Layout`]: which positions of a sequence share a page; the same in every band.
-//! * [`Pages`]: the numbers of one band's pages, shared by all sequences; [`Budget`]: how many bytes there may be.
+//! * [`Pages`]: the numbers of one band's pages, shared by all sequences; [`KvBudget`]: how many bytes there may be.
 //! * [`Residency`]: one sequence's pages in one band, each resident, cold or dropped.
 //! * [`ColdTier`]: where pages go that no row needs now; [`HostTier`] keeps them in host memory; [`ColdPages`] counts
 //!   who holds them.
@@ -18,7 +18,7 @@ mod residency;
 mod slots;
 mod tier;
 
-pub use budget::Budget;
+pub use budget::KvBudget;
 pub use cold::ColdPages;
 pub use dense::DensePages;
 pub use layout::{Extent, Layout};

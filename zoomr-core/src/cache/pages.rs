@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use super::Budget;
+use super::KvBudget;
 use crate::{Error, kernels::Move};
 
 /// Page numbers of one store.
@@ -53,7 +53,7 @@ impl Pages {
     ///
     /// # Errors
     /// [`Error::OverCap`] where the budget has no room for another slab.
-    pub fn allocate(&mut self, budget: &mut Budget) -> Result<usize, Error> {
+    pub fn allocate(&mut self, budget: &mut KvBudget) -> Result<usize, Error> {
         if self.free.is_empty() {
             budget.take(self.page_bytes * self.per_slab as u64)?;
             let first = self.holders.len();
@@ -73,7 +73,7 @@ impl Pages {
 
     /// Takes one holder from `page`; without any it is free, and slabs at the end that hold no used page are given
     /// up.
-    pub fn release(&mut self, page: usize, budget: &mut Budget) {
+    pub fn release(&mut self, page: usize, budget: &mut KvBudget) {
         self.holders[page] -= 1;
         if self.holders[page] > 0 {
             return;
@@ -96,7 +96,7 @@ impl Pages {
 
     /// Moves used pages from the end into the lowest free ones, so that less than a slab stays free; the store has
     /// to copy them, and whoever holds one to follow.
-    pub fn compact(&mut self, budget: &mut Budget) -> Vec<Move> {
+    pub fn compact(&mut self, budget: &mut KvBudget) -> Vec<Move> {
         let used = self.holders.len() - self.free.len();
         let kept = used.next_multiple_of(self.per_slab);
         let mut moves = Vec::new();

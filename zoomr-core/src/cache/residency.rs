@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, ops::Range};
 
 use burn::tensor::backend::Backend;
 
-use super::{Budget, ColdPages, Handle, Layout, Pages, pages::follow};
+use super::{ColdPages, Handle, KvBudget, Layout, Pages, pages::follow};
 use crate::{
     Error,
     kernels::{KvStore, Move, PageBytes, PageSpan},
@@ -49,7 +49,7 @@ pub struct Tiers<'a, S> {
     /// The bytes elsewhere.
     pub cold: &'a mut ColdPages,
     /// What the device may hold.
-    pub budget: &'a mut Budget,
+    pub budget: &'a mut KvBudget,
 }
 
 impl<S> Tiers<'_, S> {
@@ -236,7 +236,13 @@ impl Residency {
     }
 
     /// Forgets all logical pages from `pages` on.
-    pub fn truncate(&mut self, pages: usize, numbers: &mut Pages, cold: &mut ColdPages, budget: &mut Budget) {
+    pub fn truncate(
+        &mut self,
+        pages: usize,
+        numbers: &mut Pages,
+        cold: &mut ColdPages,
+        budget: &mut KvBudget,
+    ) {
         for place in self.places.drain(pages.min(self.places.len())..) {
             match place {
                 Place::Resident { page, copy } => {

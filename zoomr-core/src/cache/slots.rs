@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::{Budget, DensePages, Pages};
+use super::{DensePages, KvBudget, Pages};
 use crate::{
     Error,
     kernels::{HeadMove, Move, PageSpan},
@@ -62,7 +62,7 @@ impl Slots {
         &mut self,
         count: usize,
         numbers: &mut Pages,
-        budget: &mut Budget,
+        budget: &mut KvBudget,
     ) -> Result<Vec<PageSpan>, Error> {
         let added = self.len()..self.len() + count;
         self.pages.resize(added.end, numbers, budget)?;
@@ -72,7 +72,7 @@ impl Slots {
 
     /// Destroys what is not `kept`: for each KV head as many tokens, numbered from the oldest, in order. Returns what
     /// the store has to copy before it gives up the pages that are free then.
-    pub fn keep(&mut self, kept: &[Vec<usize>], numbers: &mut Pages, budget: &mut Budget) -> Vec<HeadMove> {
+    pub fn keep(&mut self, kept: &[Vec<usize>], numbers: &mut Pages, budget: &mut KvBudget) -> Vec<HeadMove> {
         let len = kept.first().map_or(0, Vec::len);
         let mut moves = Vec::new();
         for (head, (order, kept)) in self.order.iter_mut().zip(kept).enumerate() {
@@ -95,7 +95,7 @@ impl Slots {
     ///
     /// # Errors
     /// [`Error::OverCap`] where a new page finds no room.
-    pub fn fork(&self, numbers: &mut Pages, budget: &mut Budget) -> Result<(Self, Vec<Move>), Error> {
+    pub fn fork(&self, numbers: &mut Pages, budget: &mut KvBudget) -> Result<(Self, Vec<Move>), Error> {
         let size = self.pages.page_size();
         let mut pages = DensePages::new(size);
         pages.resize(self.len(), numbers, budget)?;
@@ -115,13 +115,13 @@ impl Slots {
     }
 
     /// Forgets the tokens of a step that failed.
-    pub fn roll_back(&mut self, numbers: &mut Pages, budget: &mut Budget) {
+    pub fn roll_back(&mut self, numbers: &mut Pages, budget: &mut KvBudget) {
         self.pages.truncate(self.committed, numbers, budget);
         self.order.iter_mut().for_each(|order| order.truncate(self.committed));
     }
 
     /// Forgets every token.
-    pub fn clear(&mut self, numbers: &mut Pages, budget: &mut Budget) {
+    pub fn clear(&mut self, numbers: &mut Pages, budget: &mut KvBudget) {
         self.committed = 0;
         self.roll_back(numbers, budget);
     }

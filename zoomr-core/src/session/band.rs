@@ -9,7 +9,7 @@ use burn::tensor::{Device, backend::Backend};
 
 use crate::{
     Error,
-    cache::{Budget, ColdPages, Pages, Tiers},
+    cache::{ColdPages, KvBudget, Pages, Tiers},
     config::{Scope, Settings},
     kernels::{AttentionKernels, KvStore, Move, PageShape},
     layer::LayerSpec,
@@ -47,7 +47,7 @@ pub(super) struct Home {
 
 /// What layers of one band have in common.
 #[derive(PartialEq)]
-struct Kind {
+struct Sharing {
     kv_heads: usize,
     head_dim: usize,
     sliding_window: Option<NonZeroUsize>,
@@ -57,7 +57,7 @@ struct Kind {
     alone: Option<usize>,
 }
 
-impl Kind {
+impl Sharing {
     fn of(layer: usize, spec: &LayerSpec, policy: &dyn Policy, scope: Scope) -> Self {
         let acts = spec.sliding_window.is_none();
         let apart = policy.eviction().is_some() || scope == Scope::Layer;
@@ -79,9 +79,9 @@ pub(super) fn bands<B: Backend, K: AttentionKernels<B>>(
     device: &Device<B>,
 ) -> (Vec<Band<B, K>>, Vec<Home>) {
     let policy: Arc<dyn Policy> = settings.policy().into();
-    let (mut kinds, mut members, mut homes) = (Vec::<Kind>::new(), Vec::<Vec<usize>>::new(), Vec::new());
+    let (mut kinds, mut members, mut homes) = (Vec::<Sharing>::new(), Vec::<Vec<usize>>::new(), Vec::new());
     for (layer, spec) in layers.iter().enumerate() {
-        let kind = Kind::of(layer, spec, policy.as_ref(), settings.scope);
+        let kind = Sharing::of(layer, spec, policy.as_ref(), settings.scope);
         let band = kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
             kinds.push(kind);
             members.push(Vec::new());
@@ -106,7 +106,7 @@ pub(super) fn bands<B: Backend, K: AttentionKernels<B>>(
 impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
     fn new(
         layers: Vec<usize>,
-        kind: &Kind,
+        kind: &Sharing,
         policy: Arc<dyn Policy>,
         settings: &Settings,
         kernels: &K,
@@ -163,7 +163,7 @@ impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
     pub(super) fn tiers<'a>(
         &'a mut self,
         cold: &'a mut ColdPages,
-        budget: &'a mut Budget,
+        budget: &'a mut KvBudget,
     ) -> Tiers<'a, K::Store> {
         Tiers { store: &mut self.store, pages: &mut self.pages, cold, budget }
     }
@@ -176,7 +176,7 @@ impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
 
     /// Closes the gaps that pages left which went, so that neither store holds a slab more than it needs. Returns
     /// what has moved in each, for whoever holds pages to follow.
-    pub(super) fn compact(&mut self, budget: &mut Budget) -> Result<[Vec<Move>; 2], Error> {
+    pub(super) fn compact(&mut self, budget: &mut KvBudget) -> Result<[Vec<Move>; 2], Error> {
         let moves = self.pages.compact(budget);
         self.store.copy(&moves);
         let index_moves = self.index_pages.compact(budget);

@@ -4,11 +4,13 @@
 //! While a step runs, its tokens only come; once it cannot fail any more, evictors hear of its queries, and what
 //! is over the budget goes where that is due. A step that fails so leaves everything as it was.
 
+use std::ops::Range;
+
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::{band::Band, plan::SequencePlan};
+use super::band::Band;
 use crate::{
-    cache::{Budget, Slots},
+    cache::{KvBudget, Slots},
     kernels::{AttentionKernels, KvStore, PageSpan},
     layer::LayerSpec,
     policy::{Evictor, Keys},
@@ -35,7 +37,7 @@ impl Evicting {
         band: &mut Band<B, K>,
         asked: &Asked,
         due: bool,
-        budget: &mut Budget,
+        budget: &mut KvBudget,
     ) {
         let Some(eviction) = band.policy.eviction() else { return };
         let Self { slots, evictor } = self;
@@ -59,14 +61,15 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// What `rows` of the queries `q` asked a layer, the only one of its band.
     pub(super) fn new<B: Backend>(
         band: usize,
         spec: LayerSpec,
-        plan: &SequencePlan,
+        rows: Range<usize>,
         q: &Tensor<B, 3>,
     ) -> Self {
         let [_, heads, head_dim] = q.dims();
-        let rows = q.clone().slice(plan.first_row..plan.first_row + plan.rows());
+        let rows = q.clone().slice(rows);
         let flat: Vec<f32> = rows.into_data().iter().collect();
         Self { band, spec, rows: flat.chunks_exact(heads * head_dim).map(<[f32]>::to_vec).collect() }
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Error,
-    cache::{Budget, ColdPages},
+    cache::{ColdPages, KvBudget},
     kernels::{AttentionKernels, KvStore},
 };
 
@@ -54,7 +54,7 @@ impl BandState {
         fork: &Sequence,
         band: &mut Band<B, K>,
         cold: &mut ColdPages,
-        budget: &mut Budget,
+        budget: &mut KvBudget,
     ) -> Result<Self, Error> {
         let stream = fork.grammar.stream();
         let (index, copied) = self.index.fork(band.indexed(stream), &mut band.index_pages, budget)?;

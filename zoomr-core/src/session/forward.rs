@@ -6,7 +6,7 @@ use super::{
     Session,
     band::Home,
     evict::Asked,
-    heads::{Seen, attend_sets},
+    heads::{Visible, attend_sets},
     plan::{SequencePlan, Step},
 };
 use crate::{
@@ -160,7 +160,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         step: &mut Step<B, K>,
         q: &Tensor<B, 3>,
         spec: LayerSpec,
-    ) -> Result<Vec<Option<Seen>>, Error> {
+    ) -> Result<Vec<Option<Visible>>, Error> {
         let mut chosen = Vec::with_capacity(step.plans.len());
         for (number, (plan, trace)) in step.plans.iter().zip(&mut step.traces).enumerate() {
             if plan.bands[home.band].seen.is_some() {
@@ -169,7 +169,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             }
             let (selections, seen) = self.select(home, plan, trace, q, spec)?;
             self.note(home.band, plan, trace, &selections, &seen, [step.layer])?;
-            if let Err(error) = self.bring_in(home.band, plan, &seen, &mut step.stats.moved) {
+            if let Err(error) = self.fetch_chosen(home.band, plan, &seen, &mut step.stats.moved) {
                 step.refused = Some((number, error));
                 return Err(Error::Refused(plan.sequence));
             }
@@ -183,13 +183,13 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         &self,
         home: Home,
         step: &mut Step<B, K>,
-        chosen: &[Option<Seen>],
+        chosen: &[Option<Visible>],
         q: &Tensor<B, 3>,
         spec: LayerSpec,
     ) -> Result<AttentionState<B>, Error> {
         let store = &self.bands[home.band].store;
         let table = &mut step.bands[home.band].table;
-        let seen: Vec<&Seen> = (step.plans.iter().zip(chosen))
+        let seen: Vec<&Visible> = (step.plans.iter().zip(chosen))
             .filter_map(|(plan, chosen)| chosen.as_ref().or(plan.bands[home.band].seen.as_ref()))
             .collect();
         if chosen.iter().any(Option::is_some) {
@@ -207,7 +207,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     }
 
     /// What the rows attend to in a band.
-    fn table(&self, band: usize, plans: &[SequencePlan], seen: &[&Seen]) -> Result<K::Table, Error> {
+    fn table(&self, band: usize, plans: &[SequencePlan], seen: &[&Visible]) -> Result<K::Table, Error> {
         let mut spans: Vec<Vec<PageSpan>> = Vec::with_capacity(plans.len());
         for (plan, seen) in plans.iter().zip(seen) {
             let sequence = self.sequence(plan.sequence)?;
@@ -231,12 +231,13 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         home: Home,
         layer: usize,
         step: &mut Step<B, K>,
-        chosen: &[Option<Seen>],
+        chosen: &[Option<Visible>],
         q: &Tensor<B, 3>,
     ) -> Result<(), Error> {
         if self.bands[home.band].policy.eviction().is_some() {
             for (plan, trace) in step.plans.iter().zip(&mut step.traces) {
-                trace.asked.push(Asked::new(home.band, self.layers[layer], plan, q));
+                let rows = plan.first_row..plan.first_row + plan.rows();
+                trace.asked.push(Asked::new(home.band, self.layers[layer], rows, q));
             }
         }
         if !self.bands[home.band].ends_with(layer) {

@@ -9,14 +9,14 @@ use crate::{positions::PositionSet, state::AttentionState};
 
 /// What the rows of a group see.
 #[derive(Debug)]
-pub(super) enum Seen {
+pub(super) enum Visible {
     /// One set per row.
     Rows(Vec<PositionSet>),
     /// One set per row and query head, `[rows, query_heads]`.
     Heads(Vec<PositionSet>),
 }
 
-impl Seen {
+impl Visible {
     /// All sets.
     pub(super) fn sets(&self) -> &[PositionSet] {
         match self {
@@ -65,17 +65,18 @@ impl Seen {
 /// Attends for the rows `q` `[rows, query_heads, head_dim]` of groups that see `seen`; `attend` takes one row per
 /// set and shows it that set.
 pub(super) fn attend_sets<B: Backend>(
-    seen: &[&Seen],
+    seen: &[&Visible],
     q: &Tensor<B, 3>,
     attend: impl FnOnce(&Tensor<B, 3>) -> AttentionState<B>,
 ) -> AttentionState<B> {
-    if seen.iter().all(|seen| matches!(seen, Seen::Rows(_))) {
+    if seen.iter().all(|seen| matches!(seen, Visible::Rows(_))) {
         return attend(q);
     }
     let heads = q.dims()[1];
     let mut first = 0;
     let expanded = seen.iter().map(|seen| {
-        let rows = if matches!(seen, Seen::Rows(_)) { seen.sets().len() } else { seen.sets().len() / heads };
+        let rows =
+            if matches!(seen, Visible::Rows(_)) { seen.sets().len() } else { seen.sets().len() / heads };
         first += rows;
         seen.expand(q.clone().narrow(0, first - rows, rows))
     });

@@ -34,7 +34,7 @@ use self::{
 };
 use crate::{
     Error,
-    cache::{Budget, ColdPages, HostTier},
+    cache::{ColdPages, HostTier, KvBudget},
     config::{Scope, Settings},
     kernels::AttentionKernels,
     layer::LayerSpec,
@@ -83,7 +83,7 @@ pub struct Session<B: Backend, K: AttentionKernels<B>> {
     /// Layers that the policy acts in.
     acting: usize,
     cold: ColdPages,
-    budget: Budget,
+    budget: KvBudget,
     sequences: BTreeMap<usize, Sequence>,
     created: usize,
     step: Option<Step<B, K>>,
@@ -115,7 +115,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             homes,
             acting: layers.iter().filter(|layer| layer.sliding_window.is_none()).count(),
             cold: ColdPages::new(Box::new(HostTier::default())),
-            budget: Budget::new(settings.cap),
+            budget: KvBudget::new(settings.cap),
             settings,
             sequences: BTreeMap::new(),
             created: 0,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Error,
-    cache::{Budget, ColdPages, Layout, Moved},
+    cache::{ColdPages, KvBudget, Layout, Moved},
     kernels::AttentionKernels,
     positions::PositionSet,
     segment::Grammar,
@@ -24,7 +24,7 @@ pub(super) struct Parts<'a, B: Backend, K: AttentionKernels<B>> {
     pub(super) state: &'a mut BandState,
     pub(super) band: &'a mut Band<B, K>,
     cold: &'a mut ColdPages,
-    pub(super) budget: &'a mut Budget,
+    pub(super) budget: &'a mut KvBudget,
 }
 
 impl<B: Backend, K: AttentionKernels<B>> Parts<'_, B, K> {

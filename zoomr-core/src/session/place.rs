@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use super::{
     Session,
     band::Band,
-    heads::Seen,
+    heads::Visible,
     parts::Parts,
     plan::{SequencePlan, Trace},
 };
@@ -82,11 +82,11 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     }
 
     /// Makes resident what a layer's rows see that its own votes have chosen.
-    pub(super) fn bring_in(
+    pub(super) fn fetch_chosen(
         &mut self,
         band: usize,
         plan: &SequencePlan,
-        seen: &Seen,
+        seen: &Visible,
         moved: &mut Moved,
     ) -> Result<(), Error> {
         let mut needed = seen.union();
@@ -105,21 +105,23 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         band: usize,
         plan: &SequencePlan,
         selections: &[Selection],
-    ) -> Result<Seen, Error> {
+    ) -> Result<Visible, Error> {
         let sequence = self.sequence(plan.sequence)?;
         let (stream, rows) = (sequence.grammar.stream(), plan.rows());
         if let Some(evicting) = &sequence.bands[band].evicting {
             let before = evicting.slots.len() - rows;
-            return Ok(Seen::Rows((1..=rows).map(|row| (0..before + row).into()).collect()));
+            return Ok(Visible::Rows((1..=rows).map(|row| (0..before + row).into()).collect()));
         }
         let Band { policy, .. } = &self.bands[band];
         if !self.bands[band].acts() {
-            return Ok(Seen::Rows(plan.positions().map(|position| policy.base(stream, position)).collect()));
+            return Ok(Visible::Rows(
+                plan.positions().map(|position| policy.base(stream, position)).collect(),
+            ));
         }
         let row = |(base, selection): (&PositionSet, &Selection)| {
             selection.reveal(base, stream.thoughts(), self.settings.summaries)
         };
-        Ok(Seen::Rows(plan.base.iter().zip(selections).map(row).collect()))
+        Ok(Visible::Rows(plan.base.iter().zip(selections).map(row).collect()))
     }
 
     /// Counts what the last row zooms into and attends in `layers` of a band, and notes which thoughts it holds.
@@ -129,7 +131,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         plan: &SequencePlan,
         trace: &mut Trace,
         selections: &[Selection],
-        seen: &Seen,
+        seen: &Visible,
         layers: impl IntoIterator<Item = usize>,
     ) -> Result<(), Error> {
         let capacity = self.settings.resident_thoughts;

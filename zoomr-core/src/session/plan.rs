@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use burn::tensor::backend::Backend;
 
-use super::{Feed, Session, band::Band, evict::Asked, heads::Seen, sequence::BandState};
+use super::{Feed, Session, band::Band, evict::Asked, heads::Visible, sequence::BandState};
 use crate::{
     Error,
     config::Scope,
@@ -88,7 +88,7 @@ pub(super) struct BandPlan {
     /// What they are made of, which stays resident until they are.
     pub(super) sources: PositionSet,
     /// What the rows see, where that is decided.
-    pub(super) seen: Option<Seen>,
+    pub(super) seen: Option<Visible>,
 }
 
 /// What a sequence's rows did in a step.

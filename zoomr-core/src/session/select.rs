@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, backend::Backend};
 use super::{
     Session,
     band::Home,
-    heads::Seen,
+    heads::Visible,
     plan::{SequencePlan, Trace},
 };
 use crate::{
@@ -26,7 +26,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         trace: &mut Trace,
         q: &Tensor<B, 3>,
         spec: LayerSpec,
-    ) -> Result<(Vec<Selection>, Seen), Error> {
+    ) -> Result<(Vec<Selection>, Visible), Error> {
         let choice = self.bands[home.band].policy.choice();
         let selections = match choice {
             Choice::Votes => {
@@ -46,7 +46,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             Choice::Nothing | Choice::Pages(_) => vec![Selection::default(); plan.rows()],
         };
         let seen = match choice {
-            Choice::Pages(quest) => Seen::Heads(self.page_sets(home, plan, quest, q)?),
+            Choice::Pages(quest) => Visible::Heads(self.page_sets(home, plan, quest, q)?),
             _ => self.rows_see(home.band, plan, &selections)?,
         };
         Ok((selections, seen))

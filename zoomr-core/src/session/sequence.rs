@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 
 use super::{band::Band, evict::Evicting};
 use crate::{
-    cache::{Budget, ColdPages, DensePages, Layout, Residency},
+    cache::{ColdPages, DensePages, KvBudget, Layout, Residency},
     kernels::{AttentionKernels, KvStore, Move, PageSpan},
     positions::PositionSet,
     segment::Grammar,
@@ -55,7 +55,7 @@ impl Sequence {
         len: usize,
         bands: &mut [Band<B, K>],
         cold: &mut ColdPages,
-        budget: &mut Budget,
+        budget: &mut KvBudget,
     ) {
         self.grammar.truncate(len);
         self.layout.truncate(len);

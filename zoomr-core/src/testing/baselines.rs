@@ -7,7 +7,7 @@ use super::oracle::DenseKv;
 use crate::positions::PositionSet;
 
 /// One layer of a sequence whose first `prompt` tokens are a prompt.
-pub(super) struct Rows<'a> {
+pub(super) struct DenseRows<'a> {
     pub(super) dense: &'a DenseKv,
     /// Per row, `[query_heads, head_dim]`.
     pub(super) queries: &'a [Vec<f64>],
@@ -16,9 +16,9 @@ pub(super) struct Rows<'a> {
 }
 
 /// What each query head of each row sees.
-type Seen = Vec<Vec<PositionSet>>;
+type HeadSets = Vec<Vec<PositionSet>>;
 
-impl Rows<'_> {
+impl DenseRows<'_> {
     fn query_heads(&self) -> usize {
         self.queries[0].len() / self.dense.head_dim
     }
@@ -39,7 +39,7 @@ impl Rows<'_> {
 
     /// What rows see where each KV head holds some positions, the row's own included; `evict` then says what is
     /// left of them.
-    fn held(&self, mut evict: impl FnMut(usize, usize, Vec<usize>) -> Vec<usize>) -> Seen {
+    fn held(&self, mut evict: impl FnMut(usize, usize, Vec<usize>) -> Vec<usize>) -> HeadSets {
         let mut held = vec![Vec::new(); self.dense.kv_heads];
         let mut seen = Vec::new();
         for row in 0..self.queries.len() {
@@ -56,7 +56,7 @@ impl Rows<'_> {
     }
 
     /// H2O: half of the budget for the tokens with most accumulated attention, half for the newest.
-    pub(super) fn h2o(&self, budget: usize) -> Seen {
+    pub(super) fn h2o(&self, budget: usize) -> HeadSets {
         let mut gathered = vec![vec![0.0; self.queries.len()]; self.dense.kv_heads];
         self.held(|row, kv, held| {
             for head in self.readers(kv) {
@@ -76,7 +76,7 @@ impl Rows<'_> {
 
     /// R-KV: after the first generated token and after every `buffer` of them, the last 8 tokens and those with
     /// the highest importance minus redundancy.
-    pub(super) fn rkv(&self, budget: usize, buffer: usize) -> Seen {
+    pub(super) fn rkv(&self, budget: usize, buffer: usize) -> HeadSets {
         self.held(|row, kv, held| {
             let generated = (row + 1).saturating_sub(self.prompt);
             let full = generated > 0 && generated % buffer == 0;
@@ -127,7 +127,7 @@ impl Rows<'_> {
     }
 
     /// Quest: pages of 16 tokens, the row's own and those with the highest bounds.
-    pub(super) fn quest(&self, budget: usize) -> Seen {
+    pub(super) fn quest(&self, budget: usize) -> HeadSets {
         let row = |row: usize| (0..self.query_heads()).map(|head| self.pages(budget, row, head)).collect();
         (0..self.queries.len()).map(row).collect()
     }

@@ -30,14 +30,14 @@ pub struct Case {
     /// Queries and keys lie in `-range..range`.
     pub range: f32,
     /// Which tokens rows see.
-    pub seen: Seen,
+    pub seen: Pattern,
     /// Whether the query tensor is a permuted view rather than contiguous.
     pub permuted: bool,
 }
 
 /// Which tokens rows see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum Pattern {
     /// Everything up to the row, rows being the last tokens.
     Causal,
     /// A random set of runs, another for each row.
@@ -55,7 +55,7 @@ const PLAIN: Case = Case {
     head_dim: 64,
     page_size: 16,
     range: 2.0,
-    seen: Seen::Causal,
+    seen: Pattern::Causal,
     permuted: false,
 };
 
@@ -65,16 +65,23 @@ pub const CATALOGUE: &[Case] = &[
     Case { name: "one token", tokens: &[1], ..PLAIN },
     Case { name: "odd sizes", tokens: &[59], head_dim: 59, page_size: 7, group: 1, kv_heads: 1, ..PLAIN },
     Case { name: "many tokens", tokens: &[1025], head_dim: 32, ..PLAIN },
-    Case { name: "decode, runs", tokens: &[397], seen: Seen::Runs, ..PLAIN },
-    Case { name: "wide group", group: 8, kv_heads: 1, head_dim: 16, seen: Seen::Runs, ..PLAIN },
-    Case { name: "no group", group: 1, kv_heads: 5, head_dim: 8, seen: Seen::Runs, ..PLAIN },
+    Case { name: "decode, runs", tokens: &[397], seen: Pattern::Runs, ..PLAIN },
+    Case { name: "wide group", group: 8, kv_heads: 1, head_dim: 16, seen: Pattern::Runs, ..PLAIN },
+    Case { name: "no group", group: 1, kv_heads: 5, head_dim: 8, seen: Pattern::Runs, ..PLAIN },
     Case { name: "large inputs", range: 8.0, ..PLAIN },
     Case { name: "pages of one", page_size: 1, tokens: &[33], head_dim: 16, ..PLAIN },
     Case { name: "prefill", rows: &[59], tokens: &[97], head_dim: 16, ..PLAIN },
-    Case { name: "prefill, runs", rows: &[17], tokens: &[130], head_dim: 24, seen: Seen::Runs, ..PLAIN },
-    Case { name: "rows that see nothing", rows: &[5], tokens: &[64], seen: Seen::SomeNothing, ..PLAIN },
+    Case { name: "prefill, runs", rows: &[17], tokens: &[130], head_dim: 24, seen: Pattern::Runs, ..PLAIN },
+    Case { name: "rows that see nothing", rows: &[5], tokens: &[64], seen: Pattern::SomeNothing, ..PLAIN },
     Case { name: "permuted queries", rows: &[9], tokens: &[40], head_dim: 16, permuted: true, ..PLAIN },
-    Case { name: "a batch", rows: &[1, 3, 1], tokens: &[5, 70, 33], head_dim: 16, seen: Seen::Runs, ..PLAIN },
+    Case {
+        name: "a batch",
+        rows: &[1, 3, 1],
+        tokens: &[5, 70, 33],
+        head_dim: 16,
+        seen: Pattern::Runs,
+        ..PLAIN
+    },
     Case { name: "gemma's head", head_dim: 256, kv_heads: 1, group: 4, tokens: &[31], ..PLAIN },
 ];
 
@@ -161,9 +168,9 @@ impl Case {
 
     fn seen(&self, row: usize, rows: usize, tokens: usize, rng: &mut StdRng) -> PositionSet {
         match self.seen {
-            Seen::Causal => PositionSet::from(0..(tokens + row + 1).saturating_sub(rows)),
-            Seen::SomeNothing if row.is_multiple_of(2) => PositionSet::default(),
-            Seen::Runs | Seen::SomeNothing => {
+            Pattern::Causal => PositionSet::from(0..(tokens + row + 1).saturating_sub(rows)),
+            Pattern::SomeNothing if row.is_multiple_of(2) => PositionSet::default(),
+            Pattern::Runs | Pattern::SomeNothing => {
                 let run = |_| {
                     let start = rng.random_range(0..tokens);
                     start..rng.random_range(start..tokens) + 1

@@ -238,13 +238,13 @@ macro_rules! conformance_tests {
             laws::law_1_zooming_into_everything_is_full_attention,
             laws::law_1_budgets_larger_than_the_text_are_full_attention,
             laws::law_2_chunks_do_not_matter,
-            laws::law_3_a_batch_is_its_rows,
+            batches::law_3_a_batch_is_its_rows,
             laws::law_4_the_order_of_pages_does_not_matter,
             laws::law_5_detail_returns_bit_for_bit,
             laws::law_6_truncating_forgets,
             laws::law_8_bytes_add_up,
-            laws::law_10_refusing_one_leaves_the_others,
-            laws::law_11_a_fork_goes_on_as_its_original,
+            batches::law_10_refusing_one_leaves_the_others,
+            batches::law_11_a_fork_goes_on_as_its_original,
         );
     };
     (@each $backend:ty, $kernels:expr; $($module:ident :: $check:ident),+ $(,)?) => {

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, backend::Backend};
 
 use super::{
-    baselines::Rows,
+    baselines::DenseRows,
     host::Projection,
     laws::{check_equal, fail, for_all, slack},
     oracle::{self, DenseKv},
@@ -66,7 +66,7 @@ fn expected(scenario: &Scenario, stream: &Stream) -> Result<Vec<Vec<f64>>, Error
     for (layer, spec) in scenario.host.layers.iter().enumerate() {
         let (dense, scale) = (dense(scenario, layer), f64::from(spec.scale));
         let queries: Vec<Vec<f64>> = scenario.projections(Projection::Query, layer).collect();
-        let rows = Rows { dense: &dense, queries: &queries, scale, prompt: scenario.prompt };
+        let rows = DenseRows { dense: &dense, queries: &queries, scale, prompt: scenario.prompt };
         let each = |see: &dyn Fn(usize) -> PositionSet| {
             (0..queries.len()).map(|position| vec![see(position); spec.query_heads]).collect()
         };

@@ -6,12 +6,14 @@
 //! * [`block`]: norms, heads, gates and sums, and products of one input with several matrices.
 //! * [`host`], [`scenario`]: a host model and random sequences for it.
 //! * [`watched`]: a provider whose calls are written down.
-//! * [`method`]: the whole method in f64, and the policies of other papers; [`laws`]: METHOD.md's laws as properties.
+//! * [`method`]: the whole method in f64, and the policies of other papers; [`laws`],
+//!   [`batches`]: METHOD.md's laws as properties.
 //! * [`gradients`], [`layers`]: attention over whole sequences, products, gates, and the gradients of each, for
 //!   providers that train ([`gradient_tests!`](crate::gradient_tests)).
 //! * [`conformance_tests!`](crate::conformance_tests): all of it as `#[test]`s for a provider crate.
 
 mod baselines;
+pub mod batches;
 pub mod block;
 pub mod cases;
 pub mod conformance;

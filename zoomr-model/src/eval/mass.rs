@@ -25,11 +25,11 @@ use zoomr_core::{
     trigger::Trigger,
 };
 
-use super::noting::{Against, Both, Collecting, Everything};
+use super::lse::{Against, Both, Collecting, Everything};
 use crate::{Error, Model, engine::EngineError, text::tokenizer::Tokenizer};
 
 /// Where the queries and keys of a text come from.
-pub(super) trait Rows<B: Backend> {
+pub(super) trait RowSource<B: Backend> {
     /// Gives `hook`, for every layer in order, those of `ids`, which begin at position `start`.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ pub(super) trait Rows<B: Backend> {
     fn give(&self, start: usize, ids: &[u32], hook: &mut dyn AttentionHook<B>) -> Result<(), Error>;
 }
 
-impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Rows<B> for Model<B, K> {
+impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> RowSource<B> for Model<B, K> {
     fn give(&self, _: usize, ids: &[u32], hook: &mut dyn AttentionHook<B>) -> Result<(), Error> {
         self.hidden(ids, hook).map(drop)
     }
@@ -45,7 +45,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Rows<B> for Model<B,
 
 /// A finished text, to be gone over under any settings.
 pub(super) struct Review<'a, B: Backend, K> {
-    pub(super) rows: &'a dyn Rows<B>,
+    pub(super) rows: &'a dyn RowSource<B>,
     pub(super) layers: Vec<LayerSpec>,
     pub(super) tokens: &'a [u32],
     /// How many of the tokens are the prompt.

@@ -6,7 +6,7 @@
 //! | `setting` | a policy with its numbers, from one line of text |
 //! | `bench` | one run: one problem, one setting |
 //! | `mass` | the attention that a policy missed, found by going over a finished text once more |
-//! | `noting` | how `mass` gets at the sums of attention |
+//! | `lse` | how `mass` gets at the sums of attention |
 //! | `replay` | settings applied to a recorded run, without the model |
 //! | `outcome` | what came of a run |
 //! | `record` | outcomes in a directory, from where a run that was killed goes on |
@@ -20,8 +20,8 @@
 
 mod bench;
 mod error;
+mod lse;
 mod mass;
-mod noting;
 mod outcome;
 mod plan;
 mod plot;

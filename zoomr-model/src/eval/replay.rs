@@ -21,8 +21,8 @@ use zoomr_core::{
 
 use super::{
     EvalError, Setting,
-    mass::{Review, Reviewed, Rows},
-    noting::Everything,
+    lse::Everything,
+    mass::{Review, Reviewed, RowSource},
     setting::distinct,
     summary::ratio,
 };
@@ -227,7 +227,7 @@ struct Tape<'a, B: Backend> {
     device: &'a Device<B>,
 }
 
-impl<B: Backend> Rows<B> for Tape<'_, B> {
+impl<B: Backend> RowSource<B> for Tape<'_, B> {
     fn give(&self, start: usize, ids: &[u32], hook: &mut dyn AttentionHook<B>) -> Result<(), Error> {
         for layer in 0..self.recording.layers().len() {
             let (q, k) = self.recording.rows(layer, start..start + ids.len(), self.device);
