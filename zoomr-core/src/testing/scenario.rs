@@ -201,6 +201,20 @@ impl<B: Backend, K: AttentionKernels<B>> Driven<'_, B, K> {
         &mut self,
         id: SequenceId,
         range: Range<usize>,
+        chunk: impl FnMut(usize) -> usize,
+    ) -> Result<Vec<Vec<f64>>, Error> {
+        self.feed_of(&self.scenario.tokens, id, range, chunk)
+    }
+
+    /// As [`feed`](Self::feed), of other `tokens`.
+    ///
+    /// # Errors
+    /// What the core says.
+    pub fn feed_of(
+        &mut self,
+        tokens: &[u32],
+        id: SequenceId,
+        range: Range<usize>,
         mut chunk: impl FnMut(usize) -> usize,
     ) -> Result<Vec<Vec<f64>>, Error> {
         let (mut outputs, mut at, mut fed) = (Vec::new(), range.start, 0);
@@ -209,8 +223,7 @@ impl<B: Backend, K: AttentionKernels<B>> Driven<'_, B, K> {
             let (role, end) =
                 if at < prompt { (Role::Prompt, prompt.min(range.end)) } else { (Role::Stream, range.end) };
             let end = end.min(at + chunk(fed).max(1));
-            let tokens = &self.scenario.tokens[at..end];
-            let (accepted, rows) = self.step(id, tokens, role)?;
+            let (accepted, rows) = self.step(id, &tokens[at..end], role)?;
             outputs.extend(rows);
             at += accepted;
             fed += 1;
