@@ -14,16 +14,22 @@ use zoomr_core::{
 };
 use zoomr_model::{Error, Model, text::tokenizer::Tokenizer};
 
+use super::timed::{Clock, Timed, TimedHook, Watch};
+
 /// Tokens of text that go in at once.
 const CHUNK: usize = 256;
 /// Thoughts, as `zoomr generate` cuts them.
 const THOUGHT: std::ops::RangeInclusive<usize> = 16..=96;
 
+/// The kernels, under stopwatches; model and session share them.
+pub(crate) type Kernels = Timed<CpuKernels>;
+
 /// One sequence under one policy with default settings.
 pub(crate) struct Decoder<'m> {
-    model: &'m Model<Cpu, CpuKernels>,
+    model: &'m Model<Cpu, Kernels>,
     tokenizer: &'m Tokenizer,
-    session: Session<Cpu, CpuKernels>,
+    clock: &'m Clock,
+    session: Session<Cpu, Kernels>,
     sequence: SequenceId,
     /// Tokens so far.
     len: usize,
@@ -32,16 +38,18 @@ pub(crate) struct Decoder<'m> {
 }
 
 impl<'m> Decoder<'m> {
-    /// An empty sequence.
+    /// An empty sequence; `clock` is that of the model's kernels.
     pub(crate) fn new(
-        model: &'m Model<Cpu, CpuKernels>,
+        model: &'m Model<Cpu, Kernels>,
         tokenizer: &'m Tokenizer,
+        clock: &'m Clock,
         policy: PolicyKind,
     ) -> Result<Self> {
         let settings = Settings::try_from(Options { policy, ..Options::default() })?;
-        let mut session = Session::new(&model.config().layer_specs(), settings, CpuKernels::new(), &DEVICE)?;
+        let kernels = Timed::new(CpuKernels::new(), clock);
+        let mut session = Session::new(&model.config().layer_specs(), settings, kernels, &DEVICE)?;
         let sequence = session.add_sequence(Box::new(Paragraphs::new(THOUGHT)?), Trigger::Pooled);
-        Ok(Self { model, tokenizer, session, sequence, len: 0, next: 0 })
+        Ok(Self { model, tokenizer, clock, session, sequence, len: 0, next: 0 })
     }
 
     /// Goes on with `text` until there are `len` tokens.
@@ -57,16 +65,18 @@ impl<'m> Decoder<'m> {
     }
 
     fn take(&mut self, ids: &[u32], scope: Scope) -> Result<()> {
-        let (model, tokenizer) = (self.model, self.tokenizer);
+        let (model, tokenizer, clock) = (self.model, self.tokenizer, self.clock);
         let token = |&id: &u32| Token { id, text: tokenizer.bytes_of(id) };
         let tokens: Vec<Token<'_>> = ids.iter().map(token).collect();
         let feed = Feed { sequence: self.sequence, tokens: &tokens, role: Role::Stream, scope };
         let forward = |session: &mut Session<_, _>, accepted: &[usize]| -> Result<_, Error> {
-            let hidden = model.hidden(&ids[..accepted[0]], session)?;
-            let [rows, width] = hidden.dims();
-            Ok(model.logits(hidden.slice([rows - 1..rows, 0..width])))
+            clock.time(Watch::Forward, || {
+                let hidden = model.hidden(&ids[..accepted[0]], &mut TimedHook { hook: session, clock })?;
+                let [rows, width] = hidden.dims();
+                Ok(model.logits(hidden.slice([rows - 1..rows, 0..width])))
+            })
         };
-        let (accepted, logits) = self.session.step(&[feed], forward)?.single()?;
+        let (accepted, logits) = clock.time(Watch::Step, || self.session.step(&[feed], forward))?.single()?;
         self.len += accepted;
         let logits: Vec<f32> = logits.into_data().iter().collect();
         let likeliest = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
@@ -80,6 +90,16 @@ impl<'m> Decoder<'m> {
         let scope = self.session.settings().scope;
         self.take(&[self.next], scope)?;
         Ok(begun.elapsed())
+    }
+
+    /// Where the time of all steps of all decoders goes, and their heap requests.
+    pub(crate) fn clock(&self) -> &Clock {
+        self.clock
+    }
+
+    /// Bytes of KV memory, on the device and cold.
+    pub(crate) fn allocated(&self) -> u64 {
+        self.session.allocated()
     }
 
     /// KV bytes by tier.

@@ -6,13 +6,17 @@
 //!
 //! * `correct`: the fused kernels' logits against plain f64 loops.
 //! * `decoder`: a policy at work on a text.
+//! * `timed`: stopwatches that tell where a step's time goes.
+//! * `heap`: how often a step asks the heap, and what it keeps.
 //! * `measure`: steps and bandwidth in turn, and their medians.
-//! * `report`: the table.
+//! * `report`: the tables.
 
 mod correct;
 mod decoder;
+mod heap;
 mod measure;
 mod report;
+mod timed;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -26,12 +30,11 @@ use self::{
     decoder::Decoder,
     measure::{Short, at_contexts, short},
     report::Report,
+    timed::{Clock, Timed},
 };
 
 /// English prose with paragraphs, repeated as often as needed: speed does not depend on what it says.
 const TEXT: &str = include_str!("../../../LICENSE-APACHE");
-/// Tokens of context to decode at; the last is cut to what the model's context has room for.
-const CONTEXTS: [usize; 3] = [1 << 10, 4 << 10, 8 << 10];
 
 /// Measures decoding on the CPU.
 #[derive(Parser)]
@@ -40,6 +43,10 @@ struct Args {
     #[arg(long)]
     model: PathBuf,
 
+    /// Tokens of context to decode at, ascending; cut to what the model's context has room for.
+    #[arg(long, value_delimiter = ',', default_value = "1024,4096,8192")]
+    contexts: Vec<usize>,
+
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -47,17 +54,18 @@ struct Args {
 
 fn main() -> Result<ExitCode> {
     let begun = Instant::now();
-    let Args { model: dir, .. } = Args::parse();
+    let Args { model: dir, contexts, .. } = Args::parse();
+    ensure!(contexts.is_sorted() && !contexts.is_empty(), "--contexts: give them from the shortest on");
     let config = ModelConfig::from_dir(&dir)?;
     let tokenizer = Tokenizer::from_dir(&dir)?;
     let weights = Weights::open(&dir, &config.tensors())?;
     let steps = measure::STEPS;
     let room = config.context_length().saturating_sub(steps);
     ensure!(
-        room >= CONTEXTS[0],
+        room >= contexts[0],
         "the model's context of {} tokens leaves no room for {} tokens and {steps} steps; use another model",
         config.context_length(),
-        CONTEXTS[0]
+        contexts[0]
     );
     let text = text(&tokenizer, room)?;
 
@@ -65,13 +73,15 @@ fn main() -> Result<ExitCode> {
     let check = correct::check(&config, &weights, &text)?;
     ensure!(check.holds(), "the fused kernels are wrong, so their speed means nothing: {check}");
 
-    let model = Model::load(config.clone(), &weights, CpuKernels::new(), &DEVICE)?;
+    let clock = Clock::default();
+    let kernels = Timed::new(CpuKernels::new(), &clock);
+    let model = Model::load(config.clone(), &weights, kernels, &DEVICE)?;
     let read = read_per_token(&config, &weights)?;
     progress("decoding at a short context, and reading memory");
-    let short: Short = short(&mut Decoder::new(&model, &tokenizer, PolicyKind::Full)?, &text, read)?;
-    let mut full = Decoder::new(&model, &tokenizer, PolicyKind::Full)?;
-    let mut zoomr = Decoder::new(&model, &tokenizer, PolicyKind::Zoomr)?;
-    let contexts = CONTEXTS.map(|context| context.min(room));
+    let decoder = |policy| Decoder::new(&model, &tokenizer, &clock, policy);
+    let short: Short = short(&mut decoder(PolicyKind::Full)?, &text, read)?;
+    let (mut full, mut zoomr) = (decoder(PolicyKind::Full)?, decoder(PolicyKind::Zoomr)?);
+    let contexts: Vec<usize> = contexts.into_iter().map(|context| context.min(room)).collect();
     let rows = at_contexts(&mut full, &mut zoomr, &text, &contexts, &progress)?;
     let report = Report { model: dir, config, check, read, short, rows, took: begun.elapsed() };
     print!("{report}");

@@ -6,7 +6,7 @@ use anyhow::Result;
 use zoomr_backend_cpu::read_bandwidth;
 use zoomr_core::stats::TierBytes;
 
-use super::decoder::Decoder;
+use super::{decoder::Decoder, heap::Heap, timed::Spent};
 
 /// Turns that each side gets.
 const TURNS: usize = 6;
@@ -35,6 +35,22 @@ pub(crate) struct Side {
     pub(crate) speed: f64,
     /// KV bytes by tier at the end.
     pub(crate) bytes: TierBytes,
+    /// All its steps, warm.
+    pub(crate) cost: Cost,
+}
+
+/// What steps took, all together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cost {
+    pub(crate) steps: usize,
+    /// Nanoseconds.
+    pub(crate) time: Spent,
+    /// Heap requests.
+    pub(crate) requests: Spent,
+    /// What the heap gained in each half of the turns.
+    pub(crate) gained: [Heap; 2],
+    /// Of those bytes, KV memory.
+    pub(crate) gained_kv: [i64; 2],
 }
 
 /// Both policies at one context.
@@ -73,16 +89,47 @@ pub(crate) fn at_contexts(
         progress(&format!("decoding at {context} tokens"));
         warm(full)?;
         warm(zoomr)?;
-        let (mut full_times, mut zoomr_times) = (Vec::new(), Vec::new());
-        for _ in 0..TURNS {
-            full_times.extend(turn(full)?);
-            zoomr_times.extend(turn(zoomr)?);
+        let (mut full_turns, mut zoomr_turns) = (Turns::default(), Turns::default());
+        for half in (0..TURNS).map(|turn| 2 * turn / TURNS) {
+            full_turns.take(full, half)?;
+            zoomr_turns.take(zoomr, half)?;
         }
-        let side =
-            |times: &[Duration], decoder: &Decoder<'_>| Side { speed: speed(times), bytes: decoder.bytes() };
-        rows.push(Row { context, full: side(&full_times, full), zoomr: side(&zoomr_times, zoomr) });
+        rows.push(Row { context, full: full_turns.side(full), zoomr: zoomr_turns.side(zoomr) });
     }
     Ok(rows)
+}
+
+/// The turns of one side at one context.
+#[derive(Default)]
+struct Turns {
+    times: Vec<Duration>,
+    cost: Cost,
+}
+
+impl Turns {
+    /// Takes a turn, in the first half of them (0) or in the second (1).
+    fn take(&mut self, decoder: &mut Decoder<'_>, half: usize) -> Result<()> {
+        // What is measured must not be what measuring takes.
+        self.times.reserve(STEPS_PER_TURN);
+        let clock = decoder.clock();
+        let (heap, kv) = (Heap::now(), decoder.allocated() as i64);
+        let (time, requests) = (clock.nanoseconds(), clock.requests());
+        for _ in 0..STEPS_PER_TURN {
+            self.times.push(decoder.step()?);
+        }
+        let (gained, clock) = (Heap::now().since(heap), decoder.clock());
+        let cost = &mut self.cost;
+        cost.steps += STEPS_PER_TURN;
+        cost.time = cost.time + (clock.nanoseconds() - time);
+        cost.requests = cost.requests + (clock.requests() - requests);
+        cost.gained[half] = cost.gained[half] + gained;
+        cost.gained_kv[half] += decoder.allocated() as i64 - kv;
+        Ok(())
+    }
+
+    fn side(self, decoder: &Decoder<'_>) -> Side {
+        Side { speed: speed(&self.times), bytes: decoder.bytes(), cost: self.cost }
+    }
 }
 
 fn warm(decoder: &mut Decoder<'_>) -> Result<()> {

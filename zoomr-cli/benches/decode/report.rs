@@ -6,7 +6,8 @@ use zoomr_model::config::ModelConfig;
 
 use super::{
     correct::Check,
-    measure::{Row, SHORT, STEPS, Short},
+    measure::{Cost, Row, SHORT, STEPS, Short},
+    timed::{Spent, Watch},
 };
 
 /// The share of the limit that decoding at a short context must reach.
@@ -63,6 +64,7 @@ impl fmt::Display for Report {
             " context |    full    zoomr | / full |    full    zoomr |    full    zoomr    less |     MiB"
         )?;
         rows.iter().try_for_each(|row| write_row(f, row, limit))?;
+        write_costs(f, rows, config.layer_specs().len())?;
         writeln!(f, "\nmedians of steps taken in turn; {:.0} s in all", took.as_secs_f64())
     }
 }
@@ -82,6 +84,56 @@ fn write_row(f: &mut fmt::Formatter<'_>, row: &Row, limit: f64) -> fmt::Result {
         held / resident,
         mib(zoomr.bytes.cold),
     )
+}
+
+/// Where steps' time and heap requests go, and what they leave behind.
+fn write_costs(f: &mut fmt::Formatter<'_>, rows: &[Row], layers: usize) -> fmt::Result {
+    writeln!(
+        f,
+        "\n         |       |         % of a step's time          |    heap requests per layer and step"
+    )?;
+    let parts = "session  kernels  products  model";
+    writeln!(f, " context |       |  {parts}  |    all  {parts}")?;
+    for row in rows {
+        for (name, cost) in [("full", &row.full.cost), ("zoomr", &row.zoomr.cost)] {
+            let (time, requests) = (cost.time, cost.requests);
+            let share = |part: u64| 100.0 * part as f64 / time.of(Watch::Step) as f64;
+            let each = |part: u64| part as f64 / (cost.steps * layers) as f64;
+            let [session, kernels, products, model] = parts_of(time).map(share);
+            write!(
+                f,
+                "{:8} | {name:5} | {session:8.2}  {kernels:7.2}  {products:8.2}  {model:5.2}  |",
+                row.context
+            )?;
+            let all = each(requests.of(Watch::Step));
+            let [session, kernels, products, model] = parts_of(requests).map(each);
+            writeln!(f, " {all:6.1}  {session:7.1}  {kernels:7.1}  {products:8.1}  {model:5.1}")?;
+        }
+    }
+    writeln!(f, "\nwhat the heap gains per step, in the first and in the second half of the steps")?;
+    writeln!(f, " context |       |  bytes but KV |  bytes of KV  | blocks, KV's included")?;
+    for row in rows {
+        write_gains(f, row.context, "full", &row.full.cost)?;
+        write_gains(f, row.context, "zoomr", &row.zoomr.cost)?;
+    }
+    Ok(())
+}
+
+fn write_gains(f: &mut fmt::Formatter<'_>, context: usize, name: &str, cost: &Cost) -> fmt::Result {
+    let per_step = |value: i64| 2.0 * value as f64 / cost.steps as f64;
+    let ([first, second], kv) = (cost.gained, cost.gained_kv);
+    let other = [first.bytes - kv[0], second.bytes - kv[1]].map(per_step);
+    let (kv, blocks) = (kv.map(per_step), [first.blocks, second.blocks].map(per_step));
+    writeln!(
+        f,
+        "{context:8} | {name:5} | {:6.0} {:6.0} | {:6.0} {:6.0} | {:6.1} {:6.1}",
+        other[0], other[1], kv[0], kv[1], blocks[0], blocks[1]
+    )
+}
+
+/// What session, kernels, products and the rest of the model spent.
+fn parts_of(spent: Spent) -> [u64; 4] {
+    [spent.session(), spent.of(Watch::Kernels), spent.of(Watch::Products), spent.model()]
 }
 
 /// The processor's name, where Linux tells it.
