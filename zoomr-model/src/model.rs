@@ -166,6 +166,11 @@ impl<B: Backend, L: LinearKernels<B>> Model<B, L> {
         if ids.len() != rows || ids.is_empty() {
             return Err(Error::Rows { ids: ids.len(), rows });
         }
+        self.check_ids(ids)
+    }
+
+    /// Whether the model has all of these tokens; [`Error::TokenId`] says which it has not.
+    pub(crate) fn check_ids(&self, ids: &[u32]) -> Result<(), Error> {
         let vocab_size = self.config.vocab_size;
         match ids.iter().position(|id| *id as usize >= vocab_size) {
             Some(row) => Err(Error::TokenId { id: ids[row], row, vocab_size }),

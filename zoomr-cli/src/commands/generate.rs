@@ -153,7 +153,7 @@ impl Job for Generate {
         files.check_length("prompt", prompt.len())?;
         let tokenizer = files.tokenizer();
         let (segmenter, options) = args.method.resolve(&files)?;
-        let mut sampler = args.sampling.sampler(files.sampling().options())?;
+        let sampler = args.sampling.sampler(files.sampling().options())?;
         let loaded = files.load_on::<P>(&status)?;
 
         let mut engine = loaded.engine(tokenizer, segmenter, options)?;
@@ -168,7 +168,7 @@ impl Job for Generate {
         watch.begin(&mut engine)?;
         let generated = {
             let mut observer = observer(&mut screen, &mut watch, &mut thoughts, tokenizer.is_none());
-            engine.generate(&prompt, &mut sampler, limits, &mut observer)
+            engine.generate(&prompt, sampler, limits, &mut observer)
         };
         let ended = thoughts.map_or(Ok(()), |mut view| screen.text(Kind::Summary, &view.finish()));
         let ended = ended.and(screen.finish());

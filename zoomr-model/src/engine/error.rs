@@ -47,6 +47,9 @@ pub enum EngineError {
         /// The model's context in tokens.
         context: usize,
     },
+    /// A request does one thing after another.
+    #[error("the request has not come to its end; begin again when it has, or remove it")]
+    Busy,
     /// A recording begins with the first token.
     #[error("{tokens} tokens have gone in unrecorded; ask for a recording before the first")]
     RecordedLate {

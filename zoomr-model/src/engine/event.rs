@@ -1,14 +1,15 @@
-//! What a caller is told while an engine runs, and how it stops it.
+//! What a caller is told while requests run, and how it stops them.
 
 use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 use zoomr_core::{
     segment::{Kind, Role},
+    session::SequenceId,
     stats::{RunStats, StepStats},
 };
 
-/// Something that happened. Events come in the order of the tokens.
+/// Something that happened to a request. Its events come in the order of its tokens.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -16,9 +17,9 @@ pub enum Event<'a> {
     Step {
         /// Whether it computed prompt or stream.
         role: Role,
-        /// What the step did.
+        /// What the step did, for all requests that took part in it.
         stats: &'a StepStats,
-        /// What the run adds up to, this step included.
+        /// What all steps of the session add up to, this one included.
         run: &'a RunStats,
     },
     /// Some of the prompt has been computed.
@@ -54,7 +55,10 @@ pub enum Event<'a> {
 /// Who is told; `Break` makes the engine stop after the step under way.
 pub type Observer<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
 
-/// Why an engine stopped.
+/// Who is told of the requests of a batch, and of which one; `Break` makes that one stop after the step under way.
+pub type BatchObserver<'a> = dyn FnMut(SequenceId, Event<'_>) -> ControlFlow<()> + 'a;
+
+/// Why a request stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stop {

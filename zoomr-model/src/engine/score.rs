@@ -1,4 +1,4 @@
-//! Scoring: the source that follows a given text and writes down how likely the model found it.
+//! Scoring: a given text goes in, and it is written down how likely the model found it.
 //!
 //! The log-probability of a token comes from the row before it: the row at `i - 1` is what predicts token
 //! `i`. Where a summary stands between the two, its last row is; summaries themselves are not scored.
@@ -6,17 +6,12 @@
 use std::ops::ControlFlow;
 
 use burn::tensor::backend::Backend;
-use zoomr_core::{
-    kernels::{AttentionKernels, LinearKernels},
-    segment::Role,
-};
+use zoomr_core::kernels::{AttentionKernels, LinearKernels};
 
 use super::{
-    Engine, EngineError, Event, Observer, Stop, Timing,
-    drive::{Flow, Next, Source, tell},
-    step::{Rows, Stepped},
+    Engine, EngineError, Event, Observer, Stop, Task, Timing, request::Took, task::tell, turn::Flow,
 };
-use crate::text::sample::{Sampler, SamplingError, SamplingOptions};
+use crate::text::sample::SamplingError;
 
 /// How likely a text is.
 #[derive(Clone, Debug)]
@@ -46,8 +41,7 @@ impl Scored {
 }
 
 impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
-    /// Scores `text`, whose first `prompt` tokens (at least 1) are its prompt, pinned; the rest stands for what
-    /// the model wrote, and goes through segmenter, trigger and policy.
+    /// Scores `text`, whose first `prompt` tokens are its prompt, as [`Task::Score`] says.
     ///
     /// # Errors
     /// [`EngineError::NothingToScore`], [`EngineError::TooLong`], [`EngineError::ContextFull`], and whatever
@@ -58,68 +52,46 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
         prompt: usize,
         observer: &mut Observer<'_>,
     ) -> Result<Scored, EngineError> {
-        let context = self.model.config().context_length();
-        if text.len() < 2 {
-            return Err(EngineError::NothingToScore { tokens: text.len() });
-        }
-        if text.len() > context {
-            return Err(EngineError::TooLong { what: "text", tokens: text.len(), context });
-        }
-        let (prompt, rest) = text.split_at(prompt.clamp(1, text.len()));
-        let mut source = Given {
-            rest,
-            chunk: self.chunk,
-            vocab: self.model.config().vocab_size(),
-            logprobs: Vec::with_capacity(text.len()),
-            sampler: Sampler::new(SamplingOptions::default())?,
+        let (request, stop) = self.run(Task::Score { text: text.to_vec(), prompt }, observer)?;
+        Ok(Scored { logprobs: request.logprobs().to_vec(), stop, timing: request.timing().clone() })
+    }
+}
+
+/// A text that is given, and how likely its tokens have been so far.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    /// How many tokens the text has.
+    tokens: usize,
+    pub(super) logprobs: Vec<Option<f64>>,
+}
+
+impl Given {
+    pub(super) fn new(tokens: usize) -> Self {
+        Self { tokens, logprobs: Vec::with_capacity(tokens) }
+    }
+
+    /// Scores tokens of the text, each by the row before it.
+    pub(super) fn took(
+        &mut self,
+        ids: &[u32],
+        before: &[f32],
+        step: &Took<'_>,
+        observer: &mut Observer<'_>,
+    ) -> Flow {
+        let vocab = step.logits.len() / ids.len();
+        let before = std::iter::once(before).chain(step.logits.chunks_exact(vocab));
+        let logprobs: Result<Vec<_>, _> = before.zip(ids).map(|(row, &id)| logprob(row, id)).collect();
+        let logprobs = match logprobs {
+            Ok(logprobs) => logprobs,
+            Err(error) => return ControlFlow::Break(Err(error.into())),
         };
-        let stop = self.drive(prompt, &mut source, observer)?;
-        let logprobs = source.logprobs;
-        match stop {
-            Stop::TextOver | Stop::Interrupted => Ok(Scored { logprobs, stop, timing: self.timing.clone() }),
-            _ => Err(EngineError::ContextFull { scored: logprobs.len(), tokens: text.len(), context }),
-        }
-    }
-}
-
-/// Follows a text.
-struct Given<'a> {
-    /// What has not gone in yet, but for the prompt.
-    rest: &'a [u32],
-    chunk: usize,
-    vocab: usize,
-    logprobs: Vec<Option<f64>>,
-    /// Greedy, for the summaries.
-    sampler: Sampler,
-}
-
-impl Source for Given<'_> {
-    const ROWS: Rows = Rows::All;
-
-    fn next(&mut self, _: &[f32], _: &[u32]) -> Result<Next, EngineError> {
-        Ok(match self.rest {
-            [] => Next::Stop(Stop::TextOver),
-            rest => Next::Tokens(rest[..rest.len().min(self.chunk)].to_vec()),
-        })
-    }
-
-    fn took(&mut self, step: &Stepped, role: Role, observer: &mut Observer<'_>) -> Result<Flow, EngineError> {
-        if role == Role::Stream {
-            self.rest = &self.rest[step.ids.len()..];
-        }
-        let before = std::iter::once(&step.before[..]).chain(step.logits.chunks_exact(self.vocab));
-        let logprobs = before.zip(&step.ids).map(|(row, &id)| logprob(row, id));
-        let logprobs: Vec<Option<f64>> = logprobs.collect::<Result<_, _>>()?;
         self.logprobs.extend_from_slice(&logprobs);
-        Ok(tell(observer, Event::Scored { logprobs: &logprobs, logits: &step.logits }))
+        tell(observer, Event::Scored { logprobs: &logprobs, logits: step.logits })
     }
 
-    fn interrupt(&mut self, _: &mut Observer<'_>) -> Flow {
-        ControlFlow::Continue(())
-    }
-
-    fn sampler(&mut self) -> &mut Sampler {
-        &mut self.sampler
+    /// The error of a text that a context of so many tokens has no room for, summaries included.
+    pub(super) fn does_not_fit(&self, context: usize) -> EngineError {
+        EngineError::ContextFull { scored: self.logprobs.len(), tokens: self.tokens, context }
     }
 }
 

@@ -2,16 +2,11 @@
 
 use std::{num::NonZeroUsize, ops::ControlFlow};
 
-use burn::tensor::backend::Backend;
-use zoomr_core::{
-    kernels::{AttentionKernels, LinearKernels},
-    segment::Role,
-};
-
 use super::{
-    Engine, EngineError, Event, Observer,
-    drive::{Flow, Source, tell},
-    step::Rows,
+    Event, Observer, Request,
+    request::Took,
+    task::{Texts, tell},
+    turn::{Flow, Turn},
 };
 use crate::text::{stop::StopTokens, stream::Utf8Stream};
 
@@ -28,97 +23,61 @@ pub struct SummaryText {
     pub end: StopTokens,
 }
 
-impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Engine<'_, B, K> {
-    /// Writes the summary that is due.
-    pub(super) fn write_summary<S: Source>(
-        &mut self,
-        source: &mut S,
-        observer: &mut Observer<'_>,
-    ) -> Result<Flow, EngineError> {
+impl Request {
+    /// Begins the summary that is due; text that was held back comes before it.
+    pub(super) fn open_summary(&mut self, texts: Texts<'_>, observer: &mut Observer<'_>) -> Flow {
         let mut opening = self.summary.open.clone();
         let mut left = self.summary.limit.get();
         if opening.is_empty() {
             // A summary needs a first token to begin with; a model with nothing to say writes none.
-            let Some(first) = self.summary_token(source)? else { return Ok(ControlFlow::Continue(())) };
+            let Some(first) = self.summary_token(texts)? else { return self.stream_on() };
             opening.push(first);
             left -= 1;
         }
-        if let ControlFlow::Break(stop) = source.interrupt(observer) {
-            return Ok(ControlFlow::Break(stop));
-        }
-        self.session.open_summary(self.sequence)?;
-        let flow = self.fill_summary(&opening, left, source, observer);
-        self.session.close_summary(self.sequence)?;
-        flow
+        self.source.flush(observer)?;
+        self.later = std::mem::replace(&mut self.wanted, opening.into_iter());
+        self.turn = Turn::Opening { left };
+        self.summary_utf8 = Utf8Stream::default();
+        ControlFlow::Continue(())
     }
 
-    fn fill_summary<S: Source>(
-        &mut self,
-        opening: &[u32],
-        left: usize,
-        source: &mut S,
-        observer: &mut Observer<'_>,
-    ) -> Result<Flow, EngineError> {
-        let mut text = Utf8Stream::default();
-        let mut flow = self.push_summary(opening, &mut text, observer)?;
-        for _ in 0..left {
-            if flow.is_break() {
-                return Ok(flow);
-            }
-            let Some(id) = self.summary_token(source)? else { break };
-            flow = self.push_summary(&[id], &mut text, observer)?;
+    /// Finds the summary's next token, of which it may have `left` more, or else closes it.
+    pub(super) fn write_summary(&mut self, left: usize, texts: Texts<'_>) -> Flow {
+        let next = if left > 0 { self.summary_token(texts)? } else { None };
+        match next {
+            Some(id) => (self.turn, self.wanted) = (Turn::Summary { left: left - 1 }, vec![id].into_iter()),
+            None if self.summary.close.is_empty() => return self.resume(),
+            None => (self.turn, self.wanted) = (Turn::Closing, self.summary.close.clone().into_iter()),
         }
-        if flow.is_continue() {
-            let closing = self.summary.close.clone();
-            flow = self.push_summary(&closing, &mut text, observer)?;
-        }
-        Ok(flow)
+        ControlFlow::Continue(())
     }
 
     /// What the model writes next into the summary; `None` where it is done.
-    fn summary_token<S: Source>(&self, source: &mut S) -> Result<Option<u32>, EngineError> {
-        let id = source.sampler().sample(&self.last, &self.tokens)?;
-        let ends = self.summary.end.contains(id) || self.closes(self.bytes(id));
-        Ok((!ends).then_some(id))
+    fn summary_token(&mut self, texts: Texts<'_>) -> Flow<Option<u32>> {
+        let id = self.sample()?;
+        let ends = self.summary.end.contains(id) || self.summary.is_closed_by(texts.of(id), texts);
+        ControlFlow::Continue((!ends).then_some(id))
     }
 
-    /// Whether a token's text ends the line, or begins what closes the summary.
-    fn closes(&self, bytes: &[u8]) -> bool {
-        let closing = self.summary.close.iter().flat_map(|&id| self.bytes(id));
-        let mark = closing.copied().find(|byte| !byte.is_ascii_whitespace());
-        bytes.iter().any(|&byte| byte == b'\n' || Some(byte) == mark)
-    }
-
-    /// Adds tokens to the summary, as many as there is room for.
-    fn push_summary(
-        &mut self,
-        mut ids: &[u32],
-        text: &mut Utf8Stream,
-        observer: &mut Observer<'_>,
-    ) -> Result<Flow, EngineError> {
-        while !ids.is_empty() {
-            let fits = ids.len().min(self.room());
-            if fits == 0 {
-                return Ok(ControlFlow::Break(self.full()));
-            }
-            let step = self.step(&ids[..fits], Role::Stream, Rows::Last)?;
-            ids = &ids[step.ids.len()..];
-            self.summary_tokens += step.ids.len();
-            self.timing.add(step.ids.len());
-            let mut flow = self.report(Role::Stream, observer);
-            for &id in &step.ids {
-                if flow.is_continue() {
-                    flow = tell(observer, Event::Token { id, kind: step.kind });
-                }
-                let piece = text.push(self.bytes(id));
-                if flow.is_continue() && !piece.is_empty() {
-                    flow = tell(observer, Event::Text { kind: step.kind, text: &piece });
-                }
-            }
-            if flow.is_break() {
-                return Ok(flow);
+    /// Tokens of the summary have gone in.
+    pub(super) fn took_summary(&mut self, ids: &[u32], step: &Took<'_>, observer: &mut Observer<'_>) -> Flow {
+        for &id in ids {
+            tell(observer, Event::Token { id, kind: step.kind })?;
+            let text = self.summary_utf8.push(step.texts.of(id));
+            if !text.is_empty() {
+                self.source.note(&text);
+                tell(observer, Event::Text { kind: step.kind, text: &text })?;
             }
         }
-        Ok(ControlFlow::Continue(()))
+        ControlFlow::Continue(())
+    }
+}
+
+impl SummaryText {
+    /// Whether a token's text ends the line, or begins what closes the summary.
+    fn is_closed_by(&self, bytes: &[u8], texts: Texts<'_>) -> bool {
+        let closing = self.close.iter().flat_map(|&id| texts.of(id));
+        let mark = closing.copied().find(|byte| !byte.is_ascii_whitespace());
+        bytes.iter().any(|&byte| byte == b'\n' || Some(byte) == mark)
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     grade,
     reasoning_format::Markers,
     text::{
-        sample::{Sampler, SamplingOptions},
+        sample::Sampler,
         stop::{StopStrings, StopTokens},
         tokenizer::Tokenizer,
     },
@@ -83,12 +83,12 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B> + Clone> Bench<'_, B,
             tokens: self.end.clone(),
             strings: StopStrings::default(),
         };
-        let mut sampler = Sampler::new(SamplingOptions::default())?;
+        let sampler = Sampler::default();
         let mut observer = |_: Event<'_>| match stop.load(Relaxed) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
-        let generated = engine.generate(&problem.prompt, &mut sampler, limits, &mut observer)?;
+        let generated = engine.generate(&problem.prompt, sampler, limits, &mut observer)?;
         if generated.stop == Stop::Interrupted {
             return Ok(None);
         }

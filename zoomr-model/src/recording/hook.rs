@@ -1,13 +1,16 @@
 //! A hook around another one, that keeps queries and keys on their way.
 
+use std::ops::Range;
+
 use burn::tensor::{Tensor, backend::Backend};
 use zoomr_core::hook::AttentionHook;
 
 use super::Recording;
 
-/// Writes into a recording what goes to a hook, of a session with one sequence.
+/// Writes into recordings what goes to a hook.
 pub(crate) struct Recorder<'a, H: ?Sized> {
-    pub(crate) recording: &'a mut Recording,
+    /// For each sequence that is recorded its rows in the step, and where they go.
+    pub(crate) recordings: Vec<(Range<usize>, &'a mut Recording)>,
     pub(crate) hook: &'a mut H,
 }
 
@@ -24,18 +27,22 @@ impl<B: Backend, H: AttentionHook<B> + ?Sized> AttentionHook<B> for Recorder<'_,
         v: Tensor<B, 3>,
     ) -> Result<Tensor<B, 3>, zoomr_core::Error> {
         let output = self.hook.attend(layer, q.clone(), k.clone(), v)?;
-        let start = self.hook.positions().first().copied().unwrap_or(0);
-        let layer = &mut self.recording.layers[layer];
-        keep(&mut layer.queries, start, &q);
-        keep(&mut layer.keys, start, &k);
+        for (rows, recording) in &mut self.recordings {
+            // A sequence that was refused has no rows.
+            let Some(&start) = self.hook.positions()[rows.clone()].first() else { continue };
+            let layer = &mut recording.layers[layer];
+            keep(&mut layer.queries, start, &q, rows);
+            keep(&mut layer.keys, start, &k, rows);
+        }
         Ok(output)
     }
 }
 
-/// Puts the rows of `tensor`, `[rows, heads, head_dim]`, at the position `start`, in place of all from there on: a step
-/// that runs twice, or again after it has failed, leaves the last.
-fn keep<B: Backend>(rows: &mut Vec<f32>, start: usize, tensor: &Tensor<B, 3>) {
+/// Puts `rows` of `tensor`, `[all rows, heads, head_dim]`, at the position `start`, in place of all from there on: a
+/// step that runs twice, or again after it has failed, leaves the last.
+fn keep<B: Backend>(kept: &mut Vec<f32>, start: usize, tensor: &Tensor<B, 3>, rows: &Range<usize>) {
     let [_, heads, head_dim] = tensor.dims();
-    rows.truncate(start * heads * head_dim);
-    rows.extend(tensor.to_data().iter::<f32>());
+    kept.truncate(start * heads * head_dim);
+    let rows = tensor.clone().slice([rows.clone(), 0..heads, 0..head_dim]);
+    kept.extend(rows.into_data().iter::<f32>());
 }

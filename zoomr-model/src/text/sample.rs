@@ -84,6 +84,14 @@ pub struct Candidate {
     pub probability: f64,
 }
 
+impl Default for Sampler {
+    /// Greedy: [`SamplingOptions::default`].
+    fn default() -> Self {
+        let options = SamplingOptions::default();
+        Self { options, rng: ChaCha8Rng::seed_from_u64(options.seed) }
+    }
+}
+
 impl Sampler {
     /// A sampler for some settings.
     ///

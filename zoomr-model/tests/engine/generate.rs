@@ -54,7 +54,7 @@ fn prompts_that_do_not_fit_are_refused() {
     let context = model.config().context_length();
     let prompt: Vec<u32> = expected.prompt.iter().copied().cycle().take(context + 1).collect();
     let refused = |prompt: &[u32]| {
-        engine(&model, full()).generate(prompt, &mut greedy(), limits(4), &mut go_on).unwrap_err()
+        engine(&model, full()).generate(prompt, greedy(), limits(4), &mut go_on).unwrap_err()
     };
     let error = refused(&prompt);
     assert!(matches!(error, EngineError::TooLong { .. }));
@@ -72,13 +72,13 @@ fn an_observer_ends_it_at_once() {
         if tokens == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let generated =
-        engine(&model, full()).generate(&expected.prompt, &mut greedy(), limits(32), &mut three).unwrap();
+        engine(&model, full()).generate(&expected.prompt, greedy(), limits(32), &mut three).unwrap();
     assert_eq!((generated.tokens.len(), generated.stop), (3, Stop::Interrupted));
 
     let mut never = |_: Event<'_>| ControlFlow::Break(());
     let options = EngineOptions { chunk: NonZeroUsize::new(8).unwrap(), ..full() };
     let generated =
-        engine(&model, options).generate(&expected.prompt, &mut greedy(), limits(32), &mut never).unwrap();
+        engine(&model, options).generate(&expected.prompt, greedy(), limits(32), &mut never).unwrap();
     assert_eq!((generated.tokens.len(), generated.stop), (0, Stop::Interrupted));
 }
 
@@ -100,7 +100,7 @@ fn the_observer_hears_of_every_step_and_token() {
         ControlFlow::Continue(())
     };
     let mut engine = engine(&model, options);
-    let generated = engine.generate(&expected.prompt, &mut greedy(), limits(5), &mut listen).unwrap();
+    let generated = engine.generate(&expected.prompt, greedy(), limits(5), &mut listen).unwrap();
     assert_eq!((steps, rows), (3 + 5, expected.prompt.len()));
     assert_eq!(prompt, [(20, 48), (40, 48), (48, 48)]);
     assert_eq!(tokens, generated.tokens);

@@ -15,7 +15,7 @@ use zoomr_model::{
     config::ModelConfig,
     engine::{Engine, EngineOptions, Event, Generated, Limits, SummaryText},
     text::{
-        sample::{Sampler, SamplingOptions},
+        sample::Sampler,
         stop::{StopStrings, StopTokens},
     },
     weights::Weights,
@@ -63,7 +63,7 @@ pub(crate) fn engine(model: &Tiny, options: EngineOptions) -> Engine<'_, NdArray
 }
 
 pub(crate) fn greedy() -> Sampler {
-    Sampler::new(SamplingOptions::default()).unwrap()
+    Sampler::default()
 }
 
 pub(crate) fn limits(max_tokens: usize) -> Limits {
@@ -76,7 +76,7 @@ pub(crate) fn generate(
     prompt: &[u32],
     limits: Limits,
 ) -> Generated {
-    engine.generate(prompt, &mut greedy(), limits, &mut go_on).unwrap()
+    engine.generate(prompt, greedy(), limits, &mut go_on).unwrap()
 }
 
 /// An observer that listens to nothing.

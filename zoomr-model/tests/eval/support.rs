@@ -20,7 +20,7 @@ use zoomr_model::{
     eval::{Bench, Ended, Outcome, Plan, Problem, Progress, Record, Replay, Replayed, Setting},
     recording::Recording,
     text::{
-        sample::{Sampler, SamplingOptions},
+        sample::Sampler,
         stop::{StopStrings, StopTokens},
         tokenizer::Tokenizer,
     },
@@ -143,8 +143,8 @@ pub(crate) fn recorded(
         Engine::new(bench.model, Some(bench.tokenizer), Portable, &bench.device, thoughts, options).unwrap();
     engine.record().unwrap();
     let limits = Limits { max_tokens, tokens: bench.end.clone(), strings: StopStrings::default() };
-    let mut greedy = Sampler::new(SamplingOptions::default()).unwrap();
-    engine.generate(&problem.prompt, &mut greedy, limits, &mut |_| ControlFlow::Continue(())).unwrap();
+    let greedy = Sampler::default();
+    engine.generate(&problem.prompt, greedy, limits, &mut |_| ControlFlow::Continue(())).unwrap();
     assert!(engine.record().is_err(), "too late");
     engine.recording().unwrap().clone()
 }
