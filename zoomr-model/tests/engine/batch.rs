@@ -146,7 +146,7 @@ fn a_request_that_is_removed_leaves_nothing() {
     (0..45).for_each(|_| together.step(32));
     let held = together.batch.session().allocated();
     for (left, id) in ids.into_iter().rev().enumerate() {
-        assert!(together.batch.remove(id).unwrap().is_busy() == false, "{left}");
+        assert!(!together.batch.remove(id).unwrap().is_busy(), "{left}");
         assert!(matches!(together.batch.remove(id), Err(EngineError::Model(_))));
         assert!(together.batch.session().allocated() < held);
     }

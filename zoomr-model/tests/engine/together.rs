@@ -42,8 +42,7 @@ impl Ask {
     pub(crate) fn alone(&self, model: &Tiny, options: &EngineOptions) -> Generated {
         let options = EngineOptions { trigger: self.trigger, ..options.clone() };
         let segmenter = segmenter(self.trigger);
-        let mut engine =
-            Engine::new(model, None, Portable, &Default::default(), segmenter, options).unwrap();
+        let mut engine = Engine::new(model, None, Portable, &Default::default(), segmenter, options).unwrap();
         engine.generate(&self.prompt, self.sampler.clone(), limits(self.max_tokens), &mut go_on).unwrap()
     }
 }
