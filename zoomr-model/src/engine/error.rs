@@ -29,7 +29,7 @@ pub enum EngineError {
     TooLong {
         /// `prompt` or `text`.
         what: &'static str,
-        /// Its tokens.
+        /// Its tokens, those that were there before it included.
         tokens: usize,
         /// The model's context in tokens.
         context: usize,

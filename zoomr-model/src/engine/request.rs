@@ -108,24 +108,15 @@ impl Request {
             return Err(EngineError::Busy);
         }
         let start = self.tokens.len();
-        let fits = |what, tokens: usize| match start + tokens {
-            tokens if tokens > context => Err(EngineError::TooLong { what, tokens, context }),
-            _ => Ok(()),
-        };
+        check(&task, start, context)?;
         let (prompt, later) = match task {
-            Task::Generate { prompt, .. } if prompt.is_empty() => return Err(EngineError::EmptyPrompt),
             Task::Generate { prompt, sampler, limits } => {
-                fits("prompt", prompt.len())?;
                 self.limit = context.min((start + prompt.len()).saturating_add(limits.max_tokens));
                 self.source = Source::Sampled(Sampled::new(limits.tokens, limits.strings));
                 self.sampler = sampler;
                 (prompt, Vec::new())
             }
-            Task::Score { text, .. } if text.len() < 2 => {
-                return Err(EngineError::NothingToScore { tokens: text.len() });
-            }
             Task::Score { mut text, prompt } => {
-                fits("text", text.len())?;
                 self.limit = context;
                 self.source = Source::Given(Given::new(text.len()));
                 self.sampler = Sampler::default();
@@ -264,4 +255,17 @@ impl Request {
     pub fn recording(&self) -> Option<&Recording> {
         self.recording.as_ref()
     }
+}
+
+/// Whether a task can be done after `start` tokens, in a context of so many.
+fn check(task: &Task, start: usize, context: usize) -> Result<(), EngineError> {
+    let (what, tokens) = match task {
+        Task::Generate { prompt, .. } if prompt.is_empty() => return Err(EngineError::EmptyPrompt),
+        Task::Score { text, .. } if text.len() < 2 => {
+            return Err(EngineError::NothingToScore { tokens: text.len() });
+        }
+        Task::Generate { prompt, .. } => ("prompt", start + prompt.len()),
+        Task::Score { text, .. } => ("text", start + text.len()),
+    };
+    if tokens > context { Err(EngineError::TooLong { what, tokens, context }) } else { Ok(()) }
 }

@@ -82,11 +82,26 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Batch<'_, B, K> {
         (portions, unknown)
     }
 
-    /// Runs the model over the portions.
+    /// Computes what the portions' requests want to know.
     fn compute(&mut self, portions: &[Portion]) -> Result<Vec<Result<Computed, EngineError>>, EngineError> {
         if portions.is_empty() {
             return Ok(Vec::new());
         }
+        let Stepped { feeds, output } = self.forward(portions)?;
+        let rows = self.wanted_rows(portions, &feeds)?;
+        let logits = output.map(|hidden| self.logits(hidden, &rows)).unwrap_or_default();
+        let width = logits.len() / rows.iter().map(ExactSizeIterator::len).sum::<usize>().max(1);
+        let mut logits = logits.as_slice();
+        let computed = feeds.into_iter().zip(rows).map(|(accepted, rows)| {
+            let (own, rest) = logits.split_at(rows.len() * width);
+            logits = rest;
+            Ok(Computed { accepted: accepted?, logits: own.to_vec() })
+        });
+        Ok(computed.collect())
+    }
+
+    /// Runs the model over the portions: the hidden states `[rows, hidden]`.
+    fn forward(&mut self, portions: &[Portion]) -> Result<Stepped<Tensor<B, 2>>, EngineError> {
         let (model, texts) = (self.model, Texts(self.tokenizer));
         let tokens = |portion: &Portion| -> Vec<Token<'_>> {
             portion.ids.iter().map(|&id| Token { id, text: texts.of(id) }).collect()
@@ -97,7 +112,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Batch<'_, B, K> {
             .map(|(&Portion { id, role, .. }, tokens)| Feed { sequence: id, tokens, role, scope })
             .collect();
         let mut recordings = recordings(&mut self.requests, portions);
-        let Stepped { feeds, output } = self.session.step(&feeds, |session, accepted| {
+        let stepped = self.session.step(&feeds, |session, accepted| {
             let rows = portions.iter().zip(accepted).flat_map(|(portion, &rows)| &portion.ids[..rows]);
             let ids: Vec<u32> = rows.copied().collect();
             if recordings.is_empty() {
@@ -109,16 +124,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Batch<'_, B, K> {
             });
             model.hidden(&ids, &mut Recorder { recordings: recordings.collect(), hook: session })
         })?;
-        let rows = self.wanted_rows(portions, &feeds)?;
-        let logits = output.map(|hidden| self.logits(hidden, &rows)).unwrap_or_default();
-        let width = logits.len() / rows.iter().map(ExactSizeIterator::len).sum::<usize>().max(1);
-        let mut logits = logits.as_slice();
-        let computed = feeds.into_iter().zip(rows).map(|(accepted, rows)| {
-            let (own, rest) = logits.split_at(rows.len() * width);
-            logits = rest;
-            Ok(Computed { accepted: accepted?, logits: own.to_vec() })
-        });
-        Ok(computed.collect())
+        Ok(stepped)
     }
 
     /// The rows of the step whose logits each portion's request wants.
