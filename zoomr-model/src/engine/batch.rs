@@ -33,7 +33,43 @@ pub struct Thinking {
 /// begun again, which continues its text.
 ///
 /// What a request writes depends neither on the others nor on when they come and go, but for two things that they
-/// share: the cap on KV memory, and under [`Trigger::Pressure`] the memory that is in use.
+/// share: the cap on KV memory, and under [`Trigger::Pressure`] the memory that is in use. (And for rounding, where a
+/// provider's kernels compute more rows in another order.)
+///
+/// ```
+/// # use std::{num::NonZeroUsize, ops::ControlFlow, path::Path};
+/// # use zoomr_core::{config::{Options, Settings}, portable::Portable, segment::Budget, trigger::Trigger};
+/// # use zoomr_model::{Model, config::ModelConfig, weights::Weights};
+/// # use zoomr_model::engine::{Batch, Limits, StepBudget, SummaryText, Task, Thinking};
+/// # use zoomr_model::text::{sample::Sampler, stop::{StopStrings, StopTokens}};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/llama");
+/// # let (config, device) = (ModelConfig::from_dir(&dir)?, Default::default());
+/// # let weights = Weights::open(&dir, &config.tensors())?;
+/// # let model = Model::<burn_ndarray::NdArray, _>::load(config, &weights, Portable, &device)?;
+/// # let settings = Settings::try_from(Options::default())?;
+/// # let count = |n| NonZeroUsize::new(n).ok_or("0");
+/// # let limit = count(8)?;
+/// # let summary = SummaryText { open: vec![], close: vec![], limit, end: StopTokens::default() };
+/// let mut batch = Batch::new(&model, None, settings, Portable, &device)?;
+/// for prompt in [vec![5, 17, 3], vec![8; 100]] {
+///     let segmenter = Box::new(Budget::new(count(16)?));
+///     let id = batch.add(Thinking { segmenter, trigger: Trigger::Pooled, summary: summary.clone() });
+///     let (tokens, strings) = (StopTokens::default(), StopStrings::default());
+///     let limits = Limits { max_tokens: 20, tokens, strings };
+///     batch.begin(id, Task::Generate { prompt, sampler: Sampler::default(), limits })?;
+/// }
+/// let budget = StepBudget { rows: count(32)? };
+/// while batch.requests().any(|(_, request)| request.is_busy()) {
+///     for ended in batch.step(budget, &mut |_, _| ControlFlow::Continue(()))? {
+///         let request = batch.remove(ended.id)?;
+///         println!("{:?}: {:?}", ended.end?, request.new_tokens());
+///         assert_eq!(request.new_tokens().len(), 20);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Batch<'m, B: Backend, K: AttentionKernels<B> + LinearKernels<B>> {
     pub(super) model: &'m Model<B, K>,
     /// Says what text each token stands for; without one, segmenters that go by text see none.
