@@ -102,7 +102,7 @@ pub trait AttentionKernels<B: Backend>: Send + Sync {
         into: &mut Self::Ballot,
     );
 
-    /// Step 4 of METHOD.md: exact softmax attention of each row over the tokens that the table shows it.
+    /// Step 8 of METHOD.md: exact softmax attention of each row over the tokens that the table shows it.
     ///
     /// * `q`: `[rows, query_heads, head_dim]`, as in [`vote`](Self::vote).
     ///

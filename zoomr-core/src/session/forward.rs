@@ -80,7 +80,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         // 1-3. Vote for the next step, and choose what is not decided yet.
         self.vote(home, step, q, spec)?;
         let chosen = self.choose(home, step, q, spec)?;
-        // 4. Attend.
+        // 8. Attend; 4 to 7 choose blocks, which is not built yet.
         let state = self.attend_rows(home, step, &chosen, q, spec)?;
         // A pass that will be repeated leaves everything where the next one needs it.
         if step.passes == 1 {
@@ -178,7 +178,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         Ok(chosen)
     }
 
-    /// 4. Attend, for all sequences in one call.
+    /// 8. Attend, for all sequences in one call.
     fn attend_rows(
         &self,
         home: Home,

@@ -20,7 +20,7 @@ use crate::{
 /// The seeds that every case runs with.
 const SEEDS: std::ops::Range<u64> = 0..2;
 
-/// Step 4 for every case of the catalogue: the portable kernels within the arithmetic's bound, others within
+/// Step 8 for every case of the catalogue: the portable kernels within the arithmetic's bound, others within
 /// twice the portable kernels' error.
 pub fn attention_matches_the_oracle<B: Backend, K: AttentionKernels<B>>(kernels: &K, device: &Device<B>) {
     for case in CATALOGUE {

@@ -18,7 +18,7 @@ use crate::{
     Error,
     cache::{ColdPages, HostTier, KvBudget, Layout, Pages, Residency, Tiers},
     config::{Options, PolicyKind, SummaryVisibility},
-    kernels::{AttentionKernels, KvStore, PageBytes, PageShape},
+    kernels::{AttentionKernels, KvStore, PageBytes, PageShape, PageSpan},
     positions::PositionSet,
     segment::Role,
     select::Zoom,
@@ -186,7 +186,7 @@ pub fn law_5_detail_returns_bit_for_bit<B: Backend, K: AttentionKernels<B>>(kern
     residency.open(&layout, 0..8, &mut tiers).expect("no cap is set");
     let hostile = [f32::NAN, f32::INFINITY, -0.0, f32::MIN_POSITIVE / 2.0, 1.1, -65504.0];
     let spans = residency.spans(&layout, &PositionSet::from(0..8));
-    let slots: Vec<_> = spans.iter().flat_map(|span| span.slots()).collect();
+    let slots: Vec<_> = spans.iter().flat_map(PageSpan::slots).collect();
     for layer in 0..2 {
         let part = |part: usize| {
             let value = |i: usize| hostile[(i + 3 * part + layer) % hostile.len()] * (1 + i) as f32;
