@@ -5,7 +5,7 @@ use burn_ndarray::NdArray;
 use proptest::prelude::*;
 use zoomr_core::{
     cache::{KvBudget, Pages, Slots},
-    kernels::{KvStore, PageShape},
+    kernels::{KvStore, PageShape, PageSpan},
     portable::PortableStore,
 };
 
@@ -35,7 +35,7 @@ proptest! {
             let values: Vec<f32> = keys.iter().map(|key| -key).collect();
             let [keys, values] = [keys, values]
                 .map(|part| Tensor::from_data(TensorData::new(part, [added, HEADS, 1]), &Default::default()));
-            let places: Vec<_> = spans.iter().flat_map(|span| span.slots()).collect();
+            let places: Vec<_> = spans.iter().flat_map(PageSpan::slots).collect();
             store.append(0, &[&keys, &values], &places);
             held.iter_mut().enumerate().for_each(|(head, held)| held.extend((0..added).map(|i| token(i, head))));
             next += added as f32;
@@ -75,7 +75,8 @@ fn found(slots: &Slots, store: &PortableStore<B>, sign: f32) -> Vec<Vec<f32>> {
         let bytes = &store.export(&[span.page])[0].0;
         // A page is `[keys and values, heads, slots]` of f32.
         let element = (part * HEADS + head) * page_size + span.start;
-        sign * f32::from_le_bytes(bytes[4 * element..][..4].try_into().unwrap())
+        let bytes = bytes[4 * element..].first_chunk().expect("a page has all its slots");
+        sign * f32::from_le_bytes(*bytes)
     };
     let order = |(head, order): (usize, &Vec<usize>)| order.iter().map(|&slot| at(head, slot)).collect();
     slots.order().iter().enumerate().map(order).collect()

@@ -9,7 +9,8 @@ use zoomr_core::{
 };
 
 use super::{
-    Engine, EngineError, Event, Observer, Stop, Task, Timing, request::Took, task::tell, turn::Flow,
+    Engine, EngineError, Event, Observer, Stop, Task, Timing,
+    took::{Flow, Took, tell},
 };
 use crate::text::{
     sample::Sampler,

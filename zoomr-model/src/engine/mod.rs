@@ -12,6 +12,7 @@
 //! | `request` | what there is of one request, and what it does with a step |
 //! | `turn` | its states, and how one follows on another |
 //! | `task` | what it can be asked for |
+//! | `took` | what a step did for it |
 //! | `summary` | the summaries that a trigger makes it open and close |
 //! | `generate` | a text that is sampled |
 //! | `score` | a text that is given |
@@ -33,6 +34,7 @@ mod step;
 mod summary;
 mod task;
 mod timing;
+mod took;
 mod turn;
 
 pub use self::{

@@ -2,19 +2,16 @@
 
 use std::{ops::Range, vec};
 
-use zoomr_core::{
-    layer::LayerSpec,
-    segment::{Kind, Role},
-    stats::{RunStats, StepStats},
-};
+use zoomr_core::{layer::LayerSpec, segment::Role};
 
 use super::{
     EngineError, Event, Observer, SummaryText, Task, Timing,
     generate::Sampled,
     score::Given,
     share::Want,
-    task::{Source, Texts, tell},
-    turn::{End, Flow, Turn},
+    task::Source,
+    took::{End, Flow, Took, tell},
+    turn::Turn,
 };
 use crate::{
     recording::Recording,
@@ -56,21 +53,6 @@ pub struct Request {
     /// The text of the summary that is being written.
     pub(super) summary_utf8: Utf8Stream,
     pub(super) timing: Timing,
-}
-
-/// What a step did for a request.
-pub(super) struct Took<'a> {
-    /// How many of the tokens that it wanted in have gone in.
-    pub(super) accepted: usize,
-    /// What they belong to.
-    pub(super) kind: Kind,
-    /// The thought that they close wants a summary.
-    pub(super) due: bool,
-    /// The logits `[rows, vocab]` of the [rows](Request::rows) that were wanted.
-    pub(super) logits: &'a [f32],
-    pub(super) stats: &'a StepStats,
-    pub(super) run: &'a RunStats,
-    pub(super) texts: Texts<'a>,
 }
 
 impl Request {

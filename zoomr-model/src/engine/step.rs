@@ -14,7 +14,8 @@ use zoomr_core::{
 };
 
 use super::{
-    Batch, BatchObserver, EngineError, Event, Request, StepBudget, Stop, request::Took, task::Texts,
+    Batch, BatchObserver, EngineError, Event, Request, StepBudget, Stop,
+    took::{Texts, Took},
 };
 use crate::recording::{Recorder, Recording};
 

@@ -4,9 +4,8 @@ use std::{num::NonZeroUsize, ops::ControlFlow};
 
 use super::{
     Event, Observer, Request,
-    request::Took,
-    task::{Texts, tell},
-    turn::{Flow, Turn},
+    took::{Flow, Texts, Took, tell},
+    turn::Turn,
 };
 use crate::text::{stop::StopTokens, stream::Utf8Stream};
 

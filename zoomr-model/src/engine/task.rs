@@ -2,8 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use super::{Event, Limits, Observer, Stop, generate::Sampled, request::Took, score::Given, turn::Flow};
-use crate::text::{sample::Sampler, tokenizer::Tokenizer};
+use super::{
+    Limits, Observer,
+    generate::Sampled,
+    score::Given,
+    took::{Flow, Took},
+};
+use crate::text::sample::Sampler;
 
 /// Something to do for a request.
 #[derive(Clone, Debug)]
@@ -69,24 +74,5 @@ impl Source {
         if let Self::Sampled(sampled) = self {
             sampled.text.push_str(text);
         }
-    }
-}
-
-/// The text that each token adds, as far as a tokenizer knows.
-#[derive(Clone, Copy)]
-pub(super) struct Texts<'a>(pub(super) Option<&'a Tokenizer>);
-
-impl<'a> Texts<'a> {
-    /// The bytes of a token's text.
-    pub(super) fn of(self, id: u32) -> &'a [u8] {
-        self.0.map_or(&[], |tokenizer| tokenizer.bytes_of(id))
-    }
-}
-
-/// Tells the observer, whose `Break` is an interruption.
-pub(super) fn tell(observer: &mut Observer<'_>, event: Event<'_>) -> Flow {
-    match observer(event) {
-        ControlFlow::Continue(()) => ControlFlow::Continue(()),
-        ControlFlow::Break(()) => ControlFlow::Break(Ok(Stop::Interrupted)),
     }
 }

@@ -15,15 +15,10 @@ use std::ops::ControlFlow;
 use zoomr_core::segment::Role;
 
 use super::{
-    EngineError, Observer, Request, Stop,
-    task::{Source, Texts},
+    Observer, Request, Stop,
+    task::Source,
+    took::{End, Flow, Texts},
 };
-
-/// How a task ends.
-pub(super) type End = Result<Stop, EngineError>;
-
-/// Whether a task goes on.
-pub(super) type Flow<T = ()> = ControlFlow<End, T>;
 
 /// What a request feeds next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
