@@ -21,15 +21,19 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     let Some((&name, args)) = args.split_first() else { bail!("bench: which one? there is {}", known()) };
     let found = BENCHES.iter().find(|(known, _)| *known == name);
     let (name, package) = found.with_context(|| format!("no benchmark `{name}`; there is {}", known()))?;
-    let model = match args {
-        [] => default_model()?,
-        ["--model", dir] => PathBuf::from(dir),
-        _ => bail!("bench {name}: give --model DIR, or nothing"),
+    let (dir, args) = match args {
+        ["--model", dir, args @ ..] => (Some(PathBuf::from(dir)), args),
+        args => (None, args),
     };
+    if !matches!(args, [] | ["--contexts", _]) {
+        bail!("bench {name}: give --model DIR, then --contexts TOKENS,.., or neither");
+    }
+    let model = dir.map_or_else(default_model, Ok)?;
     // The benchmark runs in its package's folder.
     let model = std::path::absolute(&model).with_context(|| format!("no path: {}", model.display()))?;
     let mut command = cargo();
     command.args(["bench", "--locked", "--package", package, "--bench", name, "--", "--model"]).arg(model);
+    command.args(args);
     // Its exit code says whether what it measured will do.
     let status = command.status().context("cannot run `cargo bench`")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -48,7 +52,8 @@ mod tests {
     #[test]
     fn unknown_benchmarks_are_refused() {
         assert!(run(&["encode"]).unwrap_err().to_string().contains("there is decode"));
-        assert!(run(&["decode", "--fast"]).unwrap_err().to_string().contains("--model DIR"));
+        assert!(run(&["decode", "--fast"]).unwrap_err().to_string().contains("or neither"));
+        assert!(run(&["decode", "--contexts"]).unwrap_err().to_string().contains("or neither"));
         assert!(run(&[]).unwrap_err().to_string().contains("there is decode"));
     }
 }

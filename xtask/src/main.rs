@@ -41,7 +41,8 @@ usage: cargo xtask COMMAND
              whether two binaries of zoomr do the same to the bit, by default against this workspace's own
              (--model DIR, --filter TEXT: some runs only, --keep DIR: the old one's results, for the next time,
              --allow CLASS,..: what may differ, of text, votes, bytes, moved, other)
-  bench NAME measures: `decode` is a real model's decoding speed against memory bandwidth (--model DIR)
+  bench NAME measures: `decode` is a real model's decoding speed against memory bandwidth, and where its time
+             and heap requests go (--model DIR, then --contexts TOKENS,..)
   help       this text
 
 Tests on real models look into $ZOOMR_MODELS, or target/models when that is there, and are skipped otherwise;
