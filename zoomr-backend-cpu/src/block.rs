@@ -1,7 +1,23 @@
 //! `BlockKernels` of the two providers: the fused one changes its inputs in place where nobody shares them; the plain one
 //! runs the defaults.
 //!
-//! Here tensors become slices and results become tensors; no arithmetic.
+//! Here tensors become slices and results become tensors; no arithmetic. The operations of one layer in a decode step of a
+//! Llama, and what each allocates: a tensor is two allocations, its elements and their reference count.
+//!
+//! | operation                                      | allocations       |
+//! |------------------------------------------------|-------------------|
+//! | `linear_many`: queries, keys, values           | 6                 |
+//! | `split_heads` of queries, keys, values         | 0                 |
+//! | the cache's append, and attention              | `zoomr_core`'s    |
+//! | `join_heads`                                   | 0                 |
+//! | `linear`: output                               | 2                 |
+//! | `add_then_norm`                                | 0                 |
+//! | `linear_many`: gate, up                        | 4                 |
+//! | `swiglu`                                       | 0                 |
+//! | `linear`: down                                 | 2                 |
+//! | `add_then_norm`, by the norm of the next layer | 0                 |
+//!
+//! That is 13 operations, append and attention included, and 14 allocations without them (`tests/allocations.rs`).
 
 use burn::tensor::Tensor;
 use zoomr_core::kernels::{BlockKernels, HeadForm, RmsNorm, Rotation};

@@ -7,7 +7,8 @@
 //! * [`PlainKernels`]: plain loops in f64, one number after another. What the other is compared with.
 //!
 //! Both read Burn's tensors in place, through [`Cpu`]'s own storage, and let go of them before they return: the
-//! cache's next append finds its memory unshared and writes in place.
+//! cache's next append finds its memory unshared and writes in place. What lies between a layer's products, norms and
+//! rotation say, [`CpuKernels`] does in place too, where nobody shares a tensor that it is given.
 //!
 //! Results do not depend on the number of threads. A caller that is itself one of rayon's threads (inside
 //! `rayon::scope`, say) saves each kernel two context switches.

@@ -1,9 +1,11 @@
 //! Unit tests of whole kernels against dense f64 loops, and what the unit tests share.
 //!
 //! * [`attention`], [`tally`], [`linear`]: every provider on hostile shapes.
+//! * [`block`]: norms, heads and sums against Burn's own operations, bit for bit.
 //! * [`pool`]: sequences scattered over pages whose other slots are NaN.
 
 mod attention;
+mod block;
 mod linear;
 mod pool;
 mod tally;
