@@ -6,7 +6,12 @@ use super::{
     Feed, Session,
     plan::{Step, Trace},
 };
-use crate::{Error, config::Scope, kernels::AttentionKernels, select::Ballot};
+use crate::{
+    Error,
+    config::{Scope, SummaryVisibility},
+    kernels::AttentionKernels,
+    select::Ballot,
+};
 
 /// What a step did.
 #[derive(Debug)]
@@ -159,7 +164,11 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     fn commit(&mut self, mut step: Step<B, K>) -> Result<(), Error> {
         for (plan, trace) in step.plans.iter().zip(&mut step.traces) {
             if plan.scope == Scope::Global && plan.waits && !trace.total.is_empty() {
-                let chosen = self.consensus(plan.sequence, &trace.total)?;
+                let mut chosen = self.consensus(plan.sequence, &trace.total)?;
+                if self.settings.summaries == SummaryVisibility::All {
+                    // Kept for every token, since a truncation goes back to it; who was voted for, only where it shows.
+                    chosen.voted = Vec::new();
+                }
                 self.sequence_mut(plan.sequence)?.chosen[plan.last()] = Some(chosen);
             }
             trace.stats.votes = std::mem::take(&mut trace.total.votes);
