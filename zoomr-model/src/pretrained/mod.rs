@@ -26,10 +26,10 @@
 //!
 //! let loaded = pretrained.load::<Cpu, _>(Portable, &Default::default())?;
 //! let mut engine = loaded.engine(pretrained.tokenizer(), segmenter, options)?;
-//! let mut greedy = Sampler::new(SamplingOptions { temperature: 0.0, ..SamplingOptions::default() })?;
+//! let greedy = Sampler::new(SamplingOptions { temperature: 0.0, ..SamplingOptions::default() })?;
 //! let limits = Limits { max_tokens: 40, tokens: pretrained.end(), strings: StopStrings::new(Vec::new())? };
 //! // This model has no tokenizer; with one, `pretrained.encode` makes token ids of a text.
-//! let generated = engine.generate(&[46, 210, 305], &mut greedy, limits, &mut |_| std::ops::ControlFlow::Continue(()))?;
+//! let generated = engine.generate(&[46, 210, 305], greedy, limits, &mut |_| std::ops::ControlFlow::Continue(()))?;
 //! assert!(!generated.tokens.is_empty());
 //! # Ok(())
 //! # }
