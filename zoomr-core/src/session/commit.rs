@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 
 use super::{
     Feed, Session,
-    plan::{Step, Trace},
+    plan::{Admission, Step, Trace},
 };
 use crate::{
     Error,
@@ -63,21 +63,26 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     ) -> Result<Stepped<T>, E> {
         let lens = feeds.iter().map(|f| Ok((f.sequence.0, self.sequence(f.sequence.0)?.len())));
         let before: Vec<(usize, usize)> = lens.collect::<Result<_, Error>>()?;
-        // Those that a layer refused stay out; who found no room beside them is asked again.
-        let mut out: Vec<Option<Error>> = feeds.iter().map(|_| None).collect();
+        let mut admissions: Vec<Admission> = feeds.iter().map(|_| Admission::Usual).collect();
         loop {
+            // Who found no room beside those that are out by now is asked again.
             let mut refused: Vec<Option<Error>> = feeds.iter().map(|_| None).collect();
-            let keep_out: Vec<bool> = out.iter().map(Option::is_some).collect();
-            match self.try_step(feeds, &keep_out, &mut refused, &mut forward) {
+            match self.try_step(feeds, &admissions, &mut refused, &mut forward) {
                 Ok(Try::Done(accepted, output)) => {
-                    let refusals = out.into_iter().zip(refused).map(|(out, refused)| out.or(refused));
+                    let refusals = admissions.into_iter().zip(refused).map(|(admission, refused)| match admission {
+                        Admission::Out(error) => Some(error),
+                        Admission::Usual | Admission::Lean => refused,
+                    });
                     let feeds =
                         refusals.zip(accepted).map(|(error, accepted)| error.map_or(Ok(accepted), Err));
                     return Ok(Stepped { feeds: feeds.collect(), output });
                 }
                 Ok(Try::Refused(feed, error)) => {
                     self.undo(&before)?;
-                    out[feed] = Some(error);
+                    admissions[feed] = match (&admissions[feed], error) {
+                        (Admission::Usual, Error::OverCap { .. }) => Admission::Lean,
+                        (_, error) => Admission::Out(error),
+                    };
                 }
                 Err(error) => {
                     self.undo(&before)?;
@@ -90,11 +95,11 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     fn try_step<T, E: From<Error>>(
         &mut self,
         feeds: &[Feed<'_>],
-        keep_out: &[bool],
+        admissions: &[Admission],
         refused: &mut [Option<Error>],
         forward: &mut impl FnMut(&mut Self, &[usize]) -> Result<T, E>,
     ) -> Result<Try<T>, E> {
-        let step = self.plan(feeds, keep_out, refused)?;
+        let step = self.plan(feeds, admissions, refused)?;
         let mut accepted = vec![0; feeds.len()];
         step.plans.iter().for_each(|plan| accepted[plan.feed] = plan.rows());
         if step.plans.is_empty() {
@@ -169,6 +174,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                     // Kept for every token, since a truncation goes back to it; who was voted for, only where it shows.
                     chosen.voted = Vec::new();
                 }
+                // Collected in place from all candidates.
+                chosen.zoomed.shrink_to_fit();
                 self.sequence_mut(plan.sequence)?.chosen[plan.last()] = Some(chosen);
             }
             trace.stats.votes = std::mem::take(&mut trace.total.votes);

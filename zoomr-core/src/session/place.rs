@@ -50,6 +50,23 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         Ok(())
     }
 
+    /// Lets go of the thoughts that a sequence holds from earlier steps, in all bands. Not while a step runs, whose slots
+    /// would move.
+    ///
+    /// # Errors
+    /// [`Error::Tier`], [`Error::Memory`].
+    pub(super) fn let_go(&mut self, sequence: usize, moved: &mut Moved) -> Result<(), Error> {
+        for band in 0..self.bands.len() {
+            let mut parts = self.parts(band, sequence)?;
+            let stream = parts.grammar.stream();
+            let last = stream.len().checked_sub(1);
+            let seen = last.map(|last| parts.band.policy.base(stream, last)).unwrap_or_default();
+            parts.evict(&seen, moved)?;
+            self.compact(band)?;
+        }
+        Ok(())
+    }
+
     /// Decides what the rows see in a band, if no query is needed for that, and makes it resident; also room for the
     /// rows' tokens.
     pub(super) fn decide(

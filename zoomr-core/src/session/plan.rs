@@ -53,6 +53,17 @@ pub(super) struct BandStep<T> {
     pub(super) index_spans: Option<Vec<Vec<PageSpan>>>,
 }
 
+/// Whether a feed takes part in a try of a step, and how.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// It does.
+    Usual,
+    /// It does once the thoughts that its sequence holds from earlier steps have left, which there was no room for.
+    Lean,
+    /// It does not: a layer has refused it.
+    Out(Error),
+}
+
 /// The rows of one sequence in a step: what goes in and what it sees.
 #[derive(Debug)]
 pub(super) struct SequencePlan {
@@ -135,14 +146,14 @@ impl Trace {
 }
 
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
-    /// Plans a step for all feeds but those to `keep_out`. Those that find no room are `refused`, and are as they were.
+    /// Plans a step for all feeds that are not out. Those that find no room are `refused`, and are as they were.
     ///
     /// # Errors
     /// [`Error::Protocol`] for an empty feed or a sequence that is fed twice, [`Error::NoSequence`].
     pub(super) fn plan(
         &mut self,
         feeds: &[Feed<'_>],
-        keep_out: &[bool],
+        admissions: &[Admission],
         refused: &mut [Option<Error>],
     ) -> Result<Step<B, K>, Error> {
         self.budget.start_peak();
@@ -167,22 +178,19 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             if feed.tokens.is_empty() || twice {
                 return Err(Error::Protocol("each sequence of a step is fed once, with at least one token"));
             }
-            let before = self.sequence(feed.sequence.0)?.len();
-            if keep_out[number] {
-                continue;
+            let (id, before) = (feed.sequence.0, self.sequence(feed.sequence.0)?.len());
+            let mut outcome = match admissions[number] {
+                Admission::Out(_) => continue,
+                Admission::Lean => self.plan_lean(number, feed, &mut step),
+                Admission::Usual => self.plan_feed(number, feed, &mut step),
+            };
+            if let (Admission::Usual, Err(Error::OverCap { .. })) = (&admissions[number], &outcome) {
+                self.cut(id, before)?;
+                outcome = self.plan_lean(number, feed, &mut step);
             }
-            let mut plan = self.admit(number, feed, step.positions.len())?;
-            let mut trace = Trace::new(&plan, self.acting);
-            match self.place(&mut plan, &mut trace, &mut step.stats.moved) {
-                Ok(()) => {
-                    step.positions.extend(plan.positions());
-                    step.plans.push(plan);
-                    step.traces.push(trace);
-                }
-                Err(error) => {
-                    self.cut(feed.sequence.0, before)?;
-                    refused[number] = Some(error);
-                }
+            if let Err(error) = outcome {
+                self.cut(id, before)?;
+                refused[number] = Some(error);
             }
         }
         step.stats.rows = step.positions.len();
@@ -192,6 +200,23 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         self.take_slots(&mut step)?;
         self.open_ballot(&mut step);
         Ok(step)
+    }
+
+    /// Adds a feed to the step, or says why there is no room; its sequence may have some of the tokens then.
+    fn plan_feed(&mut self, number: usize, feed: &Feed<'_>, step: &mut Step<B, K>) -> Result<(), Error> {
+        let mut plan = self.admit(number, feed, step.positions.len())?;
+        let mut trace = Trace::new(&plan, self.acting);
+        self.place(&mut plan, &mut trace, &mut step.stats.moved)?;
+        step.positions.extend(plan.positions());
+        step.plans.push(plan);
+        step.traces.push(trace);
+        Ok(())
+    }
+
+    /// As [`plan_feed`](Self::plan_feed), once the thoughts that the sequence holds from earlier steps have left.
+    fn plan_lean(&mut self, number: usize, feed: &Feed<'_>, step: &mut Step<B, K>) -> Result<(), Error> {
+        self.let_go(feed.sequence.0, &mut step.stats.moved)?;
+        self.plan_feed(number, feed, step)
     }
 
     /// Segments the feed's tokens, as many as can go in one step, and works out what their rows see anyway.

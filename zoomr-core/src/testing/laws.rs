@@ -266,8 +266,24 @@ pub fn law_8_bytes_add_up<B: Backend, K: AttentionKernels<B> + Clone>(kernels: &
         let id = free.id;
         free.session.remove_sequence(id).map_err(fail)?;
         prop_assert_eq!(free.session.allocated(), 0);
-        Ok(())
+        holding_costs_no_room(scenario, kernels, device)
     });
+}
+
+/// Where there is room without thoughts held from earlier steps, there is room with them: they go first.
+fn holding_costs_no_room<B: Backend, K: AttentionKernels<B> + Clone>(
+    mut scenario: Scenario,
+    kernels: &K,
+    device: &Device<B>,
+) -> Result<(), TestCaseError> {
+    scenario.options.resident_thoughts = None;
+    let mut bare = scenario.start(kernels.clone(), device).map_err(fail)?;
+    let expected = bare.run(|i| 1 + i % 3).map_err(fail)?;
+    scenario.options.cap = Some(bare.session.run_stats().resident_peak.max(1));
+    scenario.options.resident_thoughts = Some(usize::MAX);
+    let mut holding = scenario.start(kernels.clone(), device).map_err(fail)?;
+    let found = holding.run(|i| 1 + i % 3).map_err(fail)?;
+    check_equal(&found, &expected, slack::<B>(&scenario))
 }
 
 impl Options {
