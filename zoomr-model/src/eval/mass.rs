@@ -81,7 +81,7 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
     /// # Errors
     /// Whatever the source of the rows and the session say.
     pub(super) fn everything(&self, stop: &AtomicBool) -> Result<Option<Everything>, EngineError> {
-        let Watched { mut session, sequence } = self.watched(full(&Options::default())?, Trigger::Pooled)?;
+        let Watched { mut session, sequence } = self.showing_everything(&Options::default())?;
         let mut layers = vec![Vec::new(); self.layers.len()];
         let mut done = 0;
         for ids in self.tokens.chunks(self.chunks.0.get()) {
@@ -110,10 +110,10 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
         known: Option<&Everything>,
         stop: &AtomicBool,
     ) -> Result<Option<Reviewed>, EngineError> {
-        let mut shown = self.watched(settings.clone(), self.trigger)?;
+        let mut shown = self.watched(&self.layers, settings.clone(), self.trigger)?;
         let mut all = match known {
             Some(everything) => All::Known(everything),
-            None => All::Beside(Box::new(self.watched(full(settings)?, Trigger::Pooled)?)),
+            None => All::Beside(Box::new(self.showing_everything(settings)?)),
         };
         let acting: Vec<bool> = self.layers.iter().map(|layer| layer.sliding_window.is_none()).collect();
         let (mut sum, mut count, mut done) = (0.0, 0usize, 0);
@@ -197,9 +197,22 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
         ids.iter().map(|&id| Token { id, text: text(id) }).collect()
     }
 
-    /// A session with one sequence.
-    fn watched(&self, settings: Settings, trigger: Trigger) -> Result<Watched<B, K>, zoomr_core::Error> {
-        let mut session = Session::new(&self.layers, settings, self.kernels.clone(), self.device)?;
+    /// A session that shows everything, also in layers with a window of their own: those drop what has left it, and the
+    /// session could not go back over a step.
+    fn showing_everything(&self, options: &Options) -> Result<Watched<B, K>, zoomr_core::Error> {
+        let layers: Vec<_> =
+            self.layers.iter().map(|layer| LayerSpec { sliding_window: None, ..*layer }).collect();
+        let options = Options { policy: PolicyKind::Full, cap: None, ..options.clone() };
+        self.watched(&layers, Settings::try_from(options)?, Trigger::Pooled)
+    }
+
+    fn watched(
+        &self,
+        layers: &[LayerSpec],
+        settings: Settings,
+        trigger: Trigger,
+    ) -> Result<Watched<B, K>, zoomr_core::Error> {
+        let mut session = Session::new(layers, settings, self.kernels.clone(), self.device)?;
         let sequence = session.add_sequence(self.segmenter.fresh(), trigger);
         Ok(Watched { session, sequence })
     }
@@ -209,11 +222,6 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
 struct Watched<B: Backend, K: AttentionKernels<B>> {
     session: Session<B, K>,
     sequence: SequenceId,
-}
-
-/// Settings under which everything is shown.
-fn full(options: &Options) -> Result<Settings, zoomr_core::Error> {
-    Settings::try_from(Options { policy: PolicyKind::Full, cap: None, ..options.clone() })
 }
 
 /// Where the log-sum-exps of everything come from.

@@ -43,6 +43,8 @@ fn config() -> ModelConfig {
         "intermediate_size": 24, "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1,
         "head_dim": 8, "max_position_embeddings": 400, "rms_norm_eps": 1e-5, "tie_word_embeddings": false,
         "hidden_act": "silu", "rope_theta": 10000.0, "no_rope_layers": [1, 0, 1], "eos_token_id": 1,
+        "use_sliding_window": true, "sliding_window": 12,
+        "layer_types": ["full_attention", "sliding_attention", "full_attention"],
     });
     ModelConfig::from_json(&json.to_string()).unwrap()
 }
