@@ -43,7 +43,7 @@ pub(crate) trait Job {
 
 /// The backends that were built in.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub(crate) enum Choice {
+pub(crate) enum BackendName {
     /// The processor.
     #[cfg(feature = "cpu")]
     Cpu,
@@ -53,7 +53,7 @@ pub(crate) enum Choice {
 }
 
 #[cfg(not(all(feature = "cpu", feature = "cuda")))]
-impl Choice {
+impl BackendName {
     /// The only one.
     #[cfg(feature = "cpu")]
     pub(crate) const ONLY: Self = Self::Cpu;
@@ -66,12 +66,12 @@ impl Choice {
 ///
 /// # Errors
 /// Where the backend cannot run here, and whatever the job says.
-pub(crate) fn on<J: Job>(choice: Choice, job: J) -> Result<J::Output> {
+pub(crate) fn on<J: Job>(choice: BackendName, job: J) -> Result<J::Output> {
     match choice {
         #[cfg(feature = "cpu")]
-        Choice::Cpu => job.run::<zoomr_backend_cpu::CpuKernels>(),
+        BackendName::Cpu => job.run::<zoomr_backend_cpu::CpuKernels>(),
         #[cfg(feature = "cuda")]
-        Choice::Cuda => job.run::<zoomr_backend_cuda::CudaKernels>(),
+        BackendName::Cuda => job.run::<zoomr_backend_cuda::CudaKernels>(),
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct Checkpoint<'a, B: Backend, L: LinearKernels<B>> {
 }
 
 impl<B: Backend, L: LinearKernels<B>> Checkpoint<'_, B, L> {
-    fn take_in(&self, whole: &StoredWeight, rows: Option<Range<usize>>) -> L::Matrix {
+    fn upload(&self, whole: &StoredWeight, rows: Option<Range<usize>>) -> L::Matrix {
         let weight = rows.map_or(whole.clone(), |rows| whole.slice_rows(rows));
         self.kernels.matrix(weight, self.device)
     }
@@ -56,7 +56,7 @@ impl<B: Backend, L: LinearKernels<B>> Source<B, L> for Checkpoint<'_, B, L> {
     fn matrix(&self, name: &str, rows: Option<Range<usize>>) -> Result<L::Matrix, WeightsError> {
         let replaced = self.adapter.and_then(|adapter| adapter.replacement(name));
         let whole = replaced.map_or_else(|| self.weights.get(name), Ok)?;
-        Ok(self.take_in(&whole, rows))
+        Ok(self.upload(&whole, rows))
     }
 
     fn low_rank(
@@ -65,7 +65,7 @@ impl<B: Backend, L: LinearKernels<B>> Source<B, L> for Checkpoint<'_, B, L> {
         rows: Option<Range<usize>>,
     ) -> Result<Option<LowRank<L::Matrix>>, WeightsError> {
         let Some(found) = self.adapter.and_then(|adapter| adapter.low_rank(name)) else { return Ok(None) };
-        let (down, up) = (self.take_in(&found.down, None), self.take_in(&found.up, rows));
+        let (down, up) = (self.upload(&found.down, None), self.upload(&found.up, rows));
         Ok(Some(LowRank { down, up, scale: found.scale }))
     }
 

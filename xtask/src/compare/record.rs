@@ -55,9 +55,9 @@ impl Scratch {
             let name = file.with_context(failed)?.file_name().to_string_lossy().into_owned();
             let mut content = fs::read(from.join(&name)).with_context(failed)?;
             if name == "zoomr.json" {
-                let mut habits: Value = serde_json::from_slice(&content).with_context(failed)?;
-                habits["method"]["slab-pages"] = json!(3);
-                content = habits.to_string().into_bytes();
+                let mut format: Value = serde_json::from_slice(&content).with_context(failed)?;
+                format["method"]["slab-pages"] = json!(3);
+                content = format.to_string().into_bytes();
             }
             self.write(&format!("{OTHER_SLABS}/{name}"), &content)?;
         }

@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use tempfile::TempDir;
 
-use crate::{builtin, output::status::Status, provider::Choice};
+use crate::{builtin, output::status::Status, provider::BackendName};
 
 /// The model to run.
 #[derive(Debug, Args)]
@@ -44,8 +44,8 @@ pub(crate) struct BaseArgs {
 
 impl BaseArgs {
     /// The backend to compute on.
-    pub(crate) fn backend(&self) -> Choice {
-        self.backend.choice()
+    pub(crate) fn backend(&self) -> BackendName {
+        self.backend.backend()
     }
 
     /// Whether it is the model inside of the program.
@@ -120,15 +120,15 @@ pub(crate) struct BackendArgs {
     /// What to compute on.
     #[cfg(all(feature = "cpu", feature = "cuda"))]
     #[arg(long, value_enum, default_value = "cpu")]
-    backend: Choice,
+    backend: BackendName,
 }
 
 impl BackendArgs {
     /// The backend built in, or the one asked for.
-    pub(crate) fn choice(&self) -> Choice {
+    pub(crate) fn backend(&self) -> BackendName {
         #[cfg(all(feature = "cpu", feature = "cuda"))]
         return self.backend;
         #[cfg(not(all(feature = "cpu", feature = "cuda")))]
-        return Choice::ONLY;
+        return BackendName::ONLY;
     }
 }

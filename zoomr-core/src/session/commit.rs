@@ -69,10 +69,11 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             let mut refused: Vec<Option<Error>> = feeds.iter().map(|_| None).collect();
             match self.try_step(feeds, &admissions, &mut refused, &mut forward) {
                 Ok(Try::Done(accepted, output)) => {
-                    let refusals = admissions.into_iter().zip(refused).map(|(admission, refused)| match admission {
-                        Admission::Out(error) => Some(error),
-                        Admission::Usual | Admission::Lean => refused,
-                    });
+                    let refusals =
+                        admissions.into_iter().zip(refused).map(|(admission, refused)| match admission {
+                            Admission::Out(error) => Some(error),
+                            Admission::Usual | Admission::Lean => refused,
+                        });
                     let feeds =
                         refusals.zip(accepted).map(|(error, accepted)| error.map_or(Ok(accepted), Err));
                     return Ok(Stepped { feeds: feeds.collect(), output });

@@ -9,7 +9,7 @@ use super::{
     generate::Sampled,
     score::Given,
     share::Want,
-    task::Source,
+    task::TokenSource,
     took::{End, Flow, Took, tell},
     turn::Turn,
 };
@@ -41,7 +41,7 @@ pub struct Request {
     pub(super) wanted: vec::IntoIter<u32>,
     /// What goes in once prompt or summary are over.
     pub(super) later: vec::IntoIter<u32>,
-    pub(super) source: Source,
+    pub(super) source: TokenSource,
     /// Chooses tokens of the text, and of summaries.
     pub(super) sampler: Sampler,
     /// Where the prompt stands among the tokens.
@@ -68,7 +68,7 @@ impl Request {
             turn: Turn::Idle,
             wanted: vec::IntoIter::default(),
             later: vec::IntoIter::default(),
-            source: Source::Sampled(Sampled::new(StopTokens::default(), StopStrings::default())),
+            source: TokenSource::Sampled(Sampled::new(StopTokens::default(), StopStrings::default())),
             sampler: Sampler::default(),
             prompt: 0..0,
             context: 0,
@@ -94,13 +94,13 @@ impl Request {
         let (prompt, later) = match task {
             Task::Generate { prompt, sampler, limits } => {
                 self.limit = context.min((start + prompt.len()).saturating_add(limits.max_tokens));
-                self.source = Source::Sampled(Sampled::new(limits.tokens, limits.strings));
+                self.source = TokenSource::Sampled(Sampled::new(limits.tokens, limits.strings));
                 self.sampler = sampler;
                 (prompt, Vec::new())
             }
             Task::Score { mut text, prompt } => {
                 self.limit = context;
-                self.source = Source::Given(Given::new(text.len()));
+                self.source = TokenSource::Given(Given::new(text.len()));
                 self.sampler = Sampler::default();
                 let rest = text.split_off(prompt.clamp(1, text.len()));
                 (text, rest)
@@ -126,7 +126,7 @@ impl Request {
     /// What it wants in next.
     pub(super) fn want(&self) -> Want {
         let given = match (&self.source, self.turn) {
-            (_, Turn::Prompt) | (Source::Given(_), Turn::Stream) => Some(self.number),
+            (_, Turn::Prompt) | (TokenSource::Given(_), Turn::Stream) => Some(self.number),
             _ => None,
         };
         Want { tokens: self.wanted.len().min(self.room()), given }
@@ -135,7 +135,7 @@ impl Request {
     /// The rows whose logits it wants, where its next `accepted` tokens are rows; a vocabulary makes them dear.
     pub(super) fn rows(&self, accepted: usize) -> Range<usize> {
         match (&self.source, self.turn) {
-            (Source::Given(_), Turn::Prompt | Turn::Stream) => 0..accepted,
+            (TokenSource::Given(_), Turn::Prompt | Turn::Stream) => 0..accepted,
             // The last one says what follows, where nothing else is to.
             _ if accepted == self.wanted.len() => accepted - 1..accepted,
             _ => 0..0,
@@ -214,13 +214,13 @@ impl Request {
 
     /// The text that was generated last, as far as a tokenizer was at hand; without a stop string.
     pub fn text(&self) -> &str {
-        if let Source::Sampled(sampled) = &self.source { &sampled.text } else { "" }
+        if let TokenSource::Sampled(sampled) = &self.source { &sampled.text } else { "" }
     }
 
     /// For each token of the text that was scored last, its natural log-probability given those before; `None` for the
     /// text's first.
     pub fn logprobs(&self) -> &[Option<f64>] {
-        if let Source::Given(given) = &self.source { &given.logprobs } else { &[] }
+        if let TokenSource::Given(given) = &self.source { &given.logprobs } else { &[] }
     }
 
     /// How long the last task took.

@@ -36,14 +36,14 @@ pub enum Task {
 
 /// Where the tokens after the prompt come from, and what becomes of them.
 #[derive(Clone, Debug)]
-pub(super) enum Source {
+pub(super) enum TokenSource {
     /// From the model.
     Sampled(Sampled),
     /// From a given text.
     Given(Given),
 }
 
-impl Source {
+impl TokenSource {
     /// The tokens `ids`, of the prompt or of the text after it, have gone in. `before` are the logits `[vocab]` of the
     /// row before theirs, empty where there is none.
     pub(super) fn took(

@@ -16,7 +16,7 @@ use zoomr_core::segment::Role;
 
 use super::{
     Observer, Request, Stop,
-    task::Source,
+    task::TokenSource,
     took::{End, Flow, Texts},
 };
 
@@ -85,8 +85,8 @@ impl Request {
             return ControlFlow::Continue(());
         }
         match &self.source {
-            Source::Sampled(_) => self.wanted = vec![self.sample()?].into_iter(),
-            Source::Given(_) => return ControlFlow::Break(Ok(Stop::TextOver)),
+            TokenSource::Sampled(_) => self.wanted = vec![self.sample()?].into_iter(),
+            TokenSource::Given(_) => return ControlFlow::Break(Ok(Stop::TextOver)),
         }
         ControlFlow::Continue(())
     }
@@ -102,9 +102,9 @@ impl Request {
     /// Why no more tokens fit.
     fn full(&self) -> End {
         match &self.source {
-            Source::Given(given) => Err(given.does_not_fit(self.context)),
-            Source::Sampled(_) if self.tokens.len() < self.context => Ok(Stop::MaxTokens),
-            Source::Sampled(_) => Ok(Stop::Context),
+            TokenSource::Given(given) => Err(given.does_not_fit(self.context)),
+            TokenSource::Sampled(_) if self.tokens.len() < self.context => Ok(Stop::MaxTokens),
+            TokenSource::Sampled(_) => Ok(Stop::Context),
         }
     }
 }

@@ -10,7 +10,7 @@ use zoomr_core::{
 };
 
 use super::{
-    index::IndexLesson,
+    index::IndexRows,
     mask::{Mask, View, base, own_window},
     ops::{Attending, attend},
     sequence::Sequence,
@@ -46,7 +46,7 @@ struct Packed<'a> {
 }
 
 enum Sees<'a> {
-    Everything { sets: Arc<[PositionSet]>, lesson: Option<IndexLesson<'a>> },
+    Everything { sets: Arc<[PositionSet]>, index: Option<IndexRows<'a>> },
     Zoomed(View<'a>),
 }
 
@@ -67,9 +67,9 @@ impl<'a, B: Backend, K> TrainingHook<'a, B, K> {
             let (first, len) = (positions.len(), sequence.inputs().len());
             let sees = match mask {
                 Mask::Full => {
-                    let lesson = || IndexLesson::new(sequence, settings, random);
-                    let lesson = index_loss.then(lesson).flatten();
-                    Sees::Everything { sets: base(&Full, sequence.stream(), len), lesson }
+                    let rows = || IndexRows::new(sequence, settings, random);
+                    let index = index_loss.then(rows).flatten();
+                    Sees::Everything { sets: base(&Full, sequence.stream(), len), index }
                 }
                 Mask::Zoomed => Sees::Zoomed(View::new(sequence, policy.as_ref(), explore, random)),
             };
@@ -107,10 +107,10 @@ where
             let rows = packed.rows.clone();
             let visible = match (own_window(spec), &packed.sees) {
                 (Some(window), _) => base(&window, packed.sequence.stream(), rows.len()),
-                (None, Sees::Everything { sets, lesson }) => {
-                    index_losses.extend(lesson.as_ref().map(|lesson| {
+                (None, Sees::Everything { sets, index }) => {
+                    index_losses.extend(index.as_ref().map(|index| {
                         let [q, k] = [&q, &k].map(|x| x.clone().slice(rows.clone()));
-                        lesson.loss(&q, &k, spec)
+                        index.loss(&q, &k, spec)
                     }));
                     Arc::clone(sets)
                 }

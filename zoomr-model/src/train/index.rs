@@ -33,7 +33,7 @@ const MOST: f32 = 0.5;
 const HIDDEN: f32 = -1e9;
 
 /// The rows of one sequence that the loss is about.
-pub(super) struct IndexLesson<'a> {
+pub(super) struct IndexRows<'a> {
     thoughts: &'a [Thought],
     summaries: SummaryVisibility,
     /// In order of position, each with the number of thoughts that it may zoom into: at least two, as one alone is
@@ -41,7 +41,7 @@ pub(super) struct IndexLesson<'a> {
     rows: Vec<(usize, usize)>,
 }
 
-impl<'a> IndexLesson<'a> {
+impl<'a> IndexRows<'a> {
     /// Some rows of `sequence`, drawn from those that have a choice under `settings`, and [`ANSWERED`] times all of its
     /// answer; `None` where there is no choice.
     pub(super) fn new(sequence: &'a Sequence, settings: &Settings, random: &mut Draw) -> Option<Self> {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     /// The loss in plain loops, and the rows in which some head fetches.
-    fn expected(lesson: &IndexLesson<'_>, q: &[f32], k: &[f32]) -> (f64, Vec<usize>) {
+    fn expected(index: &IndexRows<'_>, q: &[f32], k: &[f32]) -> (f64, Vec<usize>) {
         let LayerSpec { query_heads, kv_heads, head_dim, scale, .. } = SPEC;
         let product =
             |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() * f64::from(scale);
@@ -194,23 +194,23 @@ mod tests {
             scores.into_iter().map(|score| score.exp() / sum).collect()
         };
         let (mut loss, mut fetching) = (0.0, Vec::new());
-        for &(row, candidates) in &lesson.rows {
+        for &(row, candidates) in &index.rows {
             for head in 0..query_heads {
                 let kv_head = head / (query_heads / kv_heads);
                 let q = vector(q, query_heads, row, head);
                 let key = |t: usize| vector(k, kv_heads, t, kv_head);
                 let weights = shares((0..=row).map(|t| product(&q, &key(t))).collect());
-                let index = |thought: &Thought| {
+                let mean_key = |thought: &Thought| {
                     let keys: Vec<_> = thought.indexed_by().map(key).collect();
                     (0..head_dim).map(move |i| keys.iter().map(|key| key[i]).sum::<f64>() / keys.len() as f64)
                 };
-                let thoughts = &lesson.thoughts[..candidates];
+                let thoughts = &index.thoughts[..candidates];
                 let promised =
-                    shares(thoughts.iter().map(|j| product(&q, &index(j).collect::<Vec<_>>())).collect());
+                    shares(thoughts.iter().map(|j| product(&q, &mean_key(j).collect::<Vec<_>>())).collect());
                 for (thought, promised) in thoughts.iter().zip(promised) {
                     let of = |tokens: Range<usize>| tokens.map(|t| weights[t]).sum::<f64>();
                     let mut mass = of(thought.detail.clone());
-                    if lesson.summaries == SummaryVisibility::Voted {
+                    if index.summaries == SummaryVisibility::Voted {
                         mass += thought.summary.clone().map_or(0.0, of);
                     }
                     if mass > f64::from(MOST) {
@@ -235,8 +235,8 @@ mod tests {
     fn follows(settings: &Settings) -> usize {
         let sequence = sequence();
         let rows = sequence.inputs().len();
-        let lesson = IndexLesson::new(&sequence, settings, &mut Draw::new(1, 0)).unwrap();
-        assert!(lesson.thoughts.len() == 3 && lesson.rows.len() > 5, "{:?}", lesson.rows);
+        let index = IndexRows::new(&sequence, settings, &mut Draw::new(1, 0)).unwrap();
+        assert!(index.thoughts.len() == 3 && index.rows.len() > 5, "{:?}", index.rows);
         let (device, [q, k]) =
             (Default::default(), [(4, 0.3), (2, 0.9)].map(|(h, seed)| values(rows, h, seed)));
         let tensor = |values: &[f32], heads| {
@@ -244,13 +244,13 @@ mod tests {
             Tensor::<Autodiff<Cpu>, 3>::from_data(data, &device).require_grad()
         };
         let (queries, keys) = (tensor(&q, 4), tensor(&k, 2));
-        let loss = lesson.loss(&queries, &keys, SPEC);
+        let loss = index.loss(&queries, &keys, SPEC);
         let found = f64::from(loss.clone().into_scalar());
-        let (expected, fetching) = expected(&lesson, &q, &k);
+        let (expected, fetching) = expected(&index, &q, &k);
         assert!((found - expected).abs() < 1e-4 * found, "{found}");
 
         // Only what makes scores learns: rows in which a head fetches, and the keys of summaries.
-        assert!(!fetching.is_empty() && fetching.len() < lesson.rows.len(), "{fetching:?}");
+        assert!(!fetching.is_empty() && fetching.len() < index.rows.len(), "{fetching:?}");
         let gradients = loss.backward();
         let learns = |x: &Tensor<Autodiff<Cpu>, 3>| -> Vec<usize> {
             let gradient = x.grad(&gradients).unwrap().abs().flatten::<2>(1, 2).sum_dim(1);
@@ -258,9 +258,9 @@ mod tests {
             (0..rows).filter(|&row| sums[row] > 0.0).collect()
         };
         assert_eq!(learns(&queries), fetching);
-        let learning = lesson.rows.iter().filter(|(row, _)| fetching.contains(row));
+        let learning = index.rows.iter().filter(|(row, _)| fetching.contains(row));
         let reached = learning.map(|&(_, candidates)| candidates).max().unwrap();
-        let summaries: Vec<usize> = lesson.thoughts[..reached].iter().flat_map(Thought::indexed_by).collect();
+        let summaries: Vec<usize> = index.thoughts[..reached].iter().flat_map(Thought::indexed_by).collect();
         assert_eq!(learns(&keys), summaries);
         fetching.len()
     }
@@ -268,10 +268,10 @@ mod tests {
     #[test]
     fn each_row_of_an_answer_counts_and_more_than_others() {
         let (sequence, settings) = (sequence(), settings(SummaryVisibility::All));
-        let lesson = IndexLesson::new(&sequence, &settings, &mut Draw::new(1, 0)).unwrap();
-        let times = |row: usize| lesson.rows.iter().filter(|&&(at, _)| at == row).count();
+        let index = IndexRows::new(&sequence, &settings, &mut Draw::new(1, 0)).unwrap();
+        let times = |row: usize| index.rows.iter().filter(|&&(at, _)| at == row).count();
         let end = sequence.inputs().len();
-        assert!((end - ANSWER..end).all(|row| times(row) == ANSWERED), "{:?}", lesson.rows);
+        assert!((end - ANSWER..end).all(|row| times(row) == ANSWERED), "{:?}", index.rows);
         assert_eq!(times(end - ANSWER - 1), 1);
     }
 
@@ -279,6 +279,6 @@ mod tests {
     fn without_old_thoughts_there_is_nothing_to_learn() {
         let all = Settings::try_from(Options { window: 99, ..Options::default() }).unwrap();
         let (sequence, mut random) = (sequence(), Draw::new(1, 0));
-        assert!(IndexLesson::new(&sequence, &all, &mut random).is_none());
+        assert!(IndexRows::new(&sequence, &all, &mut random).is_none());
     }
 }

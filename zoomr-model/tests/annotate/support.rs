@@ -8,8 +8,8 @@ use zoomr_model::{
     atomic_file::Existing,
     data::{
         annotate::{
-            AnnotateError, DEFAULT_PROMPT, Measure, Outcome, Plan, Progress, Prompt, Source, Statistics,
-            Teacher, TeacherOptions,
+            AnnotateError, DEFAULT_PROMPT, Measure, Outcome, Plan, Progress, Prompt, Statistics,
+            SummaryWriter, Teacher, TeacherOptions,
         },
         example::Example,
         lines,
@@ -66,7 +66,7 @@ impl Bench {
             measure: Measure::Words,
             thoughts: 1..=50,
             summary: 12,
-            source: Source::Teacher(Box::new(Teacher::try_from(options)?)),
+            writer: SummaryWriter::Teacher(Box::new(Teacher::try_from(options)?)),
         };
         plan.run(observer)
     }

@@ -12,7 +12,7 @@ use zoomr_model::{
     atomic_file::{AtomicFileError, Existing},
     data::{
         DataError,
-        annotate::{AnnotateError, DEFAULT_PROMPT, Measure, Outcome, Plan, Progress, Source, Tally},
+        annotate::{AnnotateError, DEFAULT_PROMPT, Measure, Outcome, Plan, Progress, SummaryWriter, Tally},
     },
     text::tokenizer::Tokenizer,
 };
@@ -69,9 +69,9 @@ pub(crate) struct AnnotateArgs {
 pub(crate) fn run(args: AnnotateArgs) -> Result<ExitCode> {
     let prompt = ("--prompt", args.teacher.prompt_file());
     distinct(&[("TRACES", Some(&args.traces)), prompt, ("--out", Some(&args.out))])?;
-    let source = match args.teacher.teacher()? {
-        Some(teacher) => Source::Teacher(Box::new(teacher)),
-        None => Source::Extractive,
+    let writer = match args.teacher.teacher()? {
+        Some(teacher) => SummaryWriter::Teacher(Box::new(teacher)),
+        None => SummaryWriter::Extractive,
     };
     let measure = match &args.tokenizer {
         Some(dir) => Measure::Tokens(Box::new(Tokenizer::from_dir(dir).context("--tokenizer")?)),
@@ -84,7 +84,7 @@ pub(crate) fn run(args: AnnotateArgs) -> Result<ExitCode> {
         measure,
         thoughts: args.thought_tokens,
         summary: args.summary_tokens,
-        source,
+        writer,
     };
     let interrupt = Interrupt::listen(Vec::new())?;
     interrupt.begin_steps();
@@ -98,9 +98,9 @@ pub(crate) fn run(args: AnnotateArgs) -> Result<ExitCode> {
     }
     match outcome.map_err(flagged)? {
         Outcome::Written(statistics) => {
-            let tally = match &plan.source {
-                Source::Teacher(teacher) => Some(teacher.tally()),
-                Source::Extractive => None,
+            let tally = match &plan.writer {
+                SummaryWriter::Teacher(teacher) => Some(teacher.tally()),
+                SummaryWriter::Extractive => None,
             };
             print(&report(&statistics, &plan.thoughts, tally.as_ref()))?;
             Ok(ExitCode::SUCCESS)

@@ -38,7 +38,7 @@ pub use self::{
     extract::Extractor,
     measure::Measure,
     prompt::{DEFAULT_PROMPT, Prompt},
-    run::{Observer, Outcome, Plan, Progress, Source},
+    run::{Observer, Outcome, Plan, Progress, SummaryWriter},
     split::Splitter,
     statistics::{Lengths, Statistics},
     summary::{Limit, Summary},

@@ -28,7 +28,7 @@ use crate::{
 
 /// Who writes the summaries.
 #[derive(Debug)]
-pub enum Source {
+pub enum SummaryWriter {
     /// Nobody: sentences of the thoughts are taken.
     Extractive,
     /// A model behind an endpoint.
@@ -51,7 +51,7 @@ pub struct Plan<'a> {
     /// The longest that a summary may be.
     pub summary: usize,
     /// Who writes the summaries.
-    pub source: Source,
+    pub writer: SummaryWriter,
 }
 
 /// How far it is.
@@ -127,9 +127,9 @@ impl Plan<'_> {
         // killed should leave no unfinished file, so this one is given up.
         drop(Writer::create(self.output, self.existing)?);
         let Some(traces) = self.read(observer)? else { return Ok(Outcome::Stopped { done: 0, total: 0 }) };
-        let (got, journal) = match &self.source {
-            Source::Extractive => (self.extract(&traces, observer)?, None),
-            Source::Teacher(teacher) => {
+        let (got, journal) = match &self.writer {
+            SummaryWriter::Extractive => (self.extract(&traces, observer)?, None),
+            SummaryWriter::Teacher(teacher) => {
                 let (mut journal, known) = Journal::open(self.output)?;
                 (self.ask(teacher, &traces, &mut journal, known, observer)?, Some(journal))
             }
