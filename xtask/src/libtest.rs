@@ -1,8 +1,9 @@
 //! Reads what Rust's test harness prints under `--show-output`: counts, and tests that skipped themselves.
 //!
 //! A test that cannot run on this machine (no model, no GPU) prints a line `SKIPPED: why` and returns. The
-//! harness calls that `ok`; here it counts as skipped and not as passed, and is named. The text format is
-//! stable in practice and the only one that stable Rust offers.
+//! harness calls that `ok`; here it counts as skipped and not as passed, and is named. A line that was captured
+//! is that of the test above it; one that was written past the harness, so that a plain `cargo test` shows it too,
+//! is `SKIPPED: test: why`. The text format is stable in practice and the only one that stable Rust offers.
 
 /// What one run of one or more test binaries amounted to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,11 +25,11 @@ pub(crate) fn parse(output: &str) -> TestRun {
     let mut binary = Binary::default();
     for line in output.lines() {
         if line == "successes:" || line == "failures:" {
-            binary.in_successes = line == "successes:";
-        } else if let Some(name) = captured_output_of(line) {
-            binary.test = Some(name).filter(|_| binary.in_successes);
-        } else if let (Some(name), Some(why)) = (binary.test, skip_reason(line)) {
-            binary.skip(name, why);
+            binary.part = if line == "successes:" { Part::Passed(None) } else { Part::Failed };
+        } else if let (Part::Passed(test), Some(name)) = (&mut binary.part, captured_output_of(line)) {
+            *test = Some(name);
+        } else if let Some(said) = skip_reason(line) {
+            binary.skip(said);
         } else if let Some(name) = failed_test(line) {
             binary.failures.push(name);
         } else if line.starts_with("test result:") {
@@ -41,16 +42,31 @@ pub(crate) fn parse(output: &str) -> TestRun {
 /// What is known of a test binary before its result line.
 #[derive(Default)]
 struct Binary<'a> {
-    in_successes: bool,
-    /// The test whose captured output is being read.
-    test: Option<&'a str>,
+    part: Part<'a>,
     /// Tests that skipped themselves, each with its first reason.
     skipped: Vec<(&'a str, &'a str)>,
     failures: Vec<&'a str>,
 }
 
+/// The parts of what a test binary prints.
+#[derive(Default)]
+enum Part<'a> {
+    /// A line for each test, and what was written past the harness.
+    #[default]
+    Running,
+    /// What the tests that passed printed, and whose output is being read.
+    Passed(Option<&'a str>),
+    /// What the others printed: they failed, whatever they say.
+    Failed,
+}
+
 impl<'a> Binary<'a> {
-    fn skip(&mut self, name: &'a str, why: &'a str) {
+    fn skip(&mut self, said: &'a str) {
+        let (name, why) = match self.part {
+            Part::Passed(Some(test)) => (test, said),
+            Part::Running => said.split_once(": ").unwrap_or((said, "")),
+            Part::Passed(None) | Part::Failed => return,
+        };
         if self.skipped.iter().all(|(known, _)| *known != name) {
             self.skipped.push((name, why));
         }
@@ -73,8 +89,14 @@ pub(crate) fn skips(output: &str) -> Vec<String> {
     output.lines().filter_map(skip_reason).map(str::to_owned).collect()
 }
 
+/// What follows the mark, at the start of a line or, where tests run one after another, behind `test name ... `.
 fn skip_reason(line: &str) -> Option<&str> {
-    line.trim_start().strip_prefix(SKIP_MARK).map(str::trim)
+    let said = if line.starts_with("test ") {
+        line.split_once(" ... ").map_or(line, |(_, said)| said)
+    } else {
+        line
+    };
+    said.trim_start().strip_prefix(SKIP_MARK).map(str::trim)
 }
 
 /// `---- module::test stdout ----` opens what that test printed.
@@ -145,6 +167,31 @@ test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; fini
             ]
         );
         assert_eq!(run.failures, ["real::nll"]);
+    }
+
+    #[test]
+    fn what_is_written_past_the_harness_is_counted_too() {
+        let output = "\
+running 3 tests
+SKIPPED: real::nll: no model
+test real::greedy ... SKIPPED: real::greedy: no model
+ok
+test real::nll ... ok
+test plain ... ok
+
+successes:
+
+---- real::nll stdout ----
+SKIPPED: once more
+
+successes:
+    plain
+
+test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+";
+        let run = parse(output);
+        assert_eq!(run.skipped, ["real::nll: no model", "real::greedy: no model"]);
+        assert_eq!((run.passed, run.failures.len()), (1, 0));
     }
 
     #[test]

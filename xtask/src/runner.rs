@@ -83,19 +83,20 @@ impl Runner {
 
     /// Prints the account of the run and gives the exit code.
     pub(crate) fn finish(self) -> ExitCode {
-        let TestRun { passed, failures, skipped } = self.total;
-        println!();
-        for skip in &skipped {
-            println!("{} {skip}", libtest::SKIP_MARK);
-        }
+        println!("\n{}", self.account());
+        if self.total.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    /// Every skip, every failure, and last the counts.
+    pub(crate) fn account(&self) -> String {
+        let TestRun { passed, failures, skipped } = &self.total;
+        let mut lines: Vec<_> = skipped.iter().map(|skip| format!("{} {skip}", libtest::SKIP_MARK)).collect();
         if let Some(gate) = &self.closed {
-            println!("NOT RUN, since `{gate}` failed: {}", self.not_run.join(", "));
+            lines.push(format!("NOT RUN, since `{gate}` failed: {}", self.not_run.join(", ")));
         }
-        for failure in &failures {
-            println!("FAILED: {failure}");
-        }
-        println!("{passed} passed, {} failed, {} skipped", failures.len(), skipped.len());
-        if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        lines.extend(failures.iter().map(|failure| format!("FAILED: {failure}")));
+        lines.push(format!("{passed} passed, {} failed, {} skipped", failures.len(), skipped.len()));
+        lines.join("\n")
     }
 }
 

@@ -74,9 +74,59 @@ fn test(targets: &[&str]) -> Command {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde_json::json;
 
     use super::*;
+
+    /// A package whose tests pass, skip themselves, and say so in either way.
+    const TESTS: &str = r#"
+use std::io::Write;
+
+#[test]
+fn passes() {
+    println!("not SKIPPED: at the start of a line alone");
+}
+
+#[test]
+fn skips() {
+    println!("SKIPPED: no GPU");
+}
+
+#[test]
+fn skips_past_the_harness() {
+    std::io::stderr().write_all(b"SKIPPED: skips_past_the_harness: no model\n").unwrap();
+}
+"#;
+    const MANIFEST: &str =
+        "[package]\nname = \"scratch\"\nedition = \"2024\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n";
+
+    /// From the source of a test to the last lines of `test-all`.
+    #[test]
+    fn tests_that_skip_themselves_are_counted_and_named() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("Cargo.toml"), MANIFEST).unwrap();
+        fs::write(
+            dir.path().join("Cargo.lock"),
+            "version = 4\n[[package]]\nname = \"scratch\"\nversion = \"0.0.0\"\n",
+        )
+        .unwrap();
+        fs::write(dir.path().join("lib.rs"), TESTS).unwrap();
+        let mut runner = Runner::default();
+        let mut command = test(&["--lib"]);
+        command.current_dir(&dir).env("CARGO_TARGET_DIR", dir.path());
+        runner.command("scratch", Worth::Tests, &mut command);
+        let account = runner.account();
+        let mut lines: Vec<&str> = account.lines().collect();
+        lines.sort_unstable();
+        let expected = [
+            "1 passed, 0 failed, 2 skipped",
+            "SKIPPED: scratch: skips: no GPU",
+            "SKIPPED: scratch: skips_past_the_harness: no model",
+        ];
+        assert_eq!(lines, expected);
+    }
 
     #[test]
     fn a_test_name_that_two_packages_share_runs_once() {

@@ -13,7 +13,8 @@ pub(crate) fn real_model() -> Option<PathBuf> {
     }
     let thread = std::thread::current();
     let test = thread.name().expect("the harness names a test's thread after it");
-    let line = format!("SKIPPED: {test} (set ZOOMR_MODELS)\n");
+    let line =
+        format!("SKIPPED: {test}: no model; set ZOOMR_MODELS to a folder that holds smollm2-135m-instruct\n");
     std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");
     None
 }
