@@ -61,6 +61,12 @@ impl Runner {
         });
     }
 
+    /// Counts a step that this machine cannot run.
+    pub(crate) fn skip(&mut self, name: &str, why: &str) {
+        let run = TestRun { skipped: vec![why.to_owned()], ..TestRun::default() };
+        self.step(name, Worth::Check, || Ok(Outcome { run, output: String::new() }));
+    }
+
     fn step(&mut self, name: &str, worth: Worth, work: impl FnOnce() -> Result<Outcome>) {
         if self.closed.is_some() {
             self.not_run.push(name.to_owned());
@@ -109,8 +115,12 @@ fn announce(name: &str) {
 
 fn conclude(outcome: &Outcome, worth: Worth, took: Duration) {
     let TestRun { passed, failures, skipped } = &outcome.run;
-    let verdict = if failures.is_empty() { "ok" } else { "FAILED" };
-    let mut line = format!("{verdict:<6} {:>7.1} s", took.as_secs_f64());
+    let verdict = match (failures.is_empty(), *passed == 0 && !skipped.is_empty()) {
+        (false, _) => "FAILED",
+        (true, true) => "skipped",
+        (true, false) => "ok",
+    };
+    let mut line = format!("{verdict:<7} {:>6.1} s", took.as_secs_f64());
     if worth == Worth::Tests {
         line += &format!("  {passed} passed");
     }
@@ -193,6 +203,9 @@ mod tests {
         assert_eq!(total(Worth::Check, "exit 7").failures, ["step: exit status: 7"]);
         assert_eq!(total(Worth::Check, "echo SKIPPED: no GPU").skipped, ["step: no GPU"]);
         assert_eq!(total(Worth::Check, "exec no-such-program").failures.len(), 1);
+        let mut runner = Runner::default();
+        runner.skip("step", "no GPU");
+        assert_eq!(runner.account(), "SKIPPED: step: no GPU\n0 passed, 0 failed, 1 skipped");
     }
 
     #[test]
