@@ -43,16 +43,16 @@ const SCALES: [(&str, i128); 5] = [
 
 /// A value, and what kind of value it is.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Quantity<'a> {
+pub(super) struct Quantity {
     value: Value,
     percent: bool,
-    unit: Option<&'a str>,
+    unit: Option<String>,
 }
 
-impl Quantity<'_> {
+impl Quantity {
     /// Whether two quantities are the same, as an answer.
     pub(super) fn is(&self, other: &Self) -> bool {
-        let units_agree = match (self.unit, other.unit) {
+        let units_agree = match (&self.unit, &other.unit) {
             (Some(a), Some(b)) => singular(a).eq_ignore_ascii_case(singular(b)),
             _ => true,
         };
@@ -73,25 +73,26 @@ fn singular(unit: &str) -> &str {
 }
 
 /// The quantity that a whole text is.
-pub(super) fn quantity(text: &str) -> Option<Quantity<'_>> {
+pub(super) fn quantity(text: &str) -> Option<Quantity> {
     let text = right_side(text.trim());
     if text.len() > LONGEST {
         return None;
     }
-    let mut reader = Reader { rest: text, depth: 0 };
+    let mut reader = Reader { rest: text, depth: 0, brackets: 0 };
     let sum = reader.sum()?;
     let value = reader.scaled(sum)?;
     let percent = reader.accept(&["\\%", "%", "percent"]);
     reader.accept(&["^\\circ", "^{\\circ}", "°", "\\degree"]);
-    let unit = reader.unit()?;
+    let unit = reader.unit()?.map(str::to_owned);
     Some(Quantity { value, percent, unit })
 }
 
-/// What stands after the last sign of equality: `x = 5` is an answer of 5. Several equations are left alone.
+/// What stands after the last sign of equality: `x = 5` is an answer of 5, and `2 + 3 = 4 + 1 = 5`, too. Several
+/// answers are left alone.
 fn right_side(text: &str) -> &str {
-    let sides = text.matches('=').count();
+    let several = |text: &str| [",", ";", " or ", " and ", "\\text{"].iter().any(|sign| text.contains(sign));
     match text.rsplit_once('=') {
-        Some((_, right)) if sides == 1 || !text.contains(',') => right,
+        Some((left, right)) if !left.contains('=') || !several(text) => right,
         _ => text,
     }
 }
@@ -100,8 +101,10 @@ fn right_side(text: &str) -> &str {
 #[derive(Debug)]
 struct Reader<'a> {
     rest: &'a str,
-    /// Brackets that are open.
+    /// Brackets that are open, and arguments of commands.
     depth: usize,
+    /// Round and square brackets that are open: a comma in them separates.
+    brackets: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -162,18 +165,24 @@ impl<'a> Reader<'a> {
     }
 
     fn atom(&mut self) -> Option<Value> {
-        if self.accept(&["(", "[", "\\{"]) {
-            return self.inside(&[")", "]", "\\}"]);
+        for (open, close) in [("(", ")"), ("[", "]")] {
+            if self.accept(&[open]) {
+                self.brackets += 1;
+                let value = self.inside(close);
+                self.brackets -= 1;
+                return value;
+            }
         }
-        if self.accept(&["{"]) {
-            return self.inside(&["}"]);
+        for (open, close) in [("\\{", "\\}"), ("{", "}")] {
+            if self.accept(&[open]) {
+                return self.inside(close);
+            }
         }
         if self.accept(&["\\frac", "\\dfrac", "\\tfrac"]) {
             return self.fraction();
         }
         if self.accept(&["\\sqrt", "√"]) {
-            // Other roots than the second have their degree in square brackets.
-            return if self.comes(&["["]) { None } else { self.argument()?.root() };
+            return self.root();
         }
         if let Some(rest) = pi(self.rest) {
             self.rest = rest;
@@ -182,9 +191,18 @@ impl<'a> Reader<'a> {
         self.number()
     }
 
+    /// The root of what follows; other roots than the second have their degree in square brackets.
+    fn root(&mut self) -> Option<Value> {
+        if !self.accept(&["["]) {
+            return self.argument()?.root();
+        }
+        let degree = self.inside("]")?;
+        self.argument()?.to_the(Value::integer(1).over(degree)?)
+    }
+
     /// A number, and a fraction after it that makes it a mixed one.
     fn number(&mut self) -> Option<Value> {
-        let (number, rest) = numeral(skip(self.rest))?;
+        let (number, rest) = numeral(skip(self.rest), self.brackets == 0)?;
         self.rest = rest;
         if number.is_integer && self.accept(&["\\frac", "\\dfrac", "\\tfrac"]) {
             return number.value.plus(self.fraction()?);
@@ -193,8 +211,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A sum up to its closing bracket.
-    fn inside(&mut self, close: &[&str]) -> Option<Value> {
-        self.deeper(|reader| reader.sum().filter(|_| reader.accept(close)))
+    fn inside(&mut self, close: &str) -> Option<Value> {
+        self.deeper(|reader| reader.sum().filter(|_| reader.accept(&[close])))
     }
 
     fn fraction(&mut self) -> Option<Value> {
@@ -240,7 +258,8 @@ impl<'a> Reader<'a> {
             return Some(None);
         }
         if let Some(inside) = after(rest, &TEXT) {
-            return Some(inside.split('}').next().and_then(|text| text.split_whitespace().next()));
+            let word = inside.split('}').next().and_then(|text| text.split_whitespace().next());
+            return (!word.is_some_and(|word| NOT_UNITS.contains(&word))).then_some(word);
         }
         let letters = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
         let word = &rest[..letters];

@@ -1,14 +1,21 @@
 //! Where in a text the answer is.
 //!
-//! In this order: what the last `\boxed{...}` holds; what follows the last `####` or the last word *answer*, up to
-//! the end of its clause; the last number. An announcement that is a whole sentence is looked through for its last
-//! number.
+//! In this order: what the last `\boxed{...}` holds; what the last `<answer>` holds; what follows the last `####` or
+//! the last word *answer*, up to the end of its clause; the last number. An announcement that is a whole sentence is
+//! looked through for its last number. Markers at the end of a text are no part of it.
 
-use super::expression;
+use super::{
+    answer::Answer,
+    expression,
+    frame::{self, without_end_markers},
+};
 
 /// The answer that a text gives, as it stands there; `None` where there is none.
 pub fn find(text: &str) -> Option<&str> {
-    boxed(text).or_else(|| announced(text)).or_else(|| last_number(text))
+    let text = without_end_markers(text);
+    let lower = text.to_ascii_lowercase();
+    let found = boxed(text).or_else(|| tagged(text, &lower)).or_else(|| announced(text, &lower));
+    found.or_else(|| last_number(text))
 }
 
 /// The inside of the innermost box that begins last, its braces balanced.
@@ -42,36 +49,42 @@ fn is_box(before: &[u8]) -> bool {
     [&b"\\boxed"[..], b"\\fbox", b"\\boxed "].iter().any(|command| before.ends_with(command))
 }
 
+/// What the last tag `<answer>` holds: as a whole, or what a text in it comes to.
+fn tagged<'t>(text: &'t str, lower: &str) -> Option<&'t str> {
+    let inside = frame::tagged(text, lower)?;
+    let is_answer = inside.split_whitespace().nth(2).is_none() || expression::quantity(inside).is_some();
+    if is_answer {
+        Some(inside)
+    } else {
+        announced(inside, &inside.to_ascii_lowercase()).or_else(|| sentence(inside))
+    }
+}
+
 /// What follows the last announcement of an answer that something follows.
-fn announced(text: &str) -> Option<&str> {
+fn announced<'t>(text: &'t str, lower: &str) -> Option<&'t str> {
     let hashes = text.rmatch_indices("####").map(|(at, mark)| at + mark.len());
     let hashes = hashes.map(|at| (at, clause(&text[at..]))).find(|(_, clause)| !clause.is_empty());
-    let lower = text.to_ascii_lowercase();
-    let words = lower.rmatch_indices("answer").map(|(at, mark)| at + mark.len());
+    let words = lower.rmatch_indices("answer").filter(|(at, _)| !frame::is_tag(text, *at));
     let words = words
+        .map(|(at, mark)| at + mark.len())
         .filter(|&at| !text[at..].starts_with(char::is_alphabetic))
         .map(|at| (at, clause(&text[at..])))
         .find(|(_, clause)| !clause.is_empty());
     let (_, clause) = hashes.into_iter().chain(words).max_by_key(|(at, _)| *at)?;
-    let is_sentence = clause.split_whitespace().nth(2).is_some() && expression::quantity(clause).is_none();
+    sentence(clause)
+}
+
+/// Of an announcement that is a whole sentence its last number, else all of it.
+fn sentence(clause: &str) -> Option<&str> {
+    let is_sentence = clause.split_whitespace().nth(2).is_some() && !Answer::read(clause).is_mathematics();
     Some(if is_sentence { last_number(clause).unwrap_or(clause) } else { clause })
 }
 
 /// The clause that a text begins with, without the words and marks that lead to an answer.
 fn clause(text: &str) -> &str {
-    let mut rest = text;
-    loop {
-        let trimmed =
-            rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '*' | '`' | '"'));
-        let after = ["is", "was", "are"].iter().find_map(|word| trimmed.strip_prefix(word));
-        let next = after.filter(|after| !after.starts_with(char::is_alphanumeric)).unwrap_or(trimmed);
-        if next.len() == rest.len() {
-            break;
-        }
-        rest = next;
-    }
+    let rest = frame::without_lead(text);
     rest[..end_of_clause(rest)]
-        .trim_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '`' | '"' | '.'))
+        .trim_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '`' | '"' | '.' | '_'))
 }
 
 /// Where a clause ends: at a new line, a stop, a comma before a word, or a marker such as `<eos>`.
@@ -82,25 +95,34 @@ fn end_of_clause(text: &str) -> usize {
             '\n' => true,
             '.' => after.next().is_none_or(char::is_whitespace),
             ',' => after.next() == Some(' ') && after.next().is_some_and(char::is_alphabetic),
-            '<' => after.next().is_some_and(|c| c == '/' || c.is_alphabetic()),
+            '<' => frame::begins_marker(&text[*at..]),
             _ => false,
         }
     };
     text.char_indices().find(ends).map_or(text.len(), |(at, _)| at)
 }
 
-/// The last run of digits, points, commas and slashes, with its sign and a percent sign.
+/// The last run of digits, points, commas and slashes, with a power of ten, its sign and a percent sign.
 fn last_number(text: &str) -> Option<&str> {
     let last = text.rfind(|c: char| c.is_ascii_digit())? + 1;
     let end = if text[last..].starts_with('%') { last + 1 } else { last };
     let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | '/');
     let begin = text[..last].trim_end_matches(is_part).len();
+    let begin =
+        before_power(&text[..begin]).map_or(begin, |power| text[..power].trim_end_matches(is_part).len());
     // A sign is one only where nothing stands before it that could be subtracted from.
     let begin = match text[..begin].strip_suffix(['-', '−']) {
         Some(before) if !before.ends_with(|c: char| c.is_alphanumeric() || c == ')') => before.len(),
         _ => begin,
     };
     Some(text[begin..end].trim_start_matches([',', '/']))
+}
+
+/// Where the `e` of a number like `1.5e-3` is, if all but the digits of its exponent are given.
+fn before_power(text: &str) -> Option<usize> {
+    let text = text.strip_suffix(['-', '+']).unwrap_or(text);
+    let mantissa = text.strip_suffix(['e', 'E'])?;
+    mantissa.ends_with(|c: char| c.is_ascii_digit()).then_some(mantissa.len())
 }
 
 #[cfg(test)]
@@ -130,6 +152,15 @@ mod tests {
             ("The final answer is $\\frac{3}{4}$, as 4 was given.", "$\\frac{3}{4}$"),
             ("The answer is that she has 12 apples.", "12"),
             ("I answered 5, but the answer is (1, 2)", "(1, 2)"),
+            ("The answer is 7.<|im_end|>", "7"),
+            ("**Answer:**\n\n- 42\n", "42"),
+            ("Answer:\n1. 42", "42"),
+            ("### Answer\n42<|eot_id|>", "42"),
+            ("<think>answer 6?</think> <answer>42</answer>", "42"),
+            ("<answer> 42 </answer>", "42"),
+            ("<answer>It comes to 42 in all</answer></s>", "42"),
+            ("<answer>Paris", "Paris"),
+            ("answer 3 <answer></answer>", "3"),
         ] {
             assert_eq!(find(text), Some(answer), "{text}");
         }
@@ -142,6 +173,10 @@ mod tests {
             ("10-5", "5"),
             ("about 1,200/7 or so", "1,200/7"),
             ("it grew 30%!", "30%"),
+            ("the total comes to 1.5e3", "1.5e3"),
+            ("some -2E-3", "-2E-3"),
+            ("phase3", "3"),
+            ("We find 7<|im_end|>", "7"),
         ] {
             assert_eq!(find(text), Some(answer), "{text}");
         }

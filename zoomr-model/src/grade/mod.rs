@@ -3,6 +3,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `find` | where in a text the answer is |
+//! | `frame` | what stands around an answer: markers, tags, signs of lists |
+//! | `answer` | an answer as what it is: a quantity, a pair, a set, text |
 //! | `expression` | an answer as a quantity: a value, maybe a percentage or with a unit |
 //! | `numeral` | digits, separators, decimals and powers of ten as a number |
 //! | `lead` | what of LaTeX and punctuation says nothing about a value |
@@ -11,21 +13,25 @@
 //!
 //! Two quantities are the same where their values are, and their units do not contradict each other: `12 cm` is
 //! `12`, but not `12 m`. `50%` is right for `1/2` and for `50`. Rational numbers are compared exactly: `0.333` is not
-//! `1/3`. Where a root, π or a number beyond 38 digits is involved, one part in a million may be off. Answers that
-//! are no quantities are compared as text, without regard to case, spacing and LaTeX's layout commands.
+//! `1/3`. Where a root, π or a number beyond 38 digits is involved, one part in a million may be off. Pairs, intervals
+//! and matrices are compared part by part, sets and lists in any order, the rest as text, without regard to case,
+//! spacing and LaTeX's layout commands.
 //!
-//! Limits: algebra is text (`x+1` is not `1+x`), and so are sets, intervals and tuples; units are not converted;
+//! Limits: algebra is text (`x+1` is not `1+x`); units are not converted;
 //! an answer of more than 4,096 bytes, or with brackets nested more than 64 deep, is text; only ASCII digits are
 //! digits. Without a `\boxed` and without the word *answer*, the last plain number counts, which may be part of an
 //! expression. No text makes this panic, and the time is proportional to its length.
 
+mod answer;
 mod expression;
 mod find;
+mod frame;
 mod lead;
 mod numeral;
 mod plain;
 mod value;
 
+use self::answer::Answer;
 pub use self::find::find;
 
 /// Whether the answer that `text` gives is `right`.
@@ -43,8 +49,5 @@ pub fn grade(text: &str, right: &str) -> bool {
 
 /// Whether two answers are the same.
 pub fn same(given: &str, right: &str) -> bool {
-    match (expression::quantity(given), expression::quantity(right)) {
-        (Some(given), Some(right)) => given.is(&right),
-        _ => plain::same(given, right),
-    }
+    Answer::read(given).is(&Answer::read(right))
 }

@@ -10,9 +10,9 @@ pub(super) struct Numeral {
     pub(super) is_integer: bool,
 }
 
-/// The number that a text begins with, and what follows it.
-pub(super) fn numeral(text: &str) -> Option<(Numeral, &str)> {
-    let (mut digits, rest) = whole(text);
+/// The number that a text begins with, and what follows it; with `commas`, one between thousands is part of it.
+pub(super) fn numeral(text: &str, commas: bool) -> Option<(Numeral, &str)> {
+    let (mut digits, rest) = whole(text, commas);
     let (decimals, rest) = match rest.strip_prefix('.').map(leading_digits) {
         Some((decimals, rest)) if !decimals.is_empty() => (decimals, rest),
         _ => ("", rest),
@@ -32,12 +32,13 @@ fn leading_digits(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
-/// The digits before the point, without the separators between thousands: `1,234`, and in LaTeX `1{,}234`, `1\,234`.
-fn whole(text: &str) -> (String, &str) {
+/// The digits before the point, without the separators between thousands: `1,234`, and in LaTeX `1{,}234`, `1\,234`,
+/// `1,\! 234`.
+fn whole(text: &str, commas: bool) -> (String, &str) {
     let (first, mut rest) = leading_digits(text);
     let mut digits = first.to_owned();
     if (1..=3).contains(&first.len()) {
-        while let Some((group, after)) = thousands(rest) {
+        while let Some((group, after)) = thousands(rest, commas) {
             digits.push_str(group);
             rest = after;
         }
@@ -46,8 +47,9 @@ fn whole(text: &str) -> (String, &str) {
 }
 
 /// A separator and three digits, no more.
-fn thousands(text: &str) -> Option<(&str, &str)> {
-    let after = [",", "{,}", "\\,"].iter().find_map(|separator| text.strip_prefix(separator))?;
+fn thousands(text: &str, commas: bool) -> Option<(&str, &str)> {
+    let latex = ["{,}", ",\\!", "\\,"].iter().find_map(|separator| text.strip_prefix(separator));
+    let after = latex.map(str::trim_start).or_else(|| text.strip_prefix(',').filter(|_| commas))?;
     Some(leading_digits(after)).filter(|(group, _)| group.len() == 3)
 }
 
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
 
     fn ratio(text: &str) -> Option<(i128, i128, &str)> {
-        match numeral(text)? {
+        match numeral(text, true)? {
             (Numeral { value: Value::Ratio(a, b), .. }, rest) => Some((a, b, rest)),
             (Numeral { value: Value::Real(_), .. }, _) => None,
         }
@@ -122,6 +124,7 @@ mod tests {
             ("1,234,567.5", 2_469_135, 2, ""),
             ("1{,}234", 1234, 1, ""),
             ("1\\,234", 1234, 1, ""),
+            ("11,\\! 111,\\!111", 11_111_111, 1, ""),
             ("1,23", 1, 1, ",23"),
             ("1234,567", 1234, 1, ",567"),
             ("1.5e3x", 1500, 1, "x"),
@@ -134,16 +137,18 @@ mod tests {
         for (text, a, b, rest) in cases {
             assert_eq!(ratio(text), Some((a, b, rest)), "{text}");
         }
+        let (_, rest) = numeral("1,234", false).unwrap();
+        assert_eq!(rest, ",234", "a comma that separates");
         for text in ["", ".", "x", "-1", "\u{0663}", "1e9999"] {
-            assert_eq!(numeral(text), None, "{text}");
+            assert_eq!(numeral(text, true), None, "{text}");
         }
     }
 
     #[test]
     fn what_is_too_long_for_a_ratio_is_approximate() {
         let long = "9".repeat(60);
-        let (number, _) = numeral(&long).unwrap();
+        let (number, _) = numeral(&long, true).unwrap();
         assert!(number.value.is(Value::real(1e60).unwrap()));
-        assert_eq!(numeral(&"9".repeat(400)), None);
+        assert_eq!(numeral(&"9".repeat(400), true), None);
     }
 }

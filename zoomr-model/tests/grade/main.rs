@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use serde::Deserialize;
 use zoomr_model::grade::{find, grade, same};
 
 const SAME: &[(&str, &str)] = &[
@@ -59,6 +60,11 @@ const SAME: &[(&str, &str)] = &[
     ("1/0", "1/0"),
     ("\\frac{0}{1} + -1/1", "-1"),
     ("2 - -3", "5"),
+    ("\\sqrt[3]{8}", "2"),
+    ("11,\\! 111", "11111"),
+    ("(C)", "C"),
+    ("x \\in [1,2]", "[1, 2]"),
+    ("\\{1, 2\\}", "\\{2, 1\\}"),
 ];
 
 const DIFFERENT: &[(&str, &str)] = &[
@@ -76,11 +82,13 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("2xy", "2"),
     ("2 and 3", "2"),
     ("1, 2", "1"),
+    ("[1, 2", "1"),
+    ("(1,234)", "1234"),
+    ("[1,2)", "(1,2]"),
     ("(1, 2)", "1"),
     ("x=1, y=2", "2"),
     ("12 345", "12"),
     ("1,23", "1"),
-    ("\\sqrt[3]{8}", "2"),
     ("50%", "5000"),
     ("3.14", "\\pi"),
     ("\u{663}", "3"),
@@ -104,6 +112,27 @@ fn same_answers_are_the_same_either_way_round() {
     }
 }
 
+/// What Math-Verify says of a pair, and what zoomr says where it rightly differs.
+#[derive(Deserialize)]
+struct Verdict {
+    right: String,
+    given: String,
+    math_verify: bool,
+    ours: Option<bool>,
+    why: Option<String>,
+}
+
+/// Pairs of the kinds that reasoning models write, put together by hand and judged by Math-Verify 0.9.0 (with
+/// latex2sympy2_extended 1.11.0 and SymPy 1.14.0), each side within `$...$` or within `\boxed{...}`, whichever it reads.
+#[test]
+fn answers_are_judged_as_math_verify_judges_them() {
+    for line in include_str!("math_verify.jsonl").lines() {
+        let Verdict { right, given, math_verify, ours, why } = serde_json::from_str(line).unwrap();
+        assert_eq!(ours.is_some(), why.is_some(), "{line}");
+        assert_eq!(same(&given, &right), ours.unwrap_or(math_verify), "{line}");
+    }
+}
+
 #[test]
 fn whole_texts_are_graded() {
     for (text, right) in [
@@ -112,10 +141,20 @@ fn whole_texts_are_graded() {
         ("... answer 4 1 7 <eos>", "4 1 7"),
         ("#### 72", "72"),
         ("so there are 18 in all", "18"),
+        ("The answer is 7.<|im_end|>", "7"),
+        ("So it costs 7 euros. Answer: 7<|im_end|>", "7"),
+        ("<think>6 times 7</think> <answer>42</answer>", "42"),
+        ("\\boxed{11,\\! 111,\\! 111,\\! 100}", "11111111100"),
+        ("the total comes to 1.5e3", "1500"),
+        ("\\boxed{C}", "\\text{(C)}"),
+        ("\\boxed{2, 3}", "3, 2"),
+        ("x = 2 or x = 3, so the answer is x = 2 or x = 3.", "2, 3"),
     ] {
         assert!(grade(text, right), "{text}");
     }
-    for (text, right) in [("no idea", "1"), ("", "1"), ("\\boxed{2} answer 1", "1"), ("10", "")] {
+    for (text, right) in
+        [("no idea", "1"), ("", "1"), ("\\boxed{2} answer 1", "1"), ("10", ""), ("it comes to 1.5e3", "3")]
+    {
         assert!(!grade(text, right), "{text}");
     }
 }
