@@ -16,6 +16,7 @@ pub mod pretrained;
 pub mod reasoning_format;
 pub mod recording;
 pub mod text;
+pub mod text_file;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod weights;

@@ -1,13 +1,13 @@
 //! The prompt or text to work on: words or token ids, from the command line, a file or standard input.
 
 use std::{
-    fs,
     io::{Read, stdin},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use zoomr_model::text_file;
 
 use super::parse::token_ids;
 
@@ -95,23 +95,16 @@ fn text(file: &Path) -> Result<String> {
     if file == Path::new("-") {
         let mut bytes = Vec::new();
         stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
-        return utf8(bytes, "standard input");
+        return text_file::decode(bytes).context("standard input");
     }
-    let bytes = fs::read(file).with_context(|| format!("--file: cannot read {}", file.display()))?;
-    utf8(bytes, &file.display().to_string())
-}
-
-fn utf8(bytes: Vec<u8>, source: &str) -> Result<String> {
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        anyhow!("{source} is not UTF-8 text (byte {at}); convert it first")
-    })
+    text_file::read(file).with_context(|| format!("--file: cannot read {}", file.display()))
 }
 
 fn tokens(list: &str) -> Result<Vec<u32>> {
     let ids = match list.strip_prefix('@') {
         Some(file) => {
-            let text = fs::read_to_string(file).with_context(|| format!("--tokens: cannot read {file}"))?;
+            let text =
+                text_file::read(Path::new(file)).with_context(|| format!("--tokens: cannot read {file}"))?;
             token_ids(&text).map_err(|reason| anyhow!("--tokens: {file}: {reason}"))?
         }
         None => token_ids(list).map_err(|reason| anyhow!("--tokens: {reason}"))?,

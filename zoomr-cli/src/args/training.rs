@@ -1,11 +1,12 @@
 //! How a model is trained: a recipe from a file or from flags, and flags over what the file says.
 
-use std::{fs, ops::RangeInclusive, path::PathBuf};
+use std::{ops::RangeInclusive, path::PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use zoomr_model::{
     data::synth::Kind,
+    text_file,
     train::{Data, LoraOptions, Phase, Recipe, RecipeOptions},
 };
 
@@ -87,8 +88,7 @@ impl RecipeArgs {
     pub(crate) fn read(self) -> Result<Recipe> {
         let mut options = match &self.recipe {
             Some(path) => {
-                let text =
-                    fs::read_to_string(path).with_context(|| format!("--recipe {}", path.display()))?;
+                let text = text_file::read(path).with_context(|| format!("--recipe {}", path.display()))?;
                 serde_json::from_str(&text)
                     .map_err(|error| anyhow!("--recipe {}: {error}", path.display()))?
             }

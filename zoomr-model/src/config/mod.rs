@@ -23,7 +23,7 @@ use zoomr_core::layer::LayerSpec;
 
 pub(crate) use self::rope::RopeScaling;
 pub use self::{error::ConfigError, family::Family, rope::Rope, tensors::TensorSpec};
-use crate::Error;
+use crate::{Error, text_file};
 
 /// A decoder of the Llama family.
 ///
@@ -127,7 +127,7 @@ impl ModelConfig {
     /// [`Error::Config`], naming the file, where it cannot be read or describes no model that the decoder runs.
     pub fn from_dir(dir: &Path) -> Result<Self, Error> {
         let path = dir.join("config.json");
-        let json = match std::fs::read_to_string(&path) {
+        let json = match text_file::read(&path) {
             Ok(json) => json,
             Err(error) => return Err(Error::Read { path, error }),
         };

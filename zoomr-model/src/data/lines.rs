@@ -13,7 +13,10 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::DataError;
-use crate::atomic_file::{AtomicFile, Existing};
+use crate::{
+    atomic_file::{AtomicFile, Existing},
+    text_file::{NotUtf8, without_mark},
+};
 
 /// The records of a file, one at a time. A bad line is an error, after which the next line may be asked for.
 #[derive(Debug)]
@@ -53,6 +56,11 @@ impl<T: DeserializeOwned> Iterator for Records<T> {
             self.line += 1;
             match self.reader.read_until(b'\n', &mut self.buffer) {
                 Ok(0) => self.over = true,
+                Ok(_) if self.line == 1 && self.strip_mark().is_err() => {
+                    self.over = true;
+                    let source = NotUtf8::Utf16.into();
+                    return Some(Err(DataError::Read { path: self.path.clone(), source }));
+                }
                 Ok(_) if self.buffer.trim_ascii().is_empty() => {}
                 Ok(_) => return Some(self.parse()),
                 Err(source) => {
@@ -73,6 +81,13 @@ impl<T> Records<T> {
 }
 
 impl<T: DeserializeOwned> Records<T> {
+    /// Takes a byte order mark off the line.
+    fn strip_mark(&mut self) -> Result<(), NotUtf8> {
+        let mark = self.buffer.len() - without_mark(&self.buffer)?.len();
+        self.buffer.drain(..mark);
+        Ok(())
+    }
+
     fn parse(&self) -> Result<T, DataError> {
         serde_json::from_slice(&self.buffer).map_err(|error| {
             // The parser saw a single line: its number would contradict ours.

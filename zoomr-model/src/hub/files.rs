@@ -2,13 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::Path,
 };
 
 use serde::Deserialize;
 
 use super::HubError;
+use crate::text_file;
 
 /// The one file that every model has.
 pub(super) const CONFIG: &str = "config.json";
@@ -31,8 +31,8 @@ struct Index {
 /// [`HubError::Index`] where it cannot be read, or names something other than a file beside it.
 pub(super) fn shards(index: &Path) -> Result<BTreeSet<String>, HubError> {
     let bad = |reason: String| HubError::Index { path: index.to_owned(), reason };
-    let bytes = fs::read(index).map_err(|error| bad(error.to_string()))?;
-    let parsed: Index = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+    let json = text_file::read(index).map_err(|error| bad(error.to_string()))?;
+    let parsed: Index = serde_json::from_str(&json).map_err(|error| bad(error.to_string()))?;
     let shards: BTreeSet<String> = parsed.weight_map.into_values().collect();
     // The names become paths in the cache: one that climbs out of it must not pass.
     match shards.iter().find(|name| Path::new(name).file_name() != Some(name.as_ref())) {

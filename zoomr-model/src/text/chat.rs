@@ -121,7 +121,7 @@ impl ChatTemplate {
         let special = special_tokens(&config);
         let jinja_path = dir.join("chat_template.jinja");
         let (path, source) = match (read_if_there(&jinja_path)?, config.chat_template) {
-            (Some(bytes), _) => (jinja_path, String::from_utf8_lossy(&bytes).into_owned()),
+            (Some(source), _) => (jinja_path, source),
             (None, Some(TemplateField::One(source))) => (config_path, source),
             (None, Some(TemplateField::Named(named))) => {
                 let source = default_of(named, &config_path)?;

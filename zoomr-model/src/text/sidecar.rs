@@ -4,11 +4,13 @@
 //! All of them are optional; one that is there must be readable. Fields that zoomr does not use are ignored.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::text_file;
 
 /// A file of the model directory that is there but of no use.
 #[derive(Debug, thiserror::Error)]
@@ -105,18 +107,16 @@ impl EndIds {
 
 /// Reads a JSON file; a file that is not there is `None`.
 pub(crate) fn read_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FileError> {
-    let Some(bytes) = read_if_there(path)? else {
+    let Some(json) = read_if_there(path)? else {
         return Ok(None);
     };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|source| FileError::Json { path: path.to_owned(), source })
+    serde_json::from_str(&json).map(Some).map_err(|source| FileError::Json { path: path.to_owned(), source })
 }
 
-/// The bytes of a file; a file that is not there is `None`.
-pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
+/// The text of a file; a file that is not there is `None`.
+pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, FileError> {
+    match text_file::read(path) {
+        Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(FileError::Read { path: path.to_owned(), source }),
     }

@@ -112,8 +112,8 @@ impl Tokenizer {
     /// [`TokenizerError`], naming the file, where `tokenizer.json` is missing or a file is of no use.
     pub fn from_dir(dir: &Path) -> Result<Self, TokenizerError> {
         let path = dir.join("tokenizer.json");
-        let bytes = read_if_there(&path)?.ok_or_else(|| TokenizerError::missing(dir))?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
+        let json = read_if_there(&path)?.ok_or_else(|| TokenizerError::missing(dir))?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(json)
             .map_err(|source| TokenizerError::Corrupt { path: path.clone(), source })?;
         // Files saved while training may cut or pad every text; a prompt must arrive whole.
         inner.with_padding(None);

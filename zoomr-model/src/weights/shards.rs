@@ -8,6 +8,7 @@ use std::{
 use serde::Deserialize;
 
 use super::error::WeightsError;
+use crate::text_file;
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -32,7 +33,7 @@ pub(super) fn paths(dir: &Path) -> Result<Vec<PathBuf>, WeightsError> {
 }
 
 fn shards(dir: &Path, index: PathBuf) -> Result<Vec<PathBuf>, WeightsError> {
-    let json = match std::fs::read_to_string(&index) {
+    let json = match text_file::read(&index) {
         Ok(json) => json,
         Err(error) => return Err(WeightsError::Read { path: index, error }),
     };

@@ -37,6 +37,20 @@ fn what_is_written_comes_back_one_line_each() {
 }
 
 #[test]
+fn a_byte_order_mark_is_passed_over_and_utf_16_is_named() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("data.jsonl");
+    let trace = r#"{"question": "q", "trace": "t", "answer": "a"}"#;
+    fs::write(&path, format!("\u{feff}{trace}\n{trace}\n")).unwrap();
+    assert_eq!(read::<Trace>(&path).unwrap().filter(Result::is_ok).count(), 2);
+    let utf16: Vec<u8> = trace.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(&path, utf16).unwrap();
+    let all: Vec<Result<Trace, DataError>> = read(&path).unwrap().collect();
+    let message = all[0].as_ref().unwrap_err().to_string();
+    assert!(all.len() == 1 && message.contains("data.jsonl") && message.contains("UTF-16"), "{message}");
+}
+
+#[test]
 fn bad_lines_are_named_and_passed_over() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("data.jsonl");

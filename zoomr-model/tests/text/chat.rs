@@ -47,6 +47,13 @@ fn a_conversation_is_rendered_with_blocks_trimmed() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_a_template_nor_of_its_config() {
+    let dir = with_jinja("\u{feff}<{{ eos_token }}>");
+    fs::write(dir.path().join("tokenizer_config.json"), "\u{feff}{\"eos_token\": \"end\"}").unwrap();
+    assert_eq!(ChatTemplate::from_dir(dir.path()).unwrap().render(&[], true).unwrap(), "<end>");
+}
+
+#[test]
 fn templates_may_write_python() {
     let user = [Message::user("  Hello, world ")];
     let cases = [

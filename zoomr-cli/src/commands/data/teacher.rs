@@ -3,7 +3,6 @@
 use std::{
     env,
     env::VarError,
-    fs,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     time::Duration,
@@ -12,7 +11,10 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use serde_json::{Map, Value};
-use zoomr_model::data::annotate::{DEFAULT_PROMPT, Prompt, Teacher, TeacherError, TeacherOptions};
+use zoomr_model::{
+    data::annotate::{DEFAULT_PROMPT, Prompt, Teacher, TeacherError, TeacherOptions},
+    text_file,
+};
 
 /// The variable that usually has the key.
 const KEY: &str = "OPENAI_API_KEY";
@@ -98,7 +100,7 @@ impl TeacherArgs {
     fn prompt(&self) -> Result<Prompt> {
         let Some(path) = &self.prompt else { return Ok(Prompt::parse(DEFAULT_PROMPT)?) };
         let template =
-            fs::read_to_string(path).with_context(|| format!("--prompt: cannot read {}", path.display()))?;
+            text_file::read(path).with_context(|| format!("--prompt: cannot read {}", path.display()))?;
         Prompt::parse(&template).with_context(|| format!("--prompt: {}", path.display()))
     }
 }

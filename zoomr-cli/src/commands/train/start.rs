@@ -16,6 +16,7 @@ use zoomr_model::{
     data::synth::vocabulary,
     reasoning_format::{Markers, ReasoningFormat},
     text::{chat::ChatTemplate, grow, tokenizer::Tokenizer},
+    text_file,
     train::{Parameters, has_run},
     weights::Weights,
 };
@@ -68,8 +69,7 @@ impl Start {
         let stage = tempfile::tempdir().context("cannot make a temporary directory")?;
         let (original, new_tokens, markers) = match &self {
             Self::Config(path) => {
-                let text =
-                    fs::read_to_string(path).with_context(|| format!("--config {}", path.display()))?;
+                let text = text_file::read(path).with_context(|| format!("--config {}", path.display()))?;
                 let config =
                     ModelConfig::from_json(&text).with_context(|| format!("--config {}", path.display()))?;
                 fs::write(stage.path().join(CONFIG), text).context("cannot write a temporary file")?;
@@ -132,7 +132,7 @@ fn teach_markers(dir: &Path, stage: &Path) -> Result<(NewTokens, Markers)> {
 
 /// Changes the number of tokens in a `config.json`.
 fn resize(path: &Path, tokens: usize) -> Result<()> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = text_file::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut config: Value = serde_json::from_str(&text).context("config.json")?;
     config["vocab_size"] = tokens.into();
     fs::write(path, format!("{config:#}\n")).with_context(|| format!("cannot write {}", path.display()))
