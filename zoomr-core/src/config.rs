@@ -114,7 +114,9 @@ pub struct Options {
     /// `W`: the most recent tokens, always attended, the current one included; at least 1.
     pub window: usize,
     /// `P`: how many of the prompt's first tokens stay visible; `None` for all.
-    pub prompt: Option<usize>,
+    // Models were taught under the shorter name.
+    #[serde(alias = "prompt")]
+    pub keep_prompt: Option<usize>,
     /// First tokens that policy `window` keeps; 4 in StreamingLLM.
     pub sinks: usize,
     /// Tokens per layer and head that `h2o` and `rkv` keep, and that `quest` attends; at least 1, for `rkv` more
@@ -144,7 +146,7 @@ impl Default for Options {
             votes: 4,
             zoom: Zoom::Thoughts(2),
             window: 128,
-            prompt: None,
+            keep_prompt: None,
             sinks: 4,
             budget: 512,
             buffer: 128,
@@ -223,7 +225,7 @@ impl Settings {
 
     /// The policy in force.
     pub fn policy(&self) -> Box<dyn Policy> {
-        let prompt = self.prompt.unwrap_or(usize::MAX);
+        let prompt = self.keep_prompt.unwrap_or(usize::MAX);
         let summaries = self.summaries == SummaryVisibility::All;
         let base = Base { prompt, window: self.window, summaries };
         match self.policy {

@@ -40,8 +40,8 @@ const FRAME: [&str; 4] = ["--summary-open", " <summary> ", "--summary-close", " 
 
 /// Other settings, each tried alone, under a vote for the next step and under one for this step.
 const VARIANTS: [&str; 20] = [
-    "prompt=0",
-    "prompt=9",
+    "keep-prompt=0",
+    "keep-prompt=9",
     "zoom=0",
     "zoom-tokens=20",
     "zoom-mass=0.6",
@@ -107,7 +107,7 @@ fn builtin() -> Vec<Run> {
             ["global", "layer"].map(|scope| score(&format!("policy=zoomr scope={scope} {CUT} {variant}"))),
         );
     }
-    runs.push(score(&format!("policy=zoomr scope=two-pass {CUT} prompt=9")));
+    runs.push(score(&format!("policy=zoomr scope=two-pass {CUT} keep-prompt=9")));
     for policy in POLICIES {
         let slabs = ["--model".to_owned(), OTHER_SLABS.to_owned()];
         let base = "tokens=@reasoning.ids prompt-tokens=45";
@@ -137,7 +137,7 @@ fn real(dir: &Path) -> Vec<Run> {
     runs.push(prose(&format!("{summaries} trigger=pressure pressure-limit=6M scope=layer summaries=voted")));
     runs.push(on("marked.txt", &format!("policy=zoomr {MARKERS}")));
     runs.push(on("marked.txt", &format!("policy=zoomr {MARKERS} scope=layer chunk=64 summaries=voted")));
-    runs.push(prose("policy=zoomr page-size=16 resident-thoughts=6 prompt=8"));
+    runs.push(prose("policy=zoomr page-size=16 resident-thoughts=6 keep-prompt=8"));
     let mut args = words("generate --file prose.txt --json --max-tokens 60 --ignore-eos --temperature 0");
     args.extend(model);
     args.extend(flags(&[REAL, "policy=zoomr"]));

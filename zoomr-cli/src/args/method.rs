@@ -56,7 +56,7 @@ pub(crate) struct MethodArgs {
 
     /// How many of the prompt's first tokens stay visible [default: all].
     #[arg(long, value_name = "TOKENS")]
-    prompt: Option<usize>,
+    keep_prompt: Option<usize>,
 
     /// First tokens that policy `window` keeps [default: 4].
     #[arg(long, value_name = "TOKENS")]
@@ -195,7 +195,7 @@ impl MethodArgs {
                 (.., share) => share.map(Zoom::Mass),
             },
             window: self.window,
-            prompt: self.prompt,
+            keep_prompt: self.keep_prompt,
             sinks: self.sinks,
             budget: self.budget,
             buffer: self.buffer,

@@ -111,7 +111,7 @@ fn options() -> impl Strategy<Value = Options> {
             policy,
             zoom,
             (scope, summaries),
-            (votes, window, prompt, (page_size, slab_pages), resident_thoughts),
+            (votes, window, keep_prompt, (page_size, slab_pages), resident_thoughts),
             (budget, buffer),
         )| Options {
             policy,
@@ -119,7 +119,7 @@ fn options() -> impl Strategy<Value = Options> {
             votes,
             zoom,
             window,
-            prompt,
+            keep_prompt,
             summaries,
             budget: budget_for(policy, budget),
             buffer,

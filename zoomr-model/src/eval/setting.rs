@@ -105,6 +105,10 @@ fn overlaid(options: &Options, part: &str) -> Result<Options, SettingError> {
         "zoom" => ("zoom", json!({ "thoughts": value })),
         "zoom-tokens" => ("zoom", json!({ "tokens": value })),
         "zoom-mass" => ("zoom", json!({ "mass": value })),
+        "prompt" => {
+            let reason = "it is called keep-prompt".to_owned();
+            return Err(SettingError::Part { part: part.into(), reason });
+        }
         name => (name, value),
     };
     let mut fields = serde_json::to_value(options).map_err(wrong)?;
@@ -122,16 +126,16 @@ mod tests {
 
     #[test]
     fn a_line_overlays_what_it_names() {
-        let base = Options { window: 64, prompt: Some(9), ..Options::default() };
+        let base = Options { window: 64, keep_prompt: Some(9), ..Options::default() };
         let parse = |line: &str| Setting::parse(line, &base).unwrap();
         assert_eq!(**parse("zoomr").settings(), base);
         let full = parse(" full ");
         assert_eq!((full.name(), full.settings().policy), ("full", PolicyKind::Full));
-        let mixed = parse("zoomr: zoom-mass=1, summaries=voted, prompt=none, resident-thoughts=5");
+        let mixed = parse("zoomr: zoom-mass=1, summaries=voted, keep-prompt=none, resident-thoughts=5");
         let expected = Options {
             zoom: Zoom::Mass(1.0),
             summaries: SummaryVisibility::Voted,
-            prompt: None,
+            keep_prompt: None,
             resident_thoughts: Some(5),
             ..base.clone()
         };
@@ -150,6 +154,7 @@ mod tests {
             ("full:window=0", "would hide a row"),
             ("full:zoom=-1", "`zoom=-1`"),
             ("rkv:budget=4", "at least 9"),
+            ("zoomr:prompt=9", "`prompt=9`: it is called keep-prompt"),
             ("full:sinks=1,size=3", "unknown field `size`"),
         ] {
             match Setting::parse(line, &Options::default()) {

@@ -43,7 +43,7 @@ pub struct MethodOptions {
     /// The most recent tokens, always attended in full.
     pub window: Option<usize>,
     /// How many of the prompt's first tokens stay visible.
-    pub prompt: Option<usize>,
+    pub keep_prompt: Option<usize>,
     /// First tokens that policy `window` keeps.
     pub sinks: Option<usize>,
     /// Tokens per layer and head that policies `h2o` and `rkv` keep, and that `quest` attends.
@@ -95,7 +95,7 @@ impl Default for MethodOptions {
             votes: None,
             zoom: None,
             window: None,
-            prompt: None,
+            keep_prompt: None,
             sinks: None,
             budget: None,
             buffer: None,
@@ -158,7 +158,7 @@ impl MethodOptions {
             votes: self.votes.unwrap_or(base.votes),
             zoom: self.zoom.unwrap_or(usual),
             window: self.window.unwrap_or(base.window),
-            prompt: self.prompt.or(base.prompt),
+            keep_prompt: self.keep_prompt.or(base.keep_prompt),
             sinks: self.sinks.unwrap_or(base.sinks),
             budget: self.budget.unwrap_or(base.budget),
             buffer: self.buffer.unwrap_or(base.buffer),
