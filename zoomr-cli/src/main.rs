@@ -4,7 +4,7 @@
 //! turn `--model` and the Cargo features into a model on a backend; `builtin` is the model without `--model`; `output` is everything that is printed or
 //! written. What is computed, and how, is in the other crates.
 //!
-//! Exit codes: 0, 1 for any error (bad flags included), 130 after Ctrl-C (or SIGTERM, or SIGHUP).
+//! Exit codes: 0, 1 for any error (bad flags included), 3 where the cap on KV memory ended a text, 130 after Ctrl-C (or SIGTERM, or SIGHUP).
 
 mod args;
 mod builtin;
@@ -13,6 +13,7 @@ mod interrupt;
 mod load;
 mod output;
 mod provider;
+mod threads;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,9 @@ fn usage(error: &clap::Error) -> ExitCode {
         output::note(
             "\nThe commands train, eval and data take a zoomr with the Cargo feature `train` (on by default).",
         );
+    }
+    if error.use_stderr() {
+        args::foreign::tips(std::env::args()).iter().for_each(|tip| output::note(tip));
     }
     if error.use_stderr() || printed.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

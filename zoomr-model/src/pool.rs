@@ -33,9 +33,10 @@ pub(crate) fn work<T: Sync, R: Send, E: Send>(
     thread::scope(|scope| {
         // Within the scope: where `take` panics, nobody waits for ever.
         let (sender, results) = sync_channel(0);
+        let mut started = 0;
         for _ in 0..workers.get().min(tasks.len()) {
             let (sender, stop, next, work) = (sender.clone(), &stop, &next, &work);
-            scope.spawn(move || {
+            let worker = move || {
                 while let Some(task) = tasks.get(next.fetch_add(1, Relaxed)).filter(|_| !stop.load(Relaxed)) {
                     let result = work(task, stop);
                     let ended = !matches!(result, Ok(Some(_)));
@@ -43,9 +44,18 @@ pub(crate) fn work<T: Sync, R: Send, E: Send>(
                         break;
                     }
                 }
-            });
+            };
+            // Where the system allows of no more threads, those that there are do the work.
+            if thread::Builder::new().spawn_scoped(scope, worker).is_err() {
+                break;
+            }
+            started += 1;
         }
         drop(sender);
+        if started == 0 {
+            outcome = alone(tasks, &work, &mut take);
+            return;
+        }
         loop {
             let taken = match results.recv_timeout(LOOK) {
                 Ok((task, Ok(Some(result)))) => take(Some((task, result))),
@@ -63,6 +73,21 @@ pub(crate) fn work<T: Sync, R: Send, E: Send>(
         }
     });
     outcome
+}
+
+/// Works off all tasks on this thread.
+fn alone<T, R, E>(
+    tasks: &[T],
+    work: &impl Fn(&T, &AtomicBool) -> Result<Option<R>, E>,
+    take: &mut impl FnMut(Option<(&T, R)>) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
+    for task in tasks {
+        let Some(result) = work(task, &AtomicBool::new(false))? else { break };
+        if take(Some((task, result)))?.is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -86,6 +111,13 @@ mod tests {
         );
         assert_eq!(taken, Ok(()));
         assert!(squares.iter().enumerate().all(|(task, square)| *square == task * task));
+        let mut sum = 0;
+        let add = |task: &usize, _: &AtomicBool| Ok::<_, ()>(Some(*task));
+        let mut take = |result: Option<(&usize, usize)>| {
+            sum += result.map_or(0, |(_, task)| task);
+            Ok(if sum > 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        assert_eq!((alone(&tasks, &add, &mut take), sum), (Ok(()), 6));
         work(FOUR, &[], |_: &usize, _| Ok::<_, ()>(Some(1)), |_| Ok(ControlFlow::Continue(()))).unwrap();
     }
 

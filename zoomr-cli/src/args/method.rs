@@ -158,6 +158,11 @@ impl MethodArgs {
         self.options()?.check().map_err(flagged)
     }
 
+    /// The cap on KV memory that was given, in bytes.
+    pub(crate) fn cap(&self) -> Option<u64> {
+        self.cap
+    }
+
     /// The segmenter, and everything else that an engine goes by, for a model.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 //! | file | flags |
 //! |---|---|
 //! | `model` | which model, on which backend |
+//! | `piped` | a text on standard input that nobody asked for |
+//! | `foreign` | other programs' flags, and what they are called here |
 //! | `text` | the prompt or text, as words or as token ids |
 //! | `method` | policy, segmenter, trigger: the method's settings |
 //! | `problems` | what an evaluation asks |
@@ -11,9 +13,11 @@
 //! | `pose` | what the built-in model is to solve; `unposed` without the Cargo feature `train` |
 //! | `parse` | numbers with suffixes, ranges, names |
 
+pub(crate) mod foreign;
 pub(crate) mod method;
 pub(crate) mod model;
 pub(crate) mod parse;
+pub(crate) mod piped;
 #[cfg_attr(not(feature = "train"), path = "unposed.rs")]
 pub(crate) mod pose;
 #[cfg(feature = "train")]
@@ -25,15 +29,16 @@ pub(crate) mod training;
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::{
+    completions::CompletionsArgs, generate::GenerateArgs, inspect::InspectArgs, man::ManArgs, plan::PlanArgs,
+    score::ScoreArgs, verify::VerifyArgs,
+};
 #[cfg(feature = "train")]
 use crate::commands::{data::DataArgs, eval::EvalArgs, train::TrainArgs};
-use crate::commands::{
-    generate::GenerateArgs, inspect::InspectArgs, plan::PlanArgs, score::ScoreArgs, verify::VerifyArgs,
-};
 
 /// Long reasoning in a fraction of the key-value memory: generates text with ZoomR and accounts for every byte.
 #[derive(Debug, Parser)]
-#[command(name = "zoomr", version, about, max_term_width = 100)]
+#[command(name = "zoomr", version, propagate_version = true, about, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -64,4 +69,8 @@ pub(crate) enum Command {
     /// Make data to train and to evaluate on.
     #[cfg(feature = "train")]
     Data(DataArgs),
+    /// Print what a shell needs to complete commands and flags.
+    Completions(CompletionsArgs),
+    /// Write manual pages.
+    Man(ManArgs),
 }

@@ -1,6 +1,7 @@
 //! Which model, on which backend.
 
 use std::{
+    num::NonZeroUsize,
     ops::Deref,
     path::{Path, PathBuf},
 };
@@ -9,13 +10,17 @@ use anyhow::Result;
 use clap::Args;
 use tempfile::TempDir;
 
-use crate::{builtin, output::status::Status, provider::BackendName};
+use super::parse::thread_count;
+use crate::{builtin, output::status::Status, provider::BackendName, threads};
 
 /// The model to run.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {
     #[command(flatten)]
     base: BaseArgs,
+
+    #[command(flatten)]
+    compute: ComputeArgs,
 
     /// An adapter for the model (LoRA, in PEFT's layout), as `zoomr train --keep-adapter` writes one.
     #[arg(long, value_name = "DIR", requires = "model")]
@@ -37,17 +42,19 @@ pub(crate) struct BaseArgs {
     /// inside of this program, which solves the problems of `zoomr data synth`].
     #[arg(long, short, value_name = "DIR|ID")]
     model: Option<String>,
+}
 
-    #[command(flatten)]
-    backend: BackendArgs,
+impl ModelArgs {
+    /// As [`ComputeArgs::start`].
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn start(&self) -> Result<BackendName> {
+        self.compute.start()
+    }
 }
 
 impl BaseArgs {
-    /// The backend to compute on.
-    pub(crate) fn backend(&self) -> BackendName {
-        self.backend.backend()
-    }
-
     /// Whether it is the model inside of the program.
     pub(crate) fn is_builtin(&self) -> bool {
         self.model.is_none()
@@ -111,6 +118,28 @@ impl Deref for ModelDir {
             Self::Found(path) => path,
             Self::Unpacked(dir) => dir.path(),
         }
+    }
+}
+
+/// How to compute.
+#[derive(Debug, Args)]
+pub(crate) struct ComputeArgs {
+    #[command(flatten)]
+    backend: BackendArgs,
+
+    /// Threads to compute on [default: one for each processor].
+    #[arg(long, short, value_name = "N", value_parser = thread_count)]
+    threads: Option<NonZeroUsize>,
+}
+
+impl ComputeArgs {
+    /// Starts the threads; the backend to compute on.
+    ///
+    /// # Errors
+    /// Where none can be started.
+    pub(crate) fn start(&self) -> Result<BackendName> {
+        threads::start(self.threads)?;
+        Ok(self.backend.backend())
     }
 }
 

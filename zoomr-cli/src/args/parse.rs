@@ -1,8 +1,10 @@
 //! Numbers with suffixes, ranges and names, as value parsers for clap.
 
-use std::{ops::RangeInclusive, str::FromStr};
+use std::{num::NonZeroUsize, ops::RangeInclusive, str::FromStr};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::threads::MOST as MOST_THREADS;
 
 /// A parser for one of the core's named settings, which lists the names in help and in errors.
 pub(crate) fn named<T>(all: &[T], name: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
@@ -22,6 +24,12 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
 pub(crate) fn token_count(text: &str) -> Result<usize, String> {
     let count = scaled(text, 1024).and_then(|count| count.try_into().ok());
     count.ok_or_else(|| "give a number of tokens, as in 2000, 32k or 1M".to_owned())
+}
+
+/// A number of threads.
+pub(crate) fn thread_count(text: &str) -> Result<NonZeroUsize, String> {
+    let count = text.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= MOST_THREADS);
+    count.ok_or_else(|| format!("give a number of threads, 1 to {MOST_THREADS}"))
 }
 
 /// A whole number with a suffix that multiplies it by powers of `thousand`.

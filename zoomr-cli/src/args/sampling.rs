@@ -9,10 +9,10 @@ use zoomr_model::text::sample::{Sampler, SamplingError, SamplingOptions};
 #[command(next_help_heading = "Sampling")]
 pub(crate) struct SamplingArgs {
     /// Randomness: 0 always takes the likeliest token [default: the model's own, else 0.7].
-    #[arg(long, value_name = "T")]
+    #[arg(long, visible_alias = "temp", value_name = "T")]
     temperature: Option<f32>,
 
-    /// Choose among this many of the likeliest tokens [default: the model's own, else all].
+    /// Choose among this many of the likeliest tokens; 0 is all of them [default: the model's own, else all].
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
 
@@ -26,11 +26,11 @@ pub(crate) struct SamplingArgs {
     min_p: Option<f32>,
 
     /// Makes tokens that came before less likely; 1 is off [default: the model's own, else 1].
-    #[arg(long, value_name = "R")]
+    #[arg(long, alias = "repeat-penalty", value_name = "R")]
     repetition_penalty: Option<f32>,
 
     /// Where the random numbers start: the same seed gives the same text.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, short, default_value_t = 0)]
     seed: u64,
 }
 
@@ -42,7 +42,7 @@ impl SamplingArgs {
     pub(crate) fn sampler(&self, recommended: SamplingOptions) -> Result<Sampler> {
         let options = SamplingOptions {
             temperature: self.temperature.unwrap_or(recommended.temperature),
-            top_k: self.top_k.or(recommended.top_k),
+            top_k: self.top_k.map_or(recommended.top_k, |k| Some(k).filter(|&k| k > 0)),
             top_p: self.top_p.unwrap_or(recommended.top_p),
             min_p: self.min_p.unwrap_or(recommended.min_p),
             repetition_penalty: self.repetition_penalty.unwrap_or(recommended.repetition_penalty),

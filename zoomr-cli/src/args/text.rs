@@ -9,15 +9,23 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use zoomr_model::text_file;
 
-use super::parse::token_ids;
+use super::{
+    parse::token_ids,
+    piped::{Patience, piped},
+};
 
 /// Where the text comes from: one of these at most.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct TextArgs {
-    /// The text; `-` reads it from standard input.
+    /// The text; `-` reads it from standard input, which is also read where none of these is given and it is no
+    /// terminal.
     #[arg(value_name = "TEXT")]
     text: Option<String>,
+
+    /// The text, as other programs take it.
+    #[arg(long, short, value_name = "TEXT")]
+    prompt: Option<String>,
 
     /// Read the text from a file; `-` is standard input.
     #[arg(long, short, value_name = "FILE")]
@@ -60,17 +68,17 @@ impl TextArgs {
         }
     }
 
-    /// Reads what was given, if anything was.
+    /// Reads what was given, if anything was; what comes on standard input is waited for as `patience` says.
     ///
     /// # Errors
     /// Where a file cannot be read, is no text, or holds something else than token ids.
-    pub(crate) fn read(&self) -> Result<Option<Given>> {
-        let given = match (&self.text, &self.file, &self.tokens) {
+    pub(crate) fn read(&self, patience: Patience) -> Result<Option<Given>> {
+        let given = match (self.text.as_ref().or(self.prompt.as_ref()), &self.file, &self.tokens) {
             (_, _, Some(list)) => tokens(list).map(Given::Tokens),
             (_, Some(file), _) => text(file).map(Given::Text),
             (Some(given), ..) if given == "-" => text(Path::new("-")).map(Given::Text),
             (Some(text), ..) => Ok(Given::Text(text.clone())),
-            (None, None, None) => return Ok(None),
+            (None, None, None) => return Ok(piped(patience)?.map(Given::Text)),
         };
         given.map(Some)
     }

@@ -16,6 +16,8 @@ use crate::{
     args::{
         method::MethodArgs,
         model::ModelArgs,
+        parse::token_count,
+        piped::Patience,
         pose::{PoseArgs, Problem},
         sampling::SamplingArgs,
         text::{Given, TextArgs},
@@ -34,6 +36,9 @@ use crate::{
 
 /// New tokens, where nobody says how many.
 const MAX_TOKENS: usize = 512;
+
+/// The exit code where the cap on KV memory ended the text.
+const CAP_REACHED: u8 = 3;
 
 /// Flags of `generate`.
 #[derive(Debug, Args)]
@@ -54,8 +59,12 @@ pub(crate) struct GenerateArgs {
 
     /// The most new tokens, those of summaries included [default: 512; as many as fit its context for the built-in
     /// model].
-    #[arg(long, short = 'n', value_name = "N")]
+    #[arg(long, short = 'n', visible_alias = "max-new-tokens", aliases = ["n-predict", "predict"], value_name = "N")]
     max_tokens: Option<usize>,
+
+    /// The most tokens in all, those of the prompt included [default, and for 0: the model's context].
+    #[arg(long, short = 'c', value_name = "TOKENS", value_parser = token_count)]
+    ctx_size: Option<usize>,
 
     /// Go on where the model ends its text.
     #[arg(long)]
@@ -80,6 +89,19 @@ pub(crate) struct GenerateArgs {
 
     #[command(flatten)]
     method: MethodArgs,
+}
+
+impl GenerateArgs {
+    /// How many new tokens --ctx-size leaves room for after the prompt.
+    fn room(&self, prompt: usize) -> Result<usize> {
+        match self.ctx_size {
+            None | Some(0) => Ok(usize::MAX),
+            Some(context) => match context.checked_sub(prompt) {
+                Some(room) if room > 0 => Ok(room),
+                _ => bail!("--ctx-size: {context} tokens leave no room after a prompt of {prompt}; raise it"),
+            },
+        }
+    }
 }
 
 /// What `--json` prints.
@@ -117,7 +139,8 @@ pub(crate) fn run(args: GenerateArgs) -> Result<ExitCode> {
     let (flag, input) = args.text.input();
     args.watch.check(&[(flag, input.as_deref())])?;
     let watch = Watch::new(&args.watch, None)?;
-    let given = args.text.read()?;
+    let patience = if args.model.is_builtin() { Patience::Short } else { Patience::Endless };
+    let given = args.text.read(patience)?;
     let (given, problem) = match given {
         given if args.model.is_builtin() => args.pose.problem(given, args.sampling.seed())?,
         Some(given) => (given, None),
@@ -125,7 +148,7 @@ pub(crate) fn run(args: GenerateArgs) -> Result<ExitCode> {
             bail!("nothing to continue: give TEXT, --file or --tokens (only the built-in model needs none)")
         }
     };
-    provider::on(args.model.backend(), Generate { args, stops, watch, given, problem })
+    provider::on(args.model.start()?, Generate { args, stops, watch, given, problem })
 }
 
 /// The command, ready to run on a backend.
@@ -158,8 +181,9 @@ impl Job for Generate {
 
         let mut engine = loaded.engine(tokenizer, segmenter, options)?;
         let ends = if args.ignore_eos { StopTokens::default() } else { files.end() };
-        let most = if problem.is_some() { usize::MAX } else { MAX_TOKENS };
-        let limits = Limits { max_tokens: args.max_tokens.unwrap_or(most), tokens: ends, strings: stops };
+        let most = args.max_tokens.unwrap_or(if problem.is_some() { usize::MAX } else { MAX_TOKENS });
+        let room = args.room(prompt.len())?;
+        let limits = Limits { max_tokens: most.min(room), tokens: ends, strings: stops };
         let mut screen = Screen::new(args.json, &status);
         let mut thoughts = problem.as_ref().map(|_| Thoughts::default());
         if let Some(problem) = &problem {
@@ -172,7 +196,10 @@ impl Job for Generate {
         };
         let ended = thoughts.map_or(Ok(()), |mut view| screen.text(Kind::Summary, &view.finish()));
         let ended = ended.and(screen.finish());
-        let generated = generated?;
+        let mut generated = generated?;
+        if generated.stop == Stop::MaxTokens && room < most {
+            generated.stop = Stop::Context;
+        }
 
         let account = watch.finish(&engine, prompt.len(), &generated.timing)?;
         ended?;
@@ -270,10 +297,24 @@ fn report(
             note(&format!("interrupted after {} new tokens", account.new_tokens));
             Ok(Interrupt::code())
         }
+        Stop::Cap => {
+            let cap = args.method.cap().unwrap_or_default();
+            note(&format!(
+                "the cap on KV memory (--cap, {}) is reached after {} new tokens: the text ends here; raise it, or lower \
+                 --window, --zoom or --keep-prompt",
+                bytes(cap),
+                account.new_tokens
+            ));
+            Ok(CAP_REACHED.into())
+        }
         Stop::Context => {
-            note("the model's context is full: the text ends here");
+            note("the context is full: the text ends here");
             Ok(ExitCode::SUCCESS)
         }
-        _ => Ok(ExitCode::SUCCESS),
+        Stop::MaxTokens => {
+            note(&format!("the text ends after {} new tokens, as --max-tokens says", account.new_tokens));
+            Ok(ExitCode::SUCCESS)
+        }
+        Stop::EndOfText | Stop::StopString | Stop::TextOver => Ok(ExitCode::SUCCESS),
     }
 }

@@ -1,11 +1,13 @@
 //! The commands, one file or folder each; what they share is here.
 
+pub(crate) mod completions;
 #[cfg(feature = "train")]
 pub(crate) mod data;
 #[cfg(feature = "train")]
 pub(crate) mod eval;
 pub(crate) mod generate;
 pub(crate) mod inspect;
+pub(crate) mod man;
 pub(crate) mod plan;
 mod run;
 pub(crate) mod score;
@@ -36,5 +38,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Eval(args) => eval::run(*args),
         #[cfg(feature = "train")]
         Command::Data(args) => data::run(args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }

@@ -23,7 +23,11 @@ use zoomr_model::{
 };
 
 use crate::{
-    args::{method::MethodArgs, model::BaseArgs, parse::token_count},
+    args::{
+        method::MethodArgs,
+        model::{BackendArgs, BaseArgs},
+        parse::token_count,
+    },
     output::{
         account::ratio,
         bytes, note, print, print_json,
@@ -44,6 +48,9 @@ const PROMPT_TOKENS: usize = 128;
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     model: BaseArgs,
+
+    #[command(flatten)]
+    backend: BackendArgs,
 
     /// All tokens of the run: prompt, thoughts and summaries (suffixes k, M).
     #[arg(long, value_name = "N", value_parser = token_count)]
@@ -115,7 +122,7 @@ pub(crate) fn run(args: PlanArgs) -> Result<ExitCode> {
         );
     }
     args.method.check()?;
-    provider::on(args.model.backend(), Plan(args))
+    provider::on(args.backend.backend(), Plan(args))
 }
 
 /// The command; the backend says how large a cached number is.

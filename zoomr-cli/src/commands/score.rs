@@ -13,6 +13,7 @@ use crate::{
     args::{
         method::MethodArgs,
         model::ModelArgs,
+        piped::Patience,
         text::{Given, TextArgs},
     },
     interrupt::Interrupt,
@@ -96,8 +97,9 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
     args.watch.check(&[(flag, input.as_deref()), ("--logits", args.logits.as_deref())])?;
     let logits = args.logits.as_deref().map(LogitsFile::create).transpose()?;
     let watch = Watch::new(&args.watch, logits.as_ref().and_then(LogitsFile::unfinished))?;
-    let given = args.text.read()?.context("nothing to score: give TEXT, --file or --tokens")?;
-    provider::on(args.model.backend(), Score { args, watch, logits, given })
+    let given =
+        args.text.read(Patience::Endless)?.context("nothing to score: give TEXT, --file or --tokens")?;
+    provider::on(args.model.start()?, Score { args, watch, logits, given })
 }
 
 /// The command, ready to run on a backend.

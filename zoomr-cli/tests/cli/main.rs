@@ -10,6 +10,7 @@ mod builtin;
 mod data;
 mod device;
 mod eval;
+mod fingers;
 mod help;
 mod hub;
 mod inspect;

@@ -111,7 +111,7 @@ fn a_run_that_fails_leaves_the_old_recording_in_place() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run.safetensors");
     fs::write(&path, "good").unwrap();
-    let args = format!("--policy full --cap 100k --max-tokens 400 --record {}", path.display());
+    let args = format!("--policy full --cap 1k --record {}", path.display());
     assert_eq!(generate(&golden("llama"), &args).code, Some(1));
     assert_eq!(fs::read_to_string(&path).unwrap(), "good");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);

@@ -70,6 +70,8 @@ pub enum Stop {
     MaxTokens,
     /// The model's context is full.
     Context,
+    /// The next token found no room under the cap on KV memory.
+    Cap,
     /// The given text is over.
     TextOver,
     /// The observer said so.

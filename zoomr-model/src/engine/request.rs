@@ -5,7 +5,7 @@ use std::{ops::Range, vec};
 use zoomr_core::{layer::LayerSpec, segment::Role};
 
 use super::{
-    EngineError, Event, Observer, SummaryText, Task, Timing,
+    EngineError, Event, Observer, Stop, SummaryText, Task, Timing,
     generate::Sampled,
     score::Given,
     share::Want,
@@ -14,6 +14,7 @@ use super::{
     turn::Turn,
 };
 use crate::{
+    Error,
     recording::Recording,
     text::{
         sample::Sampler,
@@ -190,6 +191,17 @@ impl Request {
         self.turn = Turn::Idle;
         (self.wanted, self.later) = Default::default();
         end
+    }
+
+    /// The end of a task whose next tokens were refused: where a text is being written, it is one that found no room.
+    pub(super) fn refused(&self, error: EngineError) -> End {
+        match (&self.source, error) {
+            (
+                TokenSource::Sampled(_),
+                EngineError::Model(Error::Attention(zoomr_core::Error::OverCap { .. })),
+            ) if self.turn != Turn::Prompt => Ok(Stop::Cap),
+            (_, error) => Err(error),
+        }
     }
 
     /// How many more tokens it may take.

@@ -181,7 +181,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Batch<'_, B, K> {
                 };
                 request.took(&step, &mut observer)
             }
-            Err(error) => ControlFlow::Break(Err(error)),
+            Err(error) => ControlFlow::Break(request.refused(error)),
         };
         let end = flow.break_value().map(|end| request.end(end, &mut observer));
         match (wrote_summary, request.turn.writes_summary()) {

@@ -4,6 +4,7 @@ use std::{
     fmt,
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
+    thread,
 };
 
 use burn::tensor::{Device, backend::Backend};
@@ -212,14 +213,17 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
         let mut learnt = if workers == 1 {
             work()
         } else {
-            std::thread::scope(|scope| {
-                let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-                let join = |thread: std::thread::ScopedJoinHandle<'_, _>| match thread.join() {
+            thread::scope(|scope| {
+                // Where the system allows of no more threads, those that there are do the work, and this one.
+                let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+                let threads: Vec<_> = (1..workers).map_while(spawn).collect();
+                let own = work();
+                let join = |thread: thread::ScopedJoinHandle<'_, _>| match thread.join() {
                     Ok(learnt) => learnt,
                     // A bug of ours: let it be seen where it would have been without threads.
                     Err(panic) => std::panic::resume_unwind(panic),
                 };
-                threads.into_iter().flat_map(join).collect()
+                threads.into_iter().flat_map(join).chain(own).collect()
             })
         };
         learnt.sort_by_key(|(number, _)| *number);

@@ -97,8 +97,8 @@ pub(crate) fn run(args: EvalArgs) -> Result<ExitCode> {
     // What no model could make good should be said before one is loaded.
     settings(&args.setting, &Options::default())?;
     match args.replay.clone() {
-        Some(path) => provider::on(args.model.backend(), Replaying { args, path }),
-        None => provider::on(args.model.backend(), Eval { args }),
+        Some(path) => provider::on(args.model.start()?, Replaying { args, path }),
+        None => provider::on(args.model.start()?, Eval { args }),
     }
 }
 

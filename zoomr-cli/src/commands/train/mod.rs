@@ -23,7 +23,7 @@ use self::{
 };
 use crate::{
     args::{
-        model::{BackendArgs, find},
+        model::{ComputeArgs, find},
         training::RecipeArgs,
     },
     interrupt::Interrupt,
@@ -71,7 +71,7 @@ pub(crate) struct TrainArgs {
     recipe: RecipeArgs,
 
     #[command(flatten)]
-    backend: BackendArgs,
+    compute: ComputeArgs,
 }
 
 /// Element types of weights.
@@ -112,7 +112,7 @@ pub(crate) fn run(args: TrainArgs) -> Result<ExitCode> {
     };
     let save = Saving { out: args.out, every: args.checkpoint_every, keep_adapter: args.keep_adapter, dtype };
     let resume = args.resume;
-    provider::on(args.backend.backend(), Train { prepared, save, resume, recipe, interrupt })
+    provider::on(args.compute.start()?, Train { prepared, save, resume, recipe, interrupt })
 }
 
 /// Tokens that are new must be learnt, also where else only adapters are: their matrices are trained whole.

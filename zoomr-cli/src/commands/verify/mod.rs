@@ -31,6 +31,8 @@ use crate::{
 
 /// Some 300 tokens of ordinary text.
 const BUILT_IN: &str = include_str!("text.txt");
+/// As much, in the words of the built-in model.
+const BUILT_IN_WORDS: &str = include_str!("builtin_text.txt");
 /// Fewer tokens make too few thoughts to choose among.
 const LEAST_TOKENS: usize = 32;
 
@@ -68,8 +70,8 @@ pub(crate) fn run(args: VerifyArgs) -> Result<ExitCode> {
     if args.max_tokens < LEAST_TOKENS {
         bail!("--max-tokens: {} tokens make too few thoughts; give at least {LEAST_TOKENS}", args.max_tokens);
     }
-    let given = args.text.read(BUILT_IN)?;
-    provider::on(args.model.backend(), Verify { args, given })
+    let given = args.text.read(if args.model.is_builtin() { BUILT_IN_WORDS } else { BUILT_IN })?;
+    provider::on(args.model.start()?, Verify { args, given })
 }
 
 /// The command, ready to run on a backend.
