@@ -15,6 +15,7 @@ pub mod hub;
 pub mod pretrained;
 pub mod reasoning_format;
 pub mod recording;
+pub mod setting;
 pub mod text;
 #[cfg(feature = "train")]
 pub mod train;
@@ -28,6 +29,8 @@ mod linear;
 mod load;
 mod mlp;
 mod model;
+#[cfg(feature = "train")]
+mod picture;
 #[cfg(feature = "train")]
 mod pool;
 mod rope;

@@ -17,7 +17,8 @@ use zoomr_model::{
     config::ModelConfig,
     data::synth::{Kind, Series, vocabulary},
     engine::{Engine, EngineOptions, Limits, SummaryText},
-    eval::{Bench, Ended, Outcome, Plan, Problem, Progress, Record, Replay, Replayed, Setting},
+    eval::{Bench, Ended, Outcome, Plan, Problem, Progress, Record, Replay, Replayed},
+    setting::Setting,
     recording::Recording,
     text::{
         sample::Sampler,
