@@ -76,8 +76,12 @@ impl ModelFiles {
     /// # Errors
     /// Where a weight file is missing, damaged or of another model, or the backend cannot run here.
     pub(crate) fn load_on<P: Provider>(&self, status: &Status) -> Result<Loaded<P>> {
-        status.say(&format!("loading {}", self.dir().display()));
         let (kernels, device) = P::open()?;
-        Ok(self.load(kernels, &device)?)
+        let loading = format!("loading {}", self.dir().display());
+        status.say(&loading);
+        let mut watch = |done: u64, all: u64| {
+            status.say(&format!("{loading}: {:.0}%", 100.0 * done as f64 / all.max(1) as f64));
+        };
+        Ok(self.load_watched(kernels, &device, &mut watch)?)
     }
 }

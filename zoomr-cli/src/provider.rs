@@ -18,6 +18,10 @@ pub(crate) trait Provider {
     /// The kernels.
     type Kernels: TrainingKernels<Self::Backend> + LinearKernels<Self::Backend> + Clone + Debug + 'static;
 
+    /// Whether it computes in the host's memory: weights stay there as their files have them, and so does what is put
+    /// away from the device.
+    const ON_HOST: bool;
+
     /// Makes sure that this machine can run it.
     ///
     /// # Errors
@@ -81,6 +85,8 @@ impl Provider for zoomr_backend_cpu::CpuKernels {
     type Backend = zoomr_backend_cpu::Cpu;
     type Kernels = Self;
 
+    const ON_HOST: bool = true;
+
     fn open() -> Result<(Self, Device<Self::Backend>)> {
         Ok((Self::new(), zoomr_backend_cpu::DEVICE))
     }
@@ -96,6 +102,8 @@ impl Provider for zoomr_backend_cpu::CpuKernels {
 impl Provider for zoomr_backend_cuda::CudaKernels {
     type Backend = zoomr_backend_cuda::Cuda;
     type Kernels = Self;
+
+    const ON_HOST: bool = false;
 
     fn open() -> Result<(Self, Device<Self::Backend>)> {
         // Asked first, because CubeCL panics where there is no driver.

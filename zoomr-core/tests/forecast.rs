@@ -1,13 +1,17 @@
 //! Forecasts agree with what runs then take.
 
+use std::time::{Duration, Instant};
+
 use burn_ndarray::NdArray;
+use proptest::{collection::vec, option::of, prelude::*, sample::select};
 use zoomr_core::{
-    config::{Options, PolicyKind, Scope},
+    config::{Options, PolicyKind, Scope, Settings, SummaryVisibility},
     forecast::{Assumption, forecast},
     layer::LayerSpec,
     portable::Portable,
     select::Zoom,
     testing::{
+        forecast::walk,
         host::Host,
         scenario::{Scenario, Segmentation},
     },
@@ -104,4 +108,76 @@ fn a_peak_has_room_for_the_longest_thoughts() {
     assert!(peak <= planned(run), "{peak}, planned {}", planned(run));
     let short = Assumption { longest: thought(usual), ..run };
     assert!(peak > planned(short), "{peak}, planned {} without long thoughts", planned(short));
+}
+
+prop_compose! {
+    /// Settings of all policies, small enough that a walk is short.
+    fn settings()(
+        policy in select(PolicyKind::ALL),
+        zoom in prop_oneof![
+            (0..5_usize).prop_map(Zoom::Thoughts),
+            (0..200_usize).prop_map(Zoom::Tokens),
+            (0.0..1.0).prop_map(Zoom::Mass),
+        ],
+        (window, prompt, sinks) in (1..90_usize, of(0..60_usize), 0..60_usize),
+        (budget, buffer) in (9..120_usize, 8..50_usize),
+        summaries in select(SummaryVisibility::ALL),
+        resident_thoughts in of(0..6_usize),
+        (page_size, slab_pages) in (1..20_usize, 1..5_usize),
+    ) -> Settings {
+        let options = Options {
+            policy, zoom, window, keep_prompt: prompt, sinks, budget, buffer, summaries, resident_thoughts, page_size, slab_pages,
+            ..Options::default()
+        };
+        Settings::try_from(options).unwrap()
+    }
+}
+
+prop_compose! {
+    /// Runs of no token and of many.
+    fn assumption()(
+        prompt in 0..120_usize,
+        tokens in 0..900_usize,
+        thought in 1..50_usize,
+        longer in 0..30_usize,
+        summary in 0..15_usize,
+    ) -> Assumption {
+        let count = |tokens: usize| tokens.try_into().unwrap();
+        Assumption { prompt, tokens, thought: count(thought), longest: count(thought + longer), summary }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn a_forecast_is_what_a_walk_finds(
+        settings in settings(),
+        run in assumption(),
+        windows in vec(of(1..70_usize), 1..5),
+    ) {
+        let layer = |window: &Option<usize>| LayerSpec {
+            query_heads: 2,
+            kv_heads: 1,
+            head_dim: 4,
+            scale: 0.5,
+            sliding_window: window.and_then(std::num::NonZeroUsize::new),
+        };
+        let layers: Vec<LayerSpec> = windows.iter().map(layer).collect();
+        prop_assert_eq!(forecast(&layers, &settings, 4, run), walk(&layers, &settings, 4, run));
+    }
+}
+
+#[test]
+fn the_length_of_a_run_costs_nothing() {
+    let layer = LayerSpec { query_heads: 9, kv_heads: 3, head_dim: 64, scale: 0.1, sliding_window: None };
+    for &policy in PolicyKind::ALL {
+        let settings = Settings::try_from(Options { policy, ..Options::default() }).unwrap();
+        let thought = 56.try_into().unwrap();
+        let run = Assumption { prompt: 128, tokens: 1 << 32, thought, longest: thought, summary: 12 };
+        let begun = Instant::now();
+        let found = forecast(&[layer; 30], &settings, 4, run);
+        assert!(begun.elapsed() < Duration::from_millis(200), "{policy}: {:?}", begun.elapsed());
+        assert_eq!(found.full, (1 << 32) * 30 * 2 * 3 * 64 * 4, "{policy}");
+    }
 }

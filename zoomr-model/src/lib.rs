@@ -15,6 +15,7 @@ pub mod hub;
 pub mod pretrained;
 pub mod reasoning_format;
 pub mod recording;
+pub mod setting;
 pub mod text;
 pub mod text_file;
 #[cfg(feature = "train")]
@@ -29,6 +30,8 @@ mod linear;
 mod load;
 mod mlp;
 mod model;
+#[cfg(feature = "train")]
+mod picture;
 #[cfg(feature = "train")]
 mod pool;
 mod rope;

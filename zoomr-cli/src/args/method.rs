@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, ops::RangeInclusive};
 use anyhow::{Context, Error, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use zoomr_core::{
-    config::{PolicyKind, Scope, SummaryVisibility},
+    config::{Options, PolicyKind, Scope, SummaryVisibility},
     segment::Segmenter,
     select::Zoom,
     trigger::Trigger,
@@ -14,6 +14,7 @@ use zoomr_model::{
     engine::EngineOptions,
     pretrained::{self, MethodError, MethodOptions, Pretrained},
     reasoning_format::ReasoningFormat,
+    setting::Setting,
     text::{stop::StopTokens, tokenizer::Tokenizer},
 };
 
@@ -250,6 +251,14 @@ impl MethodArgs {
             }
         }))
     }
+}
+
+/// The setting that a line of `--setting` names, over `base`.
+///
+/// # Errors
+/// Names the line, and the part of it that is wrong.
+pub(crate) fn setting(line: &str, base: &Options) -> Result<Setting> {
+    Setting::parse(line, base).map_err(|error| anyhow!("--setting {line}: {error}"))
 }
 
 /// The library's error in the command line's words.

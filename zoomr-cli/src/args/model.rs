@@ -1,14 +1,20 @@
 //! Which model, on which backend.
 
 use std::{
+<<<<<<< HEAD
     num::NonZeroUsize,
+=======
+>>>>>>> tables
     ops::Deref,
     path::{Path, PathBuf},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
+use serde::Deserialize;
 use tempfile::TempDir;
+use zoomr_core::weight::WeightDtype;
+use zoomr_model::{config::ModelConfig, text_file};
 
 use super::parse::thread_count;
 use crate::{builtin, output::status::Status, provider::BackendName, threads};
@@ -65,6 +71,17 @@ impl BaseArgs {
         self.model.as_deref().unwrap_or(builtin::NAME)
     }
 
+    /// As [`locate`](Self::locate), where sizes are all that is wanted: then its `config.json` will do.
+    ///
+    /// # Errors
+    /// As [`locate`](Self::locate).
+    pub(crate) fn describe(&self, status: &Status) -> Result<Described> {
+        match self.model.as_ref().map(PathBuf::from).filter(|path| path.is_file()) {
+            Some(path) => Ok(Described::Config(path)),
+            None => self.locate(status).map(Described::Dir),
+        }
+    }
+
     /// Finds, fetches or unpacks it.
     ///
     /// # Errors
@@ -74,6 +91,60 @@ impl BaseArgs {
             Some(model) => find(model, status).map(ModelDir::Found),
             None => builtin::unpack().map(ModelDir::Unpacked),
         }
+    }
+}
+
+/// A model as far as its sizes go.
+#[derive(Debug)]
+pub(crate) enum Described {
+    /// Its directory.
+    Dir(ModelDir),
+    /// Its `config.json` alone.
+    Config(PathBuf),
+}
+
+impl Described {
+    /// The directory, if there is one.
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        match self {
+            Self::Dir(dir) => Some(dir),
+            Self::Config(_) => None,
+        }
+    }
+
+    /// The architecture.
+    ///
+    /// # Errors
+    /// Where the configuration cannot be read, or describes no model that zoomr runs.
+    pub(crate) fn config(&self) -> Result<ModelConfig, zoomr_model::Error> {
+        match self {
+            Self::Dir(dir) => ModelConfig::from_dir(dir),
+            Self::Config(path) => ModelConfig::from_file(path),
+        }
+    }
+
+    /// The element type that the configuration says the weights have; f32 where it says none that zoomr reads.
+    ///
+    /// # Errors
+    /// Where the configuration cannot be read.
+    pub(crate) fn weight_dtype(&self) -> Result<WeightDtype> {
+        /// The new spelling and the old.
+        #[derive(Deserialize)]
+        struct Named {
+            dtype: Option<String>,
+            torch_dtype: Option<String>,
+        }
+        let path = match self {
+            Self::Dir(dir) => dir.join("config.json"),
+            Self::Config(path) => path.clone(),
+        };
+        let text = text_file::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let named: Named = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+        Ok(match named.dtype.or(named.torch_dtype).as_deref() {
+            Some("bfloat16") => WeightDtype::Bf16,
+            Some("float16") => WeightDtype::F16,
+            _ => WeightDtype::F32,
+        })
     }
 }
 

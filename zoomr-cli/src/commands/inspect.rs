@@ -1,6 +1,6 @@
 //! `zoomr inspect`: what a model is, and what zoomr cannot do with it; from headers and configuration alone.
 
-use std::{collections::BTreeMap, path::Path, process::ExitCode};
+use std::{collections::BTreeMap, io::stdout, path::Path, process::ExitCode};
 
 use anyhow::Result;
 use clap::Args;
@@ -16,8 +16,8 @@ use zoomr_model::{
 };
 
 use crate::{
-    args::model::BaseArgs,
-    output::{bytes, complain, print, print_json, status::Status, table::aligned},
+    args::model::{BaseArgs, Described},
+    output::{bytes, complain, print, print_json, status::Status, table::{aligned, width}},
 };
 
 /// Bytes of a cached number as the CPU computes it, and as accelerators often do.
@@ -97,13 +97,13 @@ struct Weights {
 /// Where there is no model, or a file of it is damaged. What zoomr merely cannot run is part of the report.
 pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     let status = Status::new();
-    let dir = args.model.locate(&status)?;
+    let model = args.model.describe(&status)?;
     status.clear();
-    let report = inspect(&dir, args.model.name())?;
+    let report = inspect(&model, args.model.name())?;
     if args.json {
         print_json(&report)?;
     } else {
-        print(&table(&report))?;
+        print(&table(&report, width(&stdout(), false)))?;
     }
     if report.unsupported.is_empty() {
         return Ok(ExitCode::SUCCESS);
@@ -112,9 +112,9 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-fn inspect(dir: &Path, name: &str) -> Result<Report> {
+fn inspect(model: &Described, name: &str) -> Result<Report> {
     let mut report = Report { model: name.to_owned(), ..Report::default() };
-    let config = match ModelConfig::from_dir(dir) {
+    let config = match model.config() {
         Err(Error::Config {
             problem: problem @ (ConfigError::UnknownModelType { .. } | ConfigError::Unsupported { .. }),
             ..
@@ -130,9 +130,14 @@ fn inspect(dir: &Path, name: &str) -> Result<Report> {
             report.notes.push("every layer has a sliding window of its own: ZoomR acts in none".to_owned());
         }
         report.architecture = Some(architecture);
-        report.weights(dir, config)?;
     }
-    report.text(dir, config.as_ref());
+    match (model.dir(), &config) {
+        (None, _) => report.notes.push("this is a configuration alone: nothing else was looked at".to_owned()),
+        (Some(dir), config) => {
+            config.as_ref().map_or(Ok(()), |config| report.weights(dir, config))?;
+            report.text(dir, config.as_ref());
+        }
+    }
     Ok(report)
 }
 
@@ -205,7 +210,7 @@ impl Architecture {
     }
 }
 
-fn table(report: &Report) -> String {
+fn table(report: &Report, width: Option<usize>) -> String {
     let mut rows = vec![("model", report.model.clone())];
     if let Some(architecture) = &report.architecture {
         rows.extend(architecture_rows(architecture));
@@ -223,7 +228,7 @@ fn table(report: &Report) -> String {
         rows.push(("unsupported", "nothing".to_owned()));
     }
     rows.extend(report.unsupported.iter().map(|problem| ("unsupported", problem.clone())));
-    aligned(&rows)
+    aligned(&rows, width)
 }
 
 fn architecture_rows(a: &Architecture) -> Vec<(&'static str, String)> {

@@ -1,6 +1,7 @@
 //! What `generate` and `score` share: the watch over a running engine, and the flags about it.
 
 use std::{
+    io::stderr,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -21,7 +22,8 @@ use crate::{
         account::{Account, Attended},
         atomic_file::{AtomicFile, distinct},
         bytes, note,
-        table::table,
+        account_table::table,
+        table::width,
         trace::Trace,
     },
 };
@@ -32,6 +34,10 @@ pub(crate) struct WatchArgs {
     /// Print an account of time and memory to standard error at the end.
     #[arg(long)]
     stats: bool,
+
+    /// Do not fit tables to the terminal.
+    #[arg(long)]
+    pub(super) wide: bool,
 
     /// Write one line of JSON per step: tokens attended, bytes by tier, votes, zoomed thoughts.
     #[arg(long, value_name = "FILE")]
@@ -52,10 +58,15 @@ impl WatchArgs {
         distinct(&[others, &own].concat())
     }
 
+    /// Whether an account was asked for.
+    pub(super) fn says(&self) -> bool {
+        self.stats
+    }
+
     /// Prints the account, if it was asked for.
     pub(super) fn say(&self, account: &Account) {
         if self.stats {
-            note(table(account).trim_end());
+            note(table(account, width(&stderr(), self.wide)).trim_end());
         }
     }
 }
@@ -100,6 +111,17 @@ impl Watch {
         }
         self.interrupt.begin_steps();
         Ok(())
+    }
+
+    /// A watch over another run of the same command, of which nothing is written.
+    pub(super) fn another(&self) -> Self {
+        let interrupt = self.interrupt.clone();
+        Self { trace: None, record: None, interrupt, attended: Attended::default(), failure: None }
+    }
+
+    /// Whether files are of one run: trace and recording, if there is to be any.
+    pub(super) fn writes(&self) -> bool {
+        self.trace.is_some() || self.record.is_some()
     }
 
     /// Notes a step.

@@ -4,21 +4,25 @@
 //! |---|---|
 //! | `screen` | the text, to standard output as it comes |
 //! | `thoughts` | reasoning under headings, with what each thought reopened |
+//! | `sparkline` | memory over a run, in a few characters |
 //! | `wrap` | lines of a terminal, broken between words |
 //! | `status` | the line below the text, on a terminal's standard error |
 //! | `counter` | a bar of work that is counted, in the same place; elsewhere a line from time to time |
 //! | `account` | what a run took, gathered step by step |
-//! | `table` | the account for people, on standard error |
+//! | `account_table` | the account for people, on standard error |
+//! | `table` | tables, cut to fit a terminal |
 //! | `trace` | the account of each step, in a file |
 //! | `logits` | logits, in a file |
 //! | `atomic_file` | files under the flags that named them: whole or not at all, each in a place of its own |
 
 pub(crate) mod account;
+pub(crate) mod account_table;
 pub(crate) mod atomic_file;
 #[cfg(feature = "train")]
 pub(crate) mod counter;
 pub(crate) mod logits;
 pub(crate) mod screen;
+pub(crate) mod sparkline;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod thoughts;

@@ -1,102 +1,138 @@
-//! The account as a table for people: a name, a value, and what it is compared with.
+//! Tables for people, cut to fit a terminal: rows of a name and a value, and columns under headings.
 
-use super::{account::Account, bytes};
+use std::{env, io::IsTerminal};
 
-/// The table, with a newline at its end.
-pub(crate) fn table(account: &Account) -> String {
-    let a = account;
-    let per_token =
-        format!("{:.1} ms median, {:.1} ms p95", a.milliseconds_per_token_p50, a.milliseconds_per_token_p95);
-    let new = match a.summary_tokens {
-        0 => a.new_tokens.to_string(),
-        summaries => format!("{} ({summaries} of them summaries)", a.new_tokens),
-    };
-    let mut rows = vec![
-        ("policy", a.policy.to_owned()),
-        ("prompt tokens", format!("{} in {:.2} s", a.prompt_tokens, a.prompt_seconds)),
-        ("new tokens", new),
-        ("tokens per second", format!("{:.2}", a.tokens_per_second)),
-        ("time per token", per_token),
-        ("thoughts", a.thoughts.to_string()),
-        (
-            "attended tokens",
-            format!("{:.0} on average, {:.1}x fewer than full", a.attended_tokens, a.attended_times_fewer),
-        ),
-        ("KV, full cache", bytes(a.kv_bytes_full)),
-        ("KV, resident", bytes(a.kv_bytes_resident)),
-        ("KV, resident at most", bytes(a.kv_bytes_resident_peak)),
-        ("KV, on the host", bytes(a.kv_bytes_cold)),
-        ("reduction on the device", format!("{:.2}x, against a full cache there", a.reduction_of_device)),
-        (
-            "reduction in all",
-            format!("{:.2}x, against a full cache offloaded to the host", a.reduction_of_total),
-        ),
-        ("zoomed and resident", format!("{:.1}% of {}", 100.0 * a.hit_rate, a.hits + a.misses)),
-        ("moved to the device", bytes(a.bytes_fetched)),
-        ("moved to the host", bytes(a.bytes_stored)),
-    ];
-    if let Some(peak) = a.process_bytes_peak {
-        rows.push(("process memory, peak", bytes(peak)));
+use console::{Term, measure_text_width, truncate_str};
+
+use super::wrap::Wrap;
+
+/// The least that a name or a value is shortened to, in columns of the terminal.
+const LEAST: usize = 12;
+
+/// The columns of the terminal that `stream` writes to, or of `COLUMNS`; `None` where tables need not fit: with `wide`, or
+/// where it is no terminal.
+pub(crate) fn width(stream: &impl IsTerminal, wide: bool) -> Option<usize> {
+    if wide || !stream.is_terminal() {
+        return None;
     }
-    aligned(&rows)
+    let said = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    Some(said.filter(|&columns| columns > 0).unwrap_or_else(|| usize::from(Term::stderr().size().1)))
 }
 
-/// Rows of a name and a value, the values below each other.
-pub(crate) fn aligned(rows: &[(&str, String)]) -> String {
-    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    rows.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+/// Rows of a name and a value, the values below each other; long ones go on below themselves where `width` is given.
+pub(crate) fn aligned(rows: &[(&str, String)], width: Option<usize>) -> String {
+    let names = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let value = |value: &str| match width {
+        Some(width) => wrapped(value, width.saturating_sub(names + 2).max(LEAST)),
+        None => vec![value.to_owned()],
+    };
+    let indent = format!("\n{:names$}  ", "");
+    rows.iter().map(|(name, text)| format!("{name:names$}  {}\n", value(text).join(&indent))).collect()
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut wrap = Wrap::new(width, false);
+    let mut lines = wrap.push(text, false);
+    lines.extend(wrap.finish());
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
 /// A table with headings: the first column to the left, numbers to the right.
 pub(crate) fn columns(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let widths = widths(headings, rows);
     let headings: Vec<String> = headings.iter().map(ToString::to_string).collect();
-    let lines = || std::iter::once(&headings).chain(rows);
-    let width =
-        |column: usize| lines().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
     let cell = |(column, cell): (usize, &String)| {
-        let width = width(column).unwrap_or(0);
-        if column == 0 { format!("{cell:width$}") } else { format!("  {cell:>width$}") }
+        let gap = widths[column].saturating_sub(measure_text_width(cell));
+        if column == 0 { format!("{cell}{:gap$}", "") } else { format!("  {:gap$}{cell}", "") }
     };
-    lines().map(|line| line.iter().enumerate().map(cell).collect::<String>() + "\n").collect()
+    let line = |line: &Vec<String>| line.iter().enumerate().map(cell).collect::<String>().trim_end().to_owned();
+    std::iter::once(&headings).chain(rows).map(|cells| line(cells) + "\n").collect()
+}
+
+/// As [`columns`], within `width`: columns that do not fit are left out, those of `spare` in its order, which a line below
+/// the table says; then what stands in the first column is shortened.
+pub(crate) fn columns_within(
+    headings: &[&str],
+    rows: &[Vec<String>],
+    spare: &[&str],
+    width: Option<usize>,
+) -> String {
+    let Some(width) = width else { return columns(headings, rows) };
+    let (mut headings, mut rows) = (headings.to_vec(), rows.to_vec());
+    let mut left_out = Vec::new();
+    for name in spare {
+        if taken(&headings, &rows) <= width {
+            break;
+        }
+        let Some(column) = headings.iter().position(|heading| heading == name) else { continue };
+        left_out.push(headings.remove(column));
+        rows.iter_mut().for_each(|row| drop(row.remove(column)));
+    }
+    let over = taken(&headings, &rows).saturating_sub(width);
+    if over > 0 {
+        let first = rows.iter().map(|row| measure_text_width(&row[0])).max().unwrap_or(0);
+        let room = first.saturating_sub(over).max(LEAST);
+        rows.iter_mut().for_each(|row| row[0] = truncate_str(&row[0], room, "…").into_owned());
+    }
+    let table = columns(&headings, &rows);
+    match left_out.len() {
+        0 => table,
+        _ => {
+            let note = format!("left out: {} (--wide shows all)", left_out.join("; "));
+            table + &wrapped(&note, width).join("\n") + "\n"
+        }
+    }
+}
+
+/// The columns of the terminal that a table takes.
+fn taken(headings: &[&str], rows: &[Vec<String>]) -> usize {
+    let widths = widths(headings, rows);
+    widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
+}
+
+fn widths(headings: &[&str], rows: &[Vec<String>]) -> Vec<usize> {
+    let widest = |(column, heading): (usize, &&str)| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| measure_text_width(cell)).fold(measure_text_width(heading), usize::max)
+    };
+    headings.iter().enumerate().map(widest).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use zoomr_core::stats::TierBytes;
-
     use super::*;
 
+    fn rows() -> Vec<Vec<String>> {
+        let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
+        vec![row(["zoomr:zoom=3,window=64", "300", "97.0%", "262144.0"]), row(["full", "300", "98.0%", "1.0"])]
+    }
+
+    const HEADINGS: [&str; 4] = ["setting", "count", "accuracy", "KV peak, KiB"];
+
     #[test]
-    fn reads_like_this() {
-        let account = Account {
-            policy: "zoomr",
-            prompt_tokens: 32,
-            new_tokens: 2000,
-            summary_tokens: 410,
-            thoughts: 17,
-            steps: 2001,
-            prompt_seconds: 0.25,
-            tokens_per_second: 31.5,
-            milliseconds_per_token_p50: 31.04,
-            milliseconds_per_token_p95: 40.06,
-            attended_tokens: 301.4,
-            attended_times_fewer: 3.46,
-            kv_bytes_full: 93_634_560,
-            kv_bytes_resident: 16_000_000,
-            kv_bytes_resident_peak: 17_000_000,
-            kv_bytes_cold: 80_000_000,
-            kv_bytes: TierBytes::default(),
-            kv_byte_steps_resident: 1,
-            kv_byte_steps_full: 4,
-            reduction_of_device: 5.852,
-            reduction_of_total: 0.975,
-            hits: 900,
-            misses: 100,
-            hit_rate: 0.9,
-            bytes_fetched: 1 << 20,
-            bytes_stored: 1 << 30,
-            process_bytes_peak: Some(700_000_000),
-        };
-        insta::assert_snapshot!(table(&account));
+    fn a_table_that_fits_is_whole() {
+        let whole = columns(&HEADINGS, &rows());
+        let widest = whole.lines().map(|line| line.chars().count()).max().unwrap();
+        assert_eq!(columns_within(&HEADINGS, &rows(), &["count"], None), whole);
+        assert_eq!(columns_within(&HEADINGS, &rows(), &["count"], Some(widest)), whole);
+        assert!(columns_within(&HEADINGS, &rows(), &["count"], Some(widest - 1)).contains("left out: count"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_in_order_and_then_shortened() {
+        insta::assert_snapshot!(columns_within(&HEADINGS, &rows(), &["KV peak, KiB", "count"], Some(38)));
+        for width in 24..60 {
+            let table = columns_within(&HEADINGS, &rows(), &["KV peak, KiB", "count"], Some(width));
+            assert!(table.lines().all(|line| measure_text_width(line) <= width), "{width}:\n{table}");
+            assert!(table.contains("97.0%") && table.contains("zoomr:zoom"), "{width}:\n{table}");
+        }
+    }
+
+    #[test]
+    fn long_values_go_on_below_themselves() {
+        let rows = [("name", "one two three four five".to_owned()), ("a longer name", "six".to_owned())];
+        let narrow = aligned(&rows, Some(28));
+        assert_eq!(narrow, "name           one two\n               three four\n               five\na longer name  six\n");
+        assert_eq!(aligned(&rows, None).lines().count(), 2);
     }
 }

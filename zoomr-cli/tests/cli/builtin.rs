@@ -48,6 +48,32 @@ fn people_see_thoughts_what_they_reopened_and_the_memory() {
 }
 
 #[test]
+fn a_few_thoughts_are_shown_and_the_others_where_they_are_asked_for() {
+    let posed = ["generate", "--pose-tokens", "600", "--seed", "3"];
+    let seen = zoomr(&posed).succeeded();
+    let all = zoomr(&[&posed[..], &["--verbose"]].concat()).succeeded();
+    let count = |text: &str| text.lines().filter(|line| line.starts_with("thought ")).count();
+    assert!(count(&seen) == 3 && count(&all) > 5, "{seen}");
+    let rest = format!("...          {} more thoughts; --verbose shows all", count(&all) - 3);
+    assert!(seen.contains(&rest) && !all.contains("--verbose"), "{seen}");
+    // What is shown is the same, and so is how it ends.
+    let third =
+        |text: &str| text.split("thought 4").next().unwrap().split("...").next().unwrap().trim().to_owned();
+    assert_eq!(third(&seen), third(&all));
+    let answer = |text: &str| text.lines().rev().nth(3).unwrap().to_owned();
+    assert_eq!(answer(&seen), answer(&all));
+}
+
+#[test]
+fn a_cache_that_is_no_smaller_is_said_to_be_so() {
+    let posed = ["generate", "--pose-tokens", "200", "--seed", "3"];
+    let short = zoomr(&[&posed[..], &["--window", "4000"]].concat()).succeeded();
+    assert!(short.lines().last().unwrap().contains("the cache came out no smaller"), "{short}");
+    let long = zoomr(&["generate", "--pose-tokens", "1500", "--seed", "3"]).succeeded();
+    assert!(long.lines().last().unwrap().contains("x less"), "{long}");
+}
+
+#[test]
 fn it_takes_problems_and_says_what_is_wrong_with_others() {
     let question = "lagged sums mod 10 : t7 5 t8 6 rule t9 = t8 + t7 until t14 ; find t14 ?";
     let given = zoomr(&["generate", "--json", question]).report();

@@ -9,7 +9,10 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 use zoomr_model::{
-    data::synth::{solve::solve, vocabulary},
+    data::{
+        render::pieces,
+        synth::{solve::solve, vocabulary},
+    },
     text::tokenizer::Tokenizer,
 };
 
@@ -32,6 +35,39 @@ fn names(dir: &TempDir) -> Vec<String> {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
+}
+
+#[test]
+fn no_problem_is_shorter_or_longer_than_was_asked_for() {
+    let dir = TempDir::new().unwrap();
+    for range in ["400..405", "300..330", "1000..1100"] {
+        let (least, most) = range.split_once("..").unwrap();
+        let args = format!("--count 60 --tokens {range} --out data.jsonl --tokenizer model --overwrite");
+        let table = ran(&dir, &args).succeeded();
+        for line in table.lines().skip(1) {
+            let numbers: Vec<usize> = line.split_whitespace().skip(2).map_while(|n| n.parse().ok()).collect();
+            let [min, _, max] = numbers[..3] else { panic!("{line}") };
+            assert!(min >= least.parse().unwrap() && max <= most.parse().unwrap(), "{range}: {line}");
+        }
+        // In tokens of the tokenizer that is written, the frame of thoughts and summaries included.
+        let tokenizer = Tokenizer::from_dir(&dir.path().join("model")).unwrap();
+        let markers = vocabulary::markers();
+        for line in trace(&dir.path().join("data.jsonl")) {
+            let example = serde_json::from_value(line).unwrap();
+            let whole: String = pieces(&example, &markers).iter().map(|piece| piece.text).collect();
+            let tokens = tokenizer.encode_verbatim(&whole).unwrap().len();
+            assert!((least.parse().unwrap()..=most.parse().unwrap()).contains(&tokens), "{range}: {tokens}");
+        }
+    }
+    // A length of its own is made where it can be; where it cannot, nothing is.
+    for at in (300..500).step_by(23) {
+        let args = format!("--kind lagged-sums --count 2 --tokens {at}");
+        let made = ran(&dir, &format!("{args} --out exact.jsonl --overwrite"));
+        if made.code != Some(0) {
+            made.refused(&["--tokens", "no problem was found that has", "wider range"]);
+        }
+    }
+    assert!(!names(&dir).iter().any(|name| name.ends_with(".part")));
 }
 
 #[test]

@@ -82,6 +82,12 @@ fn a_configuration_alone_will_do() {
     assert_eq!(report["weights"], Value::Null);
     assert_eq!(report["architecture"]["parameters"], 168_768);
     assert!(report["notes"][0].as_str().unwrap().contains("no weights here"));
+
+    let file = dir.path().join("some-model.json");
+    fs::rename(dir.path().join("config.json"), &file).unwrap();
+    let report = run("inspect", &file, "--json").report();
+    assert_eq!(report["architecture"]["parameters"], 168_768);
+    assert!(report["notes"][0].as_str().unwrap().contains("a configuration alone"));
 }
 
 #[test]

@@ -130,3 +130,39 @@ fn a_score_for_people_is_a_table() {
         assert!(table.contains(name), "{table}");
     }
 }
+
+#[test]
+fn a_text_is_scored_under_several_settings_in_one_go() {
+    let model = golden("llama");
+    let ids: Vec<String> = (0..160).map(|i| (i * 37 % 300).to_string()).collect();
+    let text = format!("--tokens {} --segmenter budget --thought-tokens 12", ids.join(","));
+    let settings = ["full", "zoomr:window=16,zoom=1", "window:window=16"];
+    let given = settings.map(|setting| format!("--setting {setting}")).join(" ");
+    let report = run("score", &model, &format!("{text} {given} --json")).report();
+    let rows = report["settings"].as_array().unwrap();
+    assert_eq!((rows.len(), report["tokens"].as_array().unwrap().len()), (3, 160));
+    let alone = ["--policy full", "--window 16 --zoom 1", "--policy window --window 16"];
+    let alone = alone.map(|args| run("score", &model, &format!("{text} {args} --json")).report());
+    for ((row, alone), setting) in rows.iter().zip(&alone).zip(settings) {
+        assert_eq!(row["setting"], setting);
+        assert_eq!((&row["logprobs"], &row["tail"]), (&alone["logprobs"], &alone["tail"]), "{setting}");
+        let difference = |of: &Value, other: &Value| of.as_f64().unwrap() - other.as_f64().unwrap();
+        assert_eq!(row["mean_nll_difference"], difference(&alone["mean_nll"], &rows[0]["mean_nll"]));
+        let tail = difference(&alone["tail"]["mean_nll"], &rows[0]["tail"]["mean_nll"]);
+        assert_eq!(row["tail_mean_nll_difference"], tail);
+    }
+    assert_ne!(rows[0]["nll"], rows[2]["nll"]);
+
+    let table = run("score", &model, &format!("{text} {given}")).succeeded();
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("setting") && lines.len() == 4, "{table}");
+    assert!(lines[1].contains(" +0.0000 ") && lines[3].starts_with("window:window=16 "), "{table}");
+
+    let refused = |args: &str, says: &[&str]| run("score", &model, &format!("{text} {args}")).refused(says);
+    refused("--setting full --setting full", &["--setting full", "twice"]);
+    refused("--setting sparse", &["--setting sparse", "not one of full, window"]);
+    let dir = tempfile::tempdir().unwrap();
+    let trace = dir.path().join("trace");
+    refused(&format!("{given} --trace {}", trace.display()), &["--trace", "one --setting"]);
+    assert!(fs::read_dir(dir.path()).unwrap().next().is_none(), "nothing stays behind");
+}

@@ -1,8 +1,10 @@
 //! `zoomr plan` against what `zoomr generate` then measures.
 
+use std::path::Path;
+
 use serde_json::Value;
 
-use crate::support::{PROMPT, generate, golden, run};
+use crate::support::{PROMPT, generate, golden, json, run};
 
 /// New tokens; with the prompt, well within the tiny model's context of 512.
 const NEW: usize = 400;
@@ -66,7 +68,7 @@ fn zoomr_with_forced_summaries_takes_what_was_planned() {
 #[test]
 fn a_table_shows_every_tier_beside_both_baselines() {
     let table = run("plan", &golden("llama"), "--tokens 500 --prompt-tokens 20 --thought 30").succeeded();
-    let lines: Vec<&str> = table.lines().collect();
+    let lines: Vec<&str> = table.lines().skip_while(|line| !line.starts_with("KV memory")).collect();
     assert_eq!(
         lines[0].split_whitespace().collect::<Vec<_>>().join(" "),
         "KV memory full on device full offloaded zoomr"
@@ -107,12 +109,91 @@ fn nonsense_is_refused() {
     refused("", &["--tokens"]);
     refused("--tokens 0", &["--tokens", "give 1 to"]);
     refused("--tokens 32x", &["--tokens", "as in 2000, 32k or 1M"]);
-    refused("--tokens 999G", &["--tokens", "give 1 to"]);
+    refused("--tokens 5G", &["--tokens", "give 1 to"]);
     refused("--tokens 100 --prompt-tokens 101", &["--prompt-tokens", "101", "raise --tokens"]);
     refused("--tokens 500 --thought 0", &["--thought"]);
     refused("--tokens 500 --summary 4", &["--summary", "pooled"]);
     refused("--tokens 500 --summary 0 --trigger forced", &["--summary", "at least 1"]);
     refused("--tokens 500 --trigger pressure --pressure-limit 1M", &["--trigger", "forced"]);
     refused("--tokens 500 --window 0", &["--window"]);
-    run("plan", std::path::Path::new("no/such/model/here"), "--tokens 9").refused(&["no/such/model/here"]);
+    refused("--memory 24X", &["--memory", "64M or 2G"]);
+    run("plan", Path::new("no/such/model/here"), "--tokens 9").refused(&["no/such/model/here"]);
+}
+
+/// The runs of a plan with --json: under the policy, and with a full cache.
+fn needs(model: &Path, args: &str) -> Vec<Value> {
+    let report = run("plan", model, &format!("{args} --json")).report();
+    report["memory"]["runs"].as_array().unwrap().clone()
+}
+
+#[test]
+fn whether_it_fits_is_said_and_the_longest_text_that_does() {
+    let model = golden("llama");
+    let longest = |need: &Value| need["longest_text"].as_u64().unwrap();
+    for policy in ["zoomr", "summaries --trigger forced", "rkv", "quest", "window"] {
+        let settings = format!("--policy {policy}");
+        for (number, need) in needs(&model, &format!("--memory 4M {settings}")).iter().enumerate() {
+            assert_eq!(need["fits"], true, "{need}");
+            let tokens = longest(need);
+            if tokens == 1 << 32 {
+                continue;
+            }
+            // No other text is longer and fits.
+            let fits = |tokens: u64| {
+                needs(&model, &format!("--memory 4M --tokens {tokens} {settings}"))[number]["fits"].clone()
+            };
+            assert_eq!((fits(tokens), fits(tokens + 1)), (true.into(), false.into()), "{tokens}: {need}");
+        }
+    }
+    let [zoomr, full] = &needs(&model, "--tokens 400 --memory 600k")[..] else { panic!("two rows") };
+    assert_eq!((&zoomr["fits"], longest(zoomr), longest(full)), (&false.into(), 0, 0));
+    let sum = |need: &Value| {
+        ["weight_bytes", "kv_bytes", "activation_bytes"]
+            .map(|part| need[part].as_u64().unwrap())
+            .iter()
+            .sum::<u64>()
+    };
+    assert!(zoomr["bytes"] == sum(zoomr) && zoomr["weight_bytes"] == 4 * 168_768, "{zoomr}");
+    assert!(full["policy"] == "full" && needs(&model, "--tokens 9 --policy full").len() == 1);
+    // What is away from the device is in the same memory.
+    let plan = run("plan", &model, "--tokens 400 --json").report();
+    let kv = plan["kv_bytes_resident_peak"].as_u64().unwrap() + plan["kv_bytes_cold"].as_u64().unwrap();
+    assert_eq!(plan["memory"]["runs"][0]["kv_bytes"], kv);
+    assert_eq!(plan["memory"]["runs"][0]["fits"], Value::Null);
+
+    let table = run("plan", &model, "--memory 1M").succeeded();
+    let rows: Vec<&str> = table.lines().take(3).collect();
+    assert!(rows[0].contains("weights, F32") && rows[0].contains("KV, F32"), "{table}");
+    assert!(rows[0].contains("in 1.00 MiB") && rows[0].ends_with("longest text"), "{table}");
+    assert!(rows[1].starts_with("zoomr ") && rows[2].starts_with("full "), "{table}");
+}
+
+#[test]
+fn a_plan_takes_no_longer_for_a_long_run() {
+    let begun = std::time::Instant::now();
+    let ran = run("plan", &golden("llama"), "--tokens 4M --memory 24G");
+    assert!(begun.elapsed().as_secs_f64() < 5.0, "{:?}", begun.elapsed());
+    assert!(ran.succeeded().contains("4194304 tokens"));
+}
+
+#[test]
+fn a_configuration_alone_says_all_sizes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("some-model.json");
+    let mut config = json(&golden("llama").join("config.json"));
+    let weights = |config: &Value, model: &Path| {
+        std::fs::write(&path, config.to_string()).unwrap();
+        let report = run("plan", model, "--tokens 400 --json").report();
+        let memory = &report["memory"];
+        (memory["weight_dtype"].clone(), memory["runs"][0]["weight_bytes"].as_u64().unwrap())
+    };
+    for field in ["dtype", "torch_dtype"] {
+        config.as_object_mut().unwrap().retain(|name, _| !name.contains("dtype"));
+        assert_eq!(weights(&config, &path), ("F32".into(), 4 * 168_768));
+        config[field] = "bfloat16".into();
+        assert_eq!(weights(&config, &path), ("BF16".into(), 2 * 168_768));
+    }
+    run("plan", dir.path(), "--tokens 9").refused(&["config.json"]);
+    std::fs::write(&path, "GGUF").unwrap();
+    run("plan", &path, "--tokens 9").refused(&["some-model.json"]);
 }

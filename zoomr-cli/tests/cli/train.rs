@@ -61,6 +61,32 @@ fn a_run_goes_on_from_its_checkpoint_to_the_same_model() {
     assert_eq!(model("whole"), model("parts"));
 }
 
+#[test]
+fn a_run_that_is_over_can_be_given_more_steps() {
+    let dir = place();
+    let run = |out: &str, steps: usize, more: &str| {
+        let flags = SHORT.replace("--steps 4", &format!("--steps {steps}"));
+        train(dir.path(), &format!("--config config.json --out {out} {flags} {more}"))
+    };
+    run("model", 4, "").succeeded();
+    let read = |file: &str| fs::read(dir.path().join("model").join(file)).unwrap();
+    let (log, model) = (trace(&dir.path().join("model/log.jsonl")), read("model.safetensors"));
+    let ran = run("model", 7, "--resume");
+    assert!(ran.stderr.contains("step 7 of 7"), "{}", ran.stderr);
+    ran.succeeded();
+    let longer = trace(&dir.path().join("model/log.jsonl"));
+    let steps: Vec<u64> = longer.iter().map(|step| step["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(longer[..4], log);
+    assert_ne!(read("model.safetensors"), model);
+    // The rates to come, and the texts, are those of a run that was to have seven from the first.
+    run("whole", 7, "").succeeded();
+    let whole = trace(&dir.path().join("whole/log.jsonl"));
+    let shown = |step: &serde_json::Value| (step["rate"].clone(), step["tokens"].clone());
+    assert!(longer[4..].iter().zip(&whole[4..]).all(|(own, other)| shown(own) == shown(other)));
+    run("model", 6, "--resume").refused(&["another recipe"]);
+}
+
 /// Killed at any moment, a run goes on from its last checkpoint to the model that it would have come to.
 #[test]
 #[cfg(unix)]

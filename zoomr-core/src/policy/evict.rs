@@ -16,8 +16,15 @@ pub trait Eviction: Send + Sync + Debug {
     /// Tokens that each KV head keeps.
     fn budget(&self) -> usize;
 
-    /// Whether what is over the budget goes once the row of the stream's last token has attended.
-    fn due(&self, stream: &Stream) -> bool;
+    /// The last of the first `generated` tokens after a prompt, at least one of them, once whose row has attended
+    /// what is over the budget goes.
+    fn last_due(&self, generated: usize) -> usize;
+
+    /// Whether that is so of the stream's last token.
+    fn due(&self, stream: &Stream) -> bool {
+        let generated = stream.since_prompt();
+        generated > 0 && stream.len() > self.budget() && self.last_due(generated) == generated
+    }
 
     /// What decides in one layer of a new sequence.
     fn evictor(&self) -> Box<dyn Evictor>;

@@ -12,10 +12,7 @@
 //! (ours).
 
 use super::{Eviction, Evictor, Keys, Policy};
-use crate::{
-    segment::Stream,
-    select::{add_softmax, best},
-};
+use crate::select::{add_softmax, best};
 
 /// Heavy hitters and recent tokens.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +40,8 @@ impl Eviction for H2o {
         self.budget
     }
 
-    fn due(&self, stream: &Stream) -> bool {
-        stream.since_prompt() > 0 && stream.len() > self.budget
+    fn last_due(&self, generated: usize) -> usize {
+        generated
     }
 
     fn evictor(&self) -> Box<dyn Evictor> {

@@ -18,10 +18,7 @@
 use std::collections::VecDeque;
 
 use super::{Eviction, Evictor, Keys, Policy};
-use crate::{
-    segment::Stream,
-    select::{add_softmax, best},
-};
+use crate::select::{add_softmax, best};
 
 /// Tokens whose queries judge importance, and which always stay (alpha).
 pub const OBSERVING: usize = 8;
@@ -66,10 +63,9 @@ impl Eviction for Rkv {
         self.budget
     }
 
-    fn due(&self, stream: &Stream) -> bool {
-        let generated = stream.since_prompt();
-        let full = generated > 0 && generated.is_multiple_of(self.buffer);
-        stream.len() > self.budget && (full || generated == 1)
+    fn last_due(&self, generated: usize) -> usize {
+        // The first token shows that the prompt has ended.
+        (generated / self.buffer * self.buffer).max(1)
     }
 
     fn evictor(&self) -> Box<dyn Evictor> {

@@ -5,6 +5,7 @@
 //! * [`tolerance`]: how much error is too much.
 //! * [`block`]: norms, heads, gates and sums, and products of one input with several matrices.
 //! * [`host`], [`scenario`]: a host model and random sequences for it.
+//! * [`forecast`]: forecasts made by walking over the whole run.
 //! * [`watched`]: a provider whose calls are written down.
 //! * [`method`]: the whole method in f64, and the policies of other papers; [`laws`],
 //!   [`batches`]: METHOD.md's laws as properties.
@@ -17,6 +18,7 @@ pub mod batches;
 pub mod block;
 pub mod cases;
 pub mod conformance;
+pub mod forecast;
 pub mod gradients;
 pub mod host;
 pub mod laws;

@@ -126,7 +126,15 @@ impl ModelConfig {
     /// # Errors
     /// [`Error::Config`], naming the file, where it cannot be read or describes no model that the decoder runs.
     pub fn from_dir(dir: &Path) -> Result<Self, Error> {
-        let path = dir.join("config.json");
+        Self::from_file(&dir.join("config.json"))
+    }
+
+    /// Reads a `config.json`, whatever it is called.
+    ///
+    /// # Errors
+    /// As [`from_dir`](Self::from_dir).
+    pub fn from_file(path: &Path) -> Result<Self, Error> {
+        let path = path.to_owned();
         let json = match text_file::read(&path) {
             Ok(json) => json,
             Err(error) => return Err(Error::Read { path, error }),
@@ -216,6 +224,17 @@ impl ModelConfig {
     /// Weights in all; a matrix shared by embedding and output head counts once.
     pub fn parameter_count(&self) -> u64 {
         self.tensors().iter().map(TensorSpec::elements).sum()
+    }
+
+    /// How many numbers a pass over `rows` tokens holds at once, about, besides weights and KV memory: the residual stream
+    /// and its norm with what the wider of the two sub-layers makes of them (its inputs, and what comes of those), or
+    /// the logits of the last row, once as the backend has them and once for the sampler.
+    pub fn activation_numbers(&self, rows: usize) -> u64 {
+        let AttentionConfig { query_heads, kv_heads, head_dim, .. } = self.attention;
+        // Queries, keys and values, before and after they are split into heads; gate, up, and their product.
+        let attention = 2 * (query_heads + 2 * kv_heads) * head_dim;
+        let row = 2 * self.hidden_size + attention.max(3 * self.mlp.intermediate_size);
+        (rows as u64 * row as u64).max(2 * self.vocab_size as u64)
     }
 
     /// Bytes of keys and values that one token adds to a full cache, over all layers, with `element` bytes per

@@ -12,12 +12,13 @@ use zoomr_core::{
     segment::Segmenter,
 };
 
-use super::{Outcome, Problem, Setting, answer, mass::Review};
+use super::{Outcome, Problem, answer, mass::Review};
 use crate::{
     Model,
     engine::{Engine, EngineError, EngineOptions, Event, Limits, Stop},
     grade,
     reasoning_format::Markers,
+    setting::Setting,
     text::{
         sample::Sampler,
         stop::{StopStrings, StopTokens},

@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use super::ProblemError;
-use crate::{data::DataError, engine::EngineError};
+use crate::{
+    data::DataError,
+    engine::EngineError,
+    setting::{Setting, repeated},
+};
 
 /// An error of evaluating a model.
 #[derive(Debug, thiserror::Error)]
@@ -93,4 +97,18 @@ pub enum EvalError {
     /// A file cannot be read or written.
     #[error(transparent)]
     Data(#[from] DataError),
+}
+
+/// Makes sure that there are settings, and no two of the same name.
+///
+/// # Errors
+/// [`EvalError::Nothing`], [`EvalError::Twice`].
+pub(super) fn distinct(settings: &[Setting]) -> Result<(), EvalError> {
+    if settings.is_empty() {
+        return Err(EvalError::Nothing { what: "setting" });
+    }
+    match repeated(settings) {
+        Some(name) => Err(EvalError::Twice { name: name.to_owned() }),
+        None => Ok(()),
+    }
 }

@@ -3,7 +3,6 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `problem` | a problem as a model gets it, and where in a text its answer is |
-//! | `setting` | a policy with its numbers, from one line of text |
 //! | `bench` | one run: one problem, one setting |
 //! | `mass` | the attention that a policy missed, found by going over a finished text once more |
 //! | `lse` | how `mass` gets at the sums of attention |
@@ -28,7 +27,6 @@ mod plot;
 mod problem;
 mod record;
 mod replay;
-mod setting;
 mod summary;
 mod wilson;
 
@@ -41,7 +39,6 @@ pub use self::{
     problem::{Problem, ProblemError, answer},
     record::{Description, Record},
     replay::{Replay, Replayed},
-    setting::{Setting, SettingError},
     summary::{Row, rows},
     wilson::interval,
 };

@@ -5,8 +5,8 @@ use std::{collections::HashMap, num::NonZeroUsize, ops::ControlFlow};
 use burn::tensor::backend::Backend;
 use zoomr_core::kernels::{AttentionKernels, LinearKernels};
 
-use super::{Bench, EvalError, Outcome, Problem, Record, Setting, setting};
-use crate::pool;
+use super::{Bench, EvalError, Outcome, Problem, Record, error::distinct};
+use crate::{pool, setting::Setting};
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl Plan<'_> {
         if self.problems.is_empty() {
             return Err(EvalError::Nothing { what: "problem" });
         }
-        setting::distinct(self.settings)?;
+        distinct(self.settings)?;
         let context = bench.model.config().context_length();
         let too_long = |problem: &Problem| problem.prompt.len() > context;
         if let Some(problem) = self.problems.iter().position(too_long) {

@@ -20,13 +20,15 @@ use zoomr_core::{
 };
 
 use super::{
-    EvalError, Setting,
+    EvalError,
+    error::distinct,
     lse::Everything,
     mass::{Review, Reviewed, RowSource},
-    setting::distinct,
     summary::ratio,
 };
-use crate::{Error, engine::EngineError, pool, recording::Recording, text::tokenizer::Tokenizer};
+use crate::{
+    Error, engine::EngineError, pool, recording::Recording, setting::Setting, text::tokenizer::Tokenizer,
+};
 
 /// A recording, and what is to be applied to it.
 pub struct Replay<'a, B: Backend, K> {

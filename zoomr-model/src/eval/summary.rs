@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Outcome, Setting, wilson};
-use crate::engine::Stop;
+use super::{Outcome, wilson};
+use crate::{engine::Stop, setting::Setting};
 
 /// What a setting came to. Bytes are of KV memory; means are over problems.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -203,7 +203,20 @@ impl Pretrained {
         kernels: K,
         device: &Device<B>,
     ) -> Result<Loaded<B, K>, Error> {
-        let weights = Weights::open(&self.dir, &self.base.tensors())?;
+        self.load_watched(kernels, device, &mut |_, _| {})
+    }
+
+    /// As [`load`](Self::load); `watch` hears how far it is, as from [`Weights::open_watched`].
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_watched<B: Backend, K: AttentionKernels<B> + LinearKernels<B> + Clone>(
+        &self,
+        kernels: K,
+        device: &Device<B>,
+        watch: &mut dyn FnMut(u64, u64),
+    ) -> Result<Loaded<B, K>, Error> {
+        let weights = Weights::open_watched(&self.dir, &self.base.tensors(), watch)?;
         let (config, adapter) = (self.config.clone(), self.adapter.as_ref());
         let model = Model::load_adapted(config, &weights, adapter, kernels.clone(), device)?;
         Ok(Loaded { model, kernels, device: device.clone(), weights })

@@ -1,17 +1,20 @@
 //! The loss of a run as a picture (SVG).
 
 use plotters::prelude::{
-    BLACK, BLUE, ChartBuilder, Color, IntoDrawingArea, IntoLogRange, LineSeries, RGBColor, SVGBackend, WHITE,
+    ChartBuilder, Color, IntoDrawingArea, IntoLogRange, LineSeries, RGBColor, SVGBackend,
 };
 
 use super::trainer::StepReport;
+use crate::picture::{GRID, INK, PAPER, themed};
 
 /// Width and height in pixels.
 const SIZE: (u32, u32) = (900, 480);
 /// Points of the smoothed line, at most: more than that is not seen.
 const POINTS: usize = 300;
 /// Single steps, behind the smoothed line.
-const PALE: RGBColor = RGBColor(190, 205, 235);
+const PALE: RGBColor = RGBColor(120, 150, 200);
+/// The smoothed line.
+const BOLD: RGBColor = RGBColor(47, 129, 247);
 
 /// The loss (nats per written token, logarithmic) over the steps of `log`, each step pale and their means dark, as
 /// an SVG document; `None` where there is no step.
@@ -38,9 +41,10 @@ pub fn plot(log: &[StepReport]) -> Result<Option<String>, String> {
     let mut svg = String::new();
     let draw = |svg: &mut String| -> Result<(), Box<dyn std::error::Error>> {
         let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-        area.fill(&WHITE)?;
+        area.fill(&PAPER)?;
         let mut chart = ChartBuilder::on(&area)
             .margin(12)
+            .caption("Loss of training", ("sans-serif", 18, &INK))
             .x_label_area_size(40)
             .y_label_area_size(64)
             .build_cartesian_2d(0.0..last.step as f64, (lowest..highest).log_scale())?;
@@ -48,17 +52,19 @@ pub fn plot(log: &[StepReport]) -> Result<Option<String>, String> {
             .configure_mesh()
             .x_desc("step")
             .y_desc("loss, nats per written token")
-            .label_style(("sans-serif", 14, &BLACK))
+            .axis_style(INK)
+            .bold_line_style(GRID)
+            .light_line_style(PAPER)
+            .label_style(("sans-serif", 14, &INK))
             .x_label_formatter(&|step| format!("{step:.0}"))
-            .light_line_style(WHITE)
             .draw()?;
-        chart.draw_series(LineSeries::new(all, &PALE))?;
-        chart.draw_series(LineSeries::new(smooth, BLUE.stroke_width(2)))?;
+        chart.draw_series(LineSeries::new(all, PALE.mix(0.45)))?;
+        chart.draw_series(LineSeries::new(smooth, BOLD.stroke_width(2)))?;
         area.present()?;
         Ok(())
     };
     draw(&mut svg).map_err(|error| error.to_string())?;
-    Ok(Some(svg))
+    Ok(Some(themed(&svg)))
 }
 
 #[cfg(test)]

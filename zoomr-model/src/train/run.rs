@@ -45,7 +45,8 @@ pub struct Run<'a, B: Backend, K> {
 
 impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'a, B, K> {
     /// A run through `curriculum` that keeps its files in `dir`, which is made where there is none, and writes a checkpoint
-    /// every `interval` steps (at least 1). With `resume` it goes on from the last checkpoint, if there is one.
+    /// every `interval` steps (at least 1). With `resume` it goes on from the last checkpoint, if there is one, as
+    /// [`Trainer::resume`] says.
     ///
     /// # Errors
     /// [`TrainError::Started`] where a run has been there and `resume` is not set, [`TrainError::File`] where the

@@ -97,6 +97,9 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
     /// Goes on from the checkpoint at `path`, which a run with the same recipe and model has written that
     /// learnt from the same texts; `texts` is their digest ([`Curriculum::digest`](super::Curriculum::digest)).
     ///
+    /// The last phase may have more steps than it had: then the learning rate of each step to come is what it is in a
+    /// run of as many steps from its beginning, and those that are over stay as they were.
+    ///
     /// # Errors
     /// [`TrainError::Foreign`] where another run has written it, [`TrainError::Checkpoint`] where it is damaged,
     /// [`TrainError::File`] where it cannot be read.
@@ -104,7 +107,10 @@ impl<B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Trainer<B
         let found = checkpoint::read(path, &self.device)?;
         let own = self.origin(texts);
         // How the work is cut up changes nothing but its speed.
-        let recipe = RecipeOptions { workers: own.recipe.workers, ..found.origin.recipe };
+        let mut recipe = RecipeOptions { workers: own.recipe.workers, ..found.origin.recipe };
+        if let (Some(was), Some(is)) = (recipe.phases.last_mut(), own.recipe.phases.last()) {
+            was.steps = was.steps.max(is.steps);
+        }
         let differs = [
             ("with another recipe", recipe != own.recipe),
             ("from another model", found.origin.model != own.model),

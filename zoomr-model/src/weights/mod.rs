@@ -44,10 +44,25 @@ impl Weights {
     /// # Errors
     /// [`WeightsError`] where a file is missing, damaged or of another model; it names file and tensor.
     pub fn open(dir: &Path, needed: &[TensorSpec]) -> Result<Self, WeightsError> {
+        Self::open_watched(dir, needed, &mut |_, _| {})
+    }
+
+    /// As [`open`](Self::open); `watch` hears, tensor by tensor, how many numbers have been read, and of how many.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_watched(
+        dir: &Path,
+        needed: &[TensorSpec],
+        watch: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, WeightsError> {
         let found = files(dir)?;
         verify::names(dir, &found, needed)?;
+        let (mut done, all) = (0, needed.iter().map(TensorSpec::elements).sum());
         let tensors = needed.iter().map(|spec| {
+            watch(done, all);
             let file = found.get(&spec.name).ok_or_else(|| WeightsError::missing(dir, [&spec.name]))?;
+            done += spec.elements();
             Ok((spec.name.clone(), verify::tensor(file, spec)?))
         });
         let tensors = tensors.collect::<Result<_, WeightsError>>()?;

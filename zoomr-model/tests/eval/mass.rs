@@ -1,7 +1,10 @@
 //! Missed attention: nothing where everything is shown, and the right share where attention is even.
 
 use zoomr_core::config::{Options, Scope};
-use zoomr_model::eval::{EvalError, Plan, Setting};
+use zoomr_model::{
+    eval::{EvalError, Plan},
+    setting::Setting,
+};
 
 use crate::support::{Place, done, plan, settings};
 

@@ -3,7 +3,10 @@
 use std::ops::ControlFlow;
 
 use zoomr_core::trigger::Trigger;
-use zoomr_model::eval::{EvalError, Plan, Setting};
+use zoomr_model::{
+    eval::{EvalError, Plan},
+    setting::Setting,
+};
 
 use crate::support::{Place, done, plan, recorded, replay, replayed, settings};
 

@@ -17,8 +17,9 @@ use zoomr_model::{
     config::ModelConfig,
     data::synth::{Kind, Series, vocabulary},
     engine::{Engine, EngineOptions, Limits, SummaryText},
-    eval::{Bench, Ended, Outcome, Plan, Problem, Progress, Record, Replay, Replayed, Setting},
+    eval::{Bench, Ended, Outcome, Plan, Problem, Progress, Record, Replay, Replayed},
     recording::Recording,
+    setting::Setting,
     text::{
         sample::Sampler,
         stop::{StopStrings, StopTokens},

@@ -35,6 +35,18 @@ fn a_sound_checkpoint_opens_whole_and_in_shards() {
 }
 
 #[test]
+fn opening_says_how_far_it_is() {
+    let (config, tensors) = sound();
+    let dir = directory();
+    write(&dir.path().join("model.safetensors"), &tensors);
+    let mut seen = Vec::new();
+    Weights::open_watched(dir.path(), &config.tensors(), &mut |done, all| seen.push((done, all))).unwrap();
+    assert_eq!(seen.len(), config.tensors().len());
+    assert!(seen.windows(2).all(|pair| pair[0].0 < pair[1].0), "{seen:?}");
+    assert!(seen[0].0 == 0 && seen.iter().all(|&(done, all)| done < all && all == config.parameter_count()));
+}
+
+#[test]
 fn harmless_extras_are_ignored() {
     let (config, mut tensors) = sound();
     let frequencies = (Dtype::F32, vec![8], vec![0; 32]);

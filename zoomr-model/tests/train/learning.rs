@@ -105,6 +105,27 @@ fn a_resumed_run_continues_to_the_same_losses() {
 }
 
 #[test]
+fn a_run_may_become_longer_but_not_shorter() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("checkpoint.safetensors");
+    let of = |steps: usize| {
+        let mut options = options();
+        options.phases.last_mut().unwrap().steps = steps;
+        options
+    };
+    let mut first = trainer(of(20));
+    (0..3).for_each(|_| assert!(first.step(&batch()).is_ok()));
+    first.checkpoint(&path, "").unwrap();
+    let mut longer = trainer(of(400)).resume(&path, "").unwrap();
+    let next = longer.step(&batch()).unwrap();
+    let rate = |steps| Recipe::try_from(of(steps)).unwrap().rate(3);
+    assert_eq!((next.step, next.rate), (4, rate(400)));
+    assert_ne!(next.rate, rate(20));
+    let shorter = trainer(of(19)).resume(&path, "").err().unwrap().to_string();
+    assert!(shorter.contains("another recipe"), "{shorter}");
+}
+
+#[test]
 fn a_checkpoint_of_another_run_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("checkpoint.safetensors");

@@ -1,10 +1,10 @@
 //! What annotated traces are like, as tables for people.
 
-use std::ops::RangeInclusive;
+use std::{io::stdout, ops::RangeInclusive};
 
 use zoomr_model::data::annotate::{Lengths, Statistics, Tally};
 
-use crate::output::table::{aligned, columns};
+use crate::output::table::{aligned, columns, width};
 
 /// The tables: lengths, what stands out, and what a teacher was asked.
 pub(super) fn report(
@@ -33,7 +33,7 @@ pub(super) fn report(
         rows.extend([("requests".to_owned(), requests), ("the teacher's tokens".to_owned(), tokens)]);
     }
     let rows: Vec<_> = rows.iter().map(|(name, value)| (&**name, value.clone())).collect();
-    format!("{table}\n{}", aligned(&rows))
+    format!("{table}\n{}", aligned(&rows, width(&stdout(), false)))
 }
 
 /// A line of the table of lengths.

@@ -40,7 +40,7 @@ pub(crate) struct SynthArgs {
     #[arg(short = 'n', long, value_name = "N")]
     count: u64,
 
-    /// How long the problems are with their reasoning, in tokens, MIN..MAX; each length is as likely as any other.
+    /// How long the problems are with their reasoning, in tokens (words and markers), MIN..MAX: none is shorter or longer.
     #[arg(long, value_name = "MIN..MAX", default_value = "500..2000", value_parser = token_range)]
     tokens: RangeInclusive<usize>,
 

@@ -7,14 +7,22 @@ mod shown;
 
 use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode, thread::available_parallelism};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use zoomr_core::config::Options;
-use zoomr_model::eval::{Bench, Description, Ended, EvalError, Plan, Problem, Record, Setting, rows};
+use zoomr_model::{
+    eval::{Bench, Description, Ended, EvalError, Plan, Problem, Record, rows},
+    setting::Setting,
+};
 
 use self::{replay::Replaying, report::ReportArgs, shown::Shown};
 use crate::{
-    args::{method::MethodArgs, model::ModelArgs, problems::ProblemArgs, text::Given},
+    args::{
+        method::{MethodArgs, setting},
+        model::ModelArgs,
+        problems::ProblemArgs,
+        text::Given,
+    },
     interrupt::Interrupt,
     load::ModelFiles,
     output::{note, status::Status},
@@ -111,10 +119,9 @@ impl EvalArgs {
 
 /// The settings, each over `base`.
 fn settings(lines: &[String], base: &Options) -> Result<Vec<Setting>> {
-    let parse = |line: &str| Setting::parse(line, base).map_err(|error| anyhow!("--setting {line}: {error}"));
     match lines {
-        [] => SETTINGS.into_iter().map(parse).collect(),
-        lines => lines.iter().map(|line| parse(line)).collect(),
+        [] => SETTINGS.into_iter().map(|line| setting(line, base)).collect(),
+        lines => lines.iter().map(|line| setting(line, base)).collect(),
     }
 }
 

@@ -1,6 +1,9 @@
 //! What an evaluation leaves: a table or JSON on standard output, a CSV file, a picture.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::stdout,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Error, Result};
 use clap::Args;
@@ -10,7 +13,7 @@ use zoomr_model::eval::{Row, plot};
 use crate::output::{
     atomic_file::{AtomicFile, distinct},
     print, print_json,
-    table::columns,
+    table::{columns_within, width},
 };
 
 /// Where results go.
@@ -19,6 +22,10 @@ pub(super) struct ReportArgs {
     /// Print one JSON object instead of the table.
     #[arg(long)]
     json: bool,
+
+    /// Show all columns, whether the terminal has room for them or not.
+    #[arg(long)]
+    wide: bool,
 
     /// Also write the table to this file, as comma-separated values.
     #[arg(long, value_name = "FILE")]
@@ -33,6 +40,7 @@ pub(super) struct ReportArgs {
 /// The files, begun before anything is computed, so that a path that is no good is known then.
 pub(super) struct Report {
     json: bool,
+    wide: bool,
     csv: Option<AtomicFile>,
     plot: Option<AtomicFile>,
 }
@@ -47,6 +55,9 @@ struct Json<'a, L> {
 pub(super) trait Line: Serialize + Sized {
     /// What stands above the table's columns.
     const HEADINGS: &[&str];
+
+    /// Which of them go first where not all have room.
+    const SPARE: &[&str];
 
     /// The line in the table for people.
     fn cells(&self) -> Vec<String>;
@@ -72,7 +83,8 @@ impl ReportArgs {
         let begin = |flag, path: &Option<PathBuf>| {
             path.as_ref().map(|path| AtomicFile::create(flag, path)).transpose()
         };
-        Ok(Report { json: self.json, csv: begin("csv", &self.csv)?, plot: begin("plot", &self.plot)? })
+        let (csv, plot) = (begin("csv", &self.csv)?, begin("plot", &self.plot)?);
+        Ok(Report { json: self.json, wide: self.wide, csv, plot })
     }
 }
 
@@ -96,7 +108,7 @@ impl Report {
             file.write(drawn.unwrap_or_default().as_bytes())?;
             file.finish()?;
         }
-        if self.json { print_json(&Json { rows }) } else { print(&table(rows)) }
+        if self.json { print_json(&Json { rows }) } else { print(&table(rows, width(&stdout(), self.wide))) }
     }
 }
 
@@ -117,6 +129,20 @@ impl Line for Row {
         "tokens/s",
         "hits",
         "missed mass",
+    ];
+
+    const SPARE: &[&str] = &[
+        "area, MiB x steps",
+        "at most",
+        "offloaded",
+        "hits",
+        "unfinished",
+        "missed mass",
+        "tokens",
+        "tokens/s",
+        "count",
+        "KV peak, KiB",
+        "95% interval",
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -181,9 +207,9 @@ fn kind(row: &Row) -> &str {
     row.kind.as_deref().unwrap_or("all")
 }
 
-/// The table for people.
-pub(super) fn table<L: Line>(lines: &[L]) -> String {
-    columns(L::HEADINGS, &lines.iter().map(Line::cells).collect::<Vec<_>>())
+/// The table for people, within `width`.
+pub(super) fn table<L: Line>(lines: &[L], width: Option<usize>) -> String {
+    columns_within(L::HEADINGS, &lines.iter().map(Line::cells).collect::<Vec<_>>(), L::SPARE, width)
 }
 
 /// All lines as comma-separated values (RFC 4180) below a line of names.
@@ -251,7 +277,8 @@ mod tests {
 
     #[test]
     fn reads_like_this() {
-        insta::assert_snapshot!(table(&rows()));
+        insta::assert_snapshot!(table(&rows(), None));
+        insta::assert_snapshot!("in_80_columns", table(&rows(), Some(80)));
     }
 
     #[test]

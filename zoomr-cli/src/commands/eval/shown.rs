@@ -2,7 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use zoomr_model::eval::{Outcome, Progress, Setting};
+use zoomr_model::{
+    eval::{Outcome, Progress},
+    setting::Setting,
+};
 
 use crate::{interrupt::Interrupt, output::counter::Counter};
 

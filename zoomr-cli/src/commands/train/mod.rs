@@ -46,7 +46,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
 
-    /// Go on from the last checkpoint in that directory, if there is one.
+    /// Go on from the last checkpoint in that directory, if there is one. --steps (or the steps of a recipe's last
+    /// phase) may be more than before: the learning rate then falls towards the new end.
     #[arg(long)]
     resume: bool,
 

@@ -50,6 +50,9 @@ pub(super) struct Verdict {
     pub(super) checks: Vec<Check>,
 }
 
+/// How many trials there are.
+const TRIALS: usize = 7;
+
 /// Runs all trials on `text`; `window` tokens stay in the window. `say` is told what is under way.
 ///
 /// # Errors
@@ -68,9 +71,13 @@ pub(super) fn verify<P: Provider>(
         summaries: SummaryVisibility::All,
         ..Options::default()
     };
-    let run = |what: &str, options: Options, chunk| -> Result<Trial> {
-        say(what);
-        Trial::run::<P>(loaded, text, Settings::try_from(options)?, chunk)
+    let mut number = 0;
+    let mut run = |what: &str, options: Options, chunk| -> Result<Trial> {
+        number += 1;
+        let tokens = text.ids.len();
+        let watch = |done: usize| say(&format!("{number} of {TRIALS}: {what}, {done} of {tokens} tokens"));
+        watch(0);
+        Trial::run::<P>(loaded, text, Settings::try_from(options)?, chunk, &watch)
     };
     let reference = run("full attention, token by token", full.clone(), 1)?;
     let chunks = run("full attention, in chunks", full.clone(), CHUNK)?;

@@ -8,7 +8,7 @@ mod cadence;
 mod checks;
 mod trial;
 
-use std::process::ExitCode;
+use std::{io::stdout, process::ExitCode};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -25,7 +25,7 @@ use crate::{
         text::{Given, SampleArgs},
     },
     load::{Form, ModelFiles},
-    output::{complain, print, print_json, status::Status, table::aligned},
+    output::{complain, print, print_json, status::Status, table::{aligned, width}},
     provider::{self, Job, Provider},
 };
 
@@ -117,7 +117,7 @@ fn report(args: &VerifyArgs, verdict: &Verdict) -> Result<ExitCode> {
     if args.json {
         print_json(&Report { model: args.model.name(), verdict })?;
     } else {
-        print(&table(verdict))?;
+        print(&table(verdict, width(&stdout(), false)))?;
     }
     if verdict.passed {
         return Ok(ExitCode::SUCCESS);
@@ -127,9 +127,9 @@ fn report(args: &VerifyArgs, verdict: &Verdict) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-fn table(verdict: &Verdict) -> String {
+fn table(verdict: &Verdict, width: Option<usize>) -> String {
     let Verdict { tokens, thoughts, max_logit_difference, bound, noise, largest_logit, .. } = verdict;
-    let mut text = aligned(&[
+    let rows = [
         ("text", format!("{tokens} tokens, {thoughts} thoughts with summaries")),
         (
             "max logit difference",
@@ -138,7 +138,8 @@ fn table(verdict: &Verdict) -> String {
         ("allowed", format!("{bound:.2e}")),
         ("noise", format!("{noise:.2e} between full attention and itself in another order")),
         ("largest logit", format!("{largest_logit:.2}")),
-    ]);
+    ];
+    let mut text = aligned(&rows, width);
     text.push('\n');
     for check in &verdict.checks {
         let mark = if check.passed { "ok    " } else { "FAILED" };

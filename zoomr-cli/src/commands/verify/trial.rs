@@ -42,7 +42,7 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    /// Feeds `text`, `chunk` tokens at a time (fewer where the session takes fewer).
+    /// Feeds `text`, `chunk` tokens at a time (fewer where the session takes fewer); `watch` hears how many are in.
     ///
     /// # Errors
     /// Whatever model and session say.
@@ -51,6 +51,7 @@ impl Trial {
         text: &Text,
         settings: Settings,
         chunk: usize,
+        watch: &dyn Fn(usize),
     ) -> Result<Self> {
         let Loaded::<P> { model, kernels, device, .. } = loaded;
         let device: &Device<P::Backend> = device;
@@ -64,6 +65,7 @@ impl Trial {
                 let taken =
                     trial.step::<P>(model, &mut session, sequence, &rest[..chunk.min(rest.len())], role)?;
                 rest = &rest[taken..];
+                watch(trial.logits.len() / model.config().vocab_size());
             }
         }
         trial.thoughts = session.stream(sequence)?.thoughts().len();

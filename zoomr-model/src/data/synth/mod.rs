@@ -172,6 +172,16 @@ pub enum SynthError {
         /// The length of the longest.
         longest: usize,
     },
+    /// No problem was found whose length is in a range.
+    #[error("{kind}: no problem was found that has {from} to {to} tokens; give a wider range")]
+    Range {
+        /// The kind.
+        kind: Kind,
+        /// The shortest length asked for.
+        from: usize,
+        /// The longest.
+        to: usize,
+    },
     /// A question is none of those made here.
     #[error("`{question}`: {reason}")]
     Question {

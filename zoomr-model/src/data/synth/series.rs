@@ -2,8 +2,12 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Generator, Kind, SynthError, draw::Draw};
+use super::{Generator, Kind, SynthError, draw::Draw, vocabulary};
 use crate::data::example::Example;
+
+/// How many problems are made until one has a wanted length: some differ from the length that they are made for by up to
+/// a unit of the kind's, tens of tokens, and others are off by less.
+const TRIES: usize = 1000;
 
 /// Problems, numbered from 0; any of them can be made alone.
 #[derive(Debug)]
@@ -14,12 +18,14 @@ pub struct Series {
 }
 
 impl Series {
-    /// Problems of `kinds`, one of each in turn, each length of `tokens` as likely as any other; with the first so many
-    /// `labels` alone, where that is given ([`Kind::generator_within`]). The same seed makes the same problems.
+    /// Problems of `kinds`, one of each in turn, all of a length that is one of `tokens`; with the first so many `labels`
+    /// alone, where that is given ([`Kind::generator_within`]). Each length is as likely to be aimed at as any other. The
+    /// same seed makes the same problems.
     ///
     /// # Errors
-    /// [`SynthError::Length`] where a kind has no problems of the shortest or the longest length,
-    /// [`SynthError::Parameter`] where there is no kind or no length, or labels are too few or too many.
+    /// [`SynthError::Length`] where a kind has no problems as short as the shortest length or as long as the longest,
+    /// [`SynthError::Range`] where none was found with a length between, [`SynthError::Parameter`] where there is no
+    /// kind or no length, or labels are too few or too many.
     pub fn new(
         kinds: &[Kind],
         labels: Option<usize>,
@@ -27,17 +33,28 @@ impl Series {
         seed: u64,
     ) -> Result<Self, SynthError> {
         let generators = generators(kinds, labels, &tokens)?;
-        Ok(Self { generators, tokens, seed })
+        let series = Self { generators, tokens, seed };
+        // A range that is too narrow should be known before anything is written.
+        (0..kinds.len() as u64).try_for_each(|index| series.example(index).map(drop))?;
+        Ok(series)
     }
 
     /// Problem `index`.
     ///
     /// # Errors
-    /// [`SynthError`], though none is known for lengths between two that can be made.
+    /// [`SynthError::Range`] where none was found; few are left to find where the range is narrow.
     pub fn example(&self, index: u64) -> Result<Example, SynthError> {
         let mut draw = Draw::new(self.seed, index);
         let turn = (index % self.generators.len() as u64) as usize;
-        self.generators[turn].example(draw.within(self.tokens.clone()), &mut draw)
+        let generator = &self.generators[turn];
+        for _ in 0..TRIES {
+            let example = generator.example(draw.within(self.tokens.clone()), &mut draw)?;
+            if self.tokens.contains(&vocabulary::count(&example)) {
+                return Ok(example);
+            }
+        }
+        let (from, to) = (*self.tokens.start(), *self.tokens.end());
+        Err(SynthError::Range { kind: generator.kind(), from, to })
     }
 }
 

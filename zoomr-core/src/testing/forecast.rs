@@ -1,18 +1,13 @@
-//! How much KV memory a run will take, from settings and sizes alone.
+//! A forecast as a walk over the whole run, token by token: what [`forecast`](crate::forecast::forecast) is judged by.
 //!
-//! The same segments, pages and policy as in a run, over a stream whose thoughts all have one length, and their
-//! summaries too. What a run's votes decide is assumed: every zoomed thought lies outside of the window, has been
-//! cold before, and at the peak is as long as any. One that has been zoomed into ever since it left the window has
-//! no copy in the cold tier yet: there a run may hold less, by those thoughts' pages. Where tokens are evicted one by
-//! one, how many stay is known, though not which.
+//! The same segments, pages and policy as in a run: streams, layouts and sets of positions as a session has them.
 
 use std::{collections::BTreeSet, num::NonZeroUsize};
-
-use serde::Serialize;
 
 use crate::{
     cache::Layout,
     config::Settings,
+    forecast::{Assumption, Forecast},
     layer::LayerSpec,
     policy::{Choice, Policy, quest, recent},
     positions::PositionSet,
@@ -22,53 +17,8 @@ use crate::{
     usage::Use,
 };
 
-/// What a forecast takes for granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Assumption {
-    /// Tokens of the prompt.
-    pub prompt: usize,
-    /// All tokens: prompt, thoughts and summaries.
-    pub tokens: usize,
-    /// Tokens of a thought.
-    pub thought: NonZeroUsize,
-    /// Tokens of the longest thought: where lengths differ, a long run sooner or later zooms into the longest at once.
-    pub longest: NonZeroUsize,
-    /// Tokens of a summary; 0 where thoughts stand for themselves.
-    pub summary: usize,
-}
-
-/// What a run is expected to take.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Forecast {
-    /// Bytes by tier after the last token.
-    pub end: TierBytes,
-    /// The most resident bytes at any moment.
-    pub peak: u64,
-    /// A full cache of all tokens, without waste.
-    pub full: u64,
-}
-
-/// Forecasts a run of one sequence.
-///
-/// `element_bytes` is the size of a cached number.
-///
-/// ```
-/// use zoomr_core::{config::{Options, Settings}, forecast::{Assumption, forecast}, layer::LayerSpec};
-/// let layer = LayerSpec { query_heads: 9, kv_heads: 3, head_dim: 64, scale: 0.125, sliding_window: None };
-/// let settings = Settings::try_from(Options::default())?;
-/// let (thought, longest) = (56.try_into().unwrap(), 96.try_into().unwrap());
-/// let assumed = Assumption { prompt: 32, tokens: 32_768, thought, longest, summary: 0 };
-/// let run = forecast(&[layer; 30], &settings, 4, assumed);
-/// assert_eq!(run.full, 32_768 * 30 * 2 * 3 * 64 * 4);
-/// assert!(run.peak * 40 < run.full);
-/// # Ok::<(), zoomr_core::Error>(())
-/// ```
-pub fn forecast(
-    layers: &[LayerSpec],
-    settings: &Settings,
-    element_bytes: usize,
-    run: Assumption,
-) -> Forecast {
+/// What [`forecast`](crate::forecast::forecast) gives, in time that grows with the square of the run's tokens.
+pub fn walk(layers: &[LayerSpec], settings: &Settings, element_bytes: usize, run: Assumption) -> Forecast {
     let policy = settings.policy();
     let mut simulation = Simulation {
         stream: Stream::new(run.summary == 0),

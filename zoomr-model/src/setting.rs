@@ -5,8 +5,6 @@
 use serde_json::{Value, json};
 use zoomr_core::config::{Options, PolicyKind, Settings};
 
-use super::EvalError;
-
 /// Settings with a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
@@ -42,13 +40,13 @@ impl Setting {
     ///
     /// ```
     /// use zoomr_core::{config::Options, select::Zoom};
-    /// use zoomr_model::eval::Setting;
+    /// use zoomr_model::setting::Setting;
     ///
     /// let setting = Setting::parse("zoomr:zoom=3,window=64", &Options::default())?;
     /// assert_eq!((setting.settings().zoom, setting.settings().window), (Zoom::Thoughts(3), 64));
     /// let error = Setting::parse("zoomr:zom=3", &Options::default()).unwrap_err();
     /// assert!(error.to_string().starts_with("`zom=3`: unknown field `zom`, expected one of `policy`, "));
-    /// # Ok::<(), zoomr_model::eval::SettingError>(())
+    /// # Ok::<(), zoomr_model::setting::SettingError>(())
     /// ```
     ///
     /// # Errors
@@ -75,20 +73,12 @@ impl Setting {
     }
 }
 
-/// Makes sure that there are settings, and no two of the same name.
-///
-/// # Errors
-/// [`EvalError::Nothing`], [`EvalError::Twice`].
-pub(super) fn distinct(settings: &[Setting]) -> Result<(), EvalError> {
-    if settings.is_empty() {
-        return Err(EvalError::Nothing { what: "setting" });
-    }
-    for (number, setting) in settings.iter().enumerate() {
-        if settings[..number].iter().any(|other| other.name == setting.name) {
-            return Err(EvalError::Twice { name: setting.name.clone() });
-        }
-    }
-    Ok(())
+/// The first name that several of `settings` have, if one is there.
+pub fn repeated(settings: &[Setting]) -> Option<&str> {
+    let mut numbered = settings.iter().enumerate();
+    let repeated =
+        numbered.find(|(number, setting)| settings[..*number].iter().any(|s| s.name == setting.name));
+    repeated.map(|(_, setting)| setting.name())
 }
 
 /// `options` with what `part`, `NAME=VALUE`, sets.

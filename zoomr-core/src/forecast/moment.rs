@@ -1,0 +1,180 @@
+//! What a policy holds of a stream's pages at some moment.
+
+use std::{num::NonZeroUsize, ops::Range};
+
+use super::{
+    LayerKind,
+    pages::{Counts, Pages},
+};
+use crate::{
+    config::{PolicyKind, Settings, SummaryVisibility},
+    policy::{Choice, Policy, quest, recent},
+    select::Zoom,
+    stats::TierBytes,
+};
+
+/// A moment of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// Tokens that are there.
+    tokens: usize,
+    /// The row whose view is resident: the newest token's, or the one's before it.
+    row: usize,
+    /// Whether what is over a budget after the newest token has been destroyed.
+    evicted: bool,
+}
+
+impl Moment {
+    /// While the token at `newest` is computed, and what `row` sees is resident.
+    pub(super) fn during(newest: usize, row: usize) -> Self {
+        Self { tokens: newest + 1, row, evicted: false }
+    }
+
+    /// After the token at `newest`.
+    pub(super) fn after(newest: usize) -> Self {
+        Self { tokens: newest + 1, row: newest, evicted: true }
+    }
+}
+
+/// What a row sees without zooming.
+struct Base {
+    /// The first tokens.
+    head: usize,
+    /// The last ones, up to the row.
+    tail: Range<usize>,
+    /// Whether every summary is seen.
+    summaries: bool,
+}
+
+/// How settings act on a stream.
+pub(super) struct Rules<'a> {
+    settings: &'a Settings,
+    policy: &'a dyn Policy,
+    pages: Pages,
+}
+
+impl<'a> Rules<'a> {
+    /// The rules of `settings`, whose policy is `policy`.
+    pub(super) fn new(settings: &'a Settings, policy: &'a dyn Policy, pages: Pages) -> Self {
+        Self { settings, policy, pages }
+    }
+
+    /// Bytes by tier in layers of these kinds, if each thought that the row zooms into has as many tokens as one of
+    /// `lengths`, whichever takes most.
+    pub(super) fn bytes(
+        &self,
+        kinds: &[(LayerKind, u64)],
+        moment: Moment,
+        lengths: &[NonZeroUsize],
+    ) -> TierBytes {
+        let base = self.base(moment.row);
+        let held = self.held(&base);
+        let opened = self.pages.opened(moment.tokens);
+        let newest = opened - self.pages.opened(moment.row + 1);
+        let zoomed = lengths.iter().map(|&length| self.zoomed(&base, moment.row, length)).max().unwrap_or(0);
+        let (index, cold) = (self.index(moment.tokens), self.cold(opened, held));
+        let slots = self.slots(moment);
+
+        let mut sum = TierBytes::default();
+        for (kind, layers) in kinds {
+            let page = self.pages.size() as u64 * kind.token * layers;
+            let pages = match (kind.sliding_window, slots) {
+                (Some(window), _) => {
+                    let own = self.pages.overlapping(recent(moment.row, window.get())) + newest;
+                    sum.window += own.all() as u64 * page;
+                    own.all()
+                }
+                (None, Some(slots)) => {
+                    sum.window += slots as u64 * page;
+                    slots
+                }
+                (None, None) => {
+                    sum.prompt += (held + newest).prompt as u64 * page;
+                    sum.summaries += (held + newest).summaries as u64 * page;
+                    sum.window += held.thoughts as u64 * page;
+                    sum.zoomed += (zoomed + newest.thoughts) as u64 * page;
+                    // A vector is half of a token's keys and values.
+                    sum.index += if kind.indexed { index as u64 * page / 2 } else { 0 };
+                    sum.cold += cold as u64 * page;
+                    (held + newest).all() + zoomed
+                }
+            };
+            let slabs = pages.next_multiple_of(self.settings.slab_pages);
+            sum.free += (slabs - pages) as u64 * page;
+        }
+        sum
+    }
+
+    fn base(&self, row: usize) -> Base {
+        let (end, window) = (row + 1, recent(row, self.settings.window));
+        match self.settings.policy {
+            PolicyKind::Full | PolicyKind::H2o | PolicyKind::Rkv | PolicyKind::Quest => {
+                Base { head: 0, tail: 0..end, summaries: false }
+            }
+            PolicyKind::Window => Base { head: self.settings.sinks.min(end), tail: window, summaries: false },
+            kind @ (PolicyKind::Summaries | PolicyKind::Zoomr | PolicyKind::Oracle) => {
+                let head = self.pages.prompt.min(end).min(self.settings.keep_prompt.unwrap_or(usize::MAX));
+                // What has not retired is seen from its first token on.
+                let open = self.pages.prompt + self.pages.retired(row) * self.pages.cycle;
+                let summaries =
+                    kind == PolicyKind::Summaries || self.settings.summaries == SummaryVisibility::All;
+                Base { head, tail: window.start.min(open)..end, summaries }
+            }
+        }
+    }
+
+    /// The pages that hold any of what is seen.
+    fn held(&self, base: &Base) -> Counts {
+        let tail = self.pages.overlapping(base.tail.clone());
+        let (head, all) = (self.pages.opened(base.head), self.pages.opened(base.tail.end));
+        // They may meet on a page.
+        let seen = if head.all() + tail.all() >= all.all() { all } else { head + tail };
+        if base.summaries { Counts { summaries: all.summaries, ..seen } } else { seen }
+    }
+
+    /// Pages of the thoughts zoomed into or held, each of `length` tokens and outside of what is seen anyway.
+    fn zoomed(&self, base: &Base, row: usize, length: NonZeroUsize) -> usize {
+        let left = self.pages.begun((row + 1).saturating_sub(self.settings.window));
+        let candidates = left.min(self.pages.retired(row));
+        let count = match (self.policy.choice(), self.settings.zoom) {
+            (Choice::Nothing | Choice::Pages(_), _) => 0,
+            (Choice::Mass, _) => candidates,
+            (Choice::Votes, Zoom::Thoughts(count)) => count.max(self.settings.resident_thoughts.unwrap_or(0)),
+            (Choice::Votes, Zoom::Tokens(budget)) => budget / length,
+            // Scores spread evenly would take this many.
+            (Choice::Votes, Zoom::Mass(share)) => (share * candidates as f64).ceil() as usize,
+        };
+        let outside = candidates.min(self.pages.ended(base.tail.start));
+        outside.min(count) * self.pages.of_thought(length)
+    }
+
+    /// Pages of index vectors in a layer that has an index.
+    fn index(&self, tokens: usize) -> usize {
+        let vectors = match self.policy.choice() {
+            Choice::Votes => self.pages.retired(tokens),
+            Choice::Pages(_) => tokens / quest::PAGE * quest::VECTORS,
+            Choice::Nothing | Choice::Mass => 0,
+        };
+        vectors.div_ceil(self.pages.size())
+    }
+
+    /// Pages that have left the window, and so have a copy in the cold tier.
+    fn cold(&self, opened: Counts, held: Counts) -> usize {
+        let leaves = self.policy.keeps_detail() && self.policy.choice() != Choice::Mass;
+        if leaves { opened.all() - held.all() } else { 0 }
+    }
+
+    /// Pages that a KV head's tokens take, where tokens are evicted one by one.
+    fn slots(&self, moment: Moment) -> Option<usize> {
+        let eviction = self.policy.eviction()?;
+        let after = |tokens: usize| match tokens.checked_sub(self.pages.prompt) {
+            None | Some(0) => tokens,
+            Some(generated) => {
+                let since = generated - eviction.last_due(generated);
+                (tokens - since).min(eviction.budget()) + since
+            }
+        };
+        let held = if moment.evicted { after(moment.tokens) } else { after(moment.tokens - 1) + 1 };
+        Some(held.div_ceil(self.pages.size()))
+    }
+}
