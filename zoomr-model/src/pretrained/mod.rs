@@ -90,7 +90,7 @@ impl Pretrained {
     /// # Errors
     /// Where a file is missing, damaged or of another model; names it.
     pub fn open(dir: &Path, adapter: Option<&Path>) -> Result<Self, PretrainedError> {
-        let base = ModelConfig::from_dir(dir)?;
+        let base = architecture(dir)?;
         let opened = adapter.map(|adapter| Adapter::open(adapter, &base)).transpose()?;
         let config = opened.as_ref().map_or(&base, Adapter::adapted).clone();
         let with = |file: &str| adapter.filter(|adapter| adapter.join(file).exists()).unwrap_or(dir);
@@ -217,6 +217,15 @@ impl Pretrained {
         let adapter = self.adapter.iter().map(Adapter::digest);
         std::iter::once(loaded.weights.digest()).chain(adapter).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// The architecture of the model in `dir`: what `config.json` says, and whether the output head is the embedding, as its
+/// weight files have it ([`Weights::settle_head`]).
+///
+/// # Errors
+/// Where `config.json` is missing or describes no model that the decoder runs, or a weight file is damaged.
+pub fn architecture(dir: &Path) -> Result<ModelConfig, Error> {
+    Ok(Weights::settle_head(dir, ModelConfig::from_dir(dir)?)?)
 }
 
 /// Token ids, of which there must be one.

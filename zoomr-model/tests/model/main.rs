@@ -1,5 +1,6 @@
 //! The decoder as its users meet it: against Hugging Face's numbers, and against damaged files.
 
+mod adapters;
 mod bad_weights;
 mod config;
 mod dtypes;
