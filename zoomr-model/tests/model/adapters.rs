@@ -95,7 +95,7 @@ fn biases() {
 
 #[test]
 fn what_zoomr_trains_on_a_tied_model_peft_reads_alike() {
-    check("llama_tied_theta", "kept");
+    check("../adapters/kept/base", "kept");
 }
 
 /// A copy of a golden adapter with some fields of its configuration set.

@@ -2,10 +2,12 @@
 
 mod adapters;
 mod bad_weights;
+mod checkpoint;
 mod config;
 mod dtypes;
 mod golden;
 mod gradients;
+mod heads;
 mod inputs;
 mod real_model;
 #[path = "../support/mod.rs"]
