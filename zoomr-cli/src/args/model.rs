@@ -8,6 +8,7 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 use tempfile::TempDir;
+use zoomr_model::pretrained::Foreign;
 
 use crate::{builtin, output::status::Status, provider::Choice};
 
@@ -73,18 +74,22 @@ impl BaseArgs {
 /// The directory that `model` names, or a cached copy of the hub's model of that id.
 ///
 /// # Errors
-/// Where there is neither, or the model cannot be fetched.
-#[cfg(feature = "hub")]
+/// Where there is neither, the model cannot be fetched, or it is of a format that zoomr does not read.
 pub(crate) fn find(model: &str, status: &Status) -> Result<PathBuf> {
+    if let Some(foreign) = Foreign::at(Path::new(model)) {
+        return Err(foreign.into());
+    }
+    resolve(model, status)
+}
+
+#[cfg(feature = "hub")]
+fn resolve(model: &str, status: &Status) -> Result<PathBuf> {
     Ok(zoomr_model::hub::resolve(model, &mut status.download())?)
 }
 
-/// The directory that `model` names; nothing is fetched without the Cargo feature `hub`.
-///
-/// # Errors
-/// Where there is none.
+/// Nothing is fetched without the Cargo feature `hub`.
 #[cfg(not(feature = "hub"))]
-pub(crate) fn find(model: &str, _: &Status) -> Result<PathBuf> {
+fn resolve(model: &str, _: &Status) -> Result<PathBuf> {
     let path = PathBuf::from(model);
     anyhow::ensure!(
         path.is_dir(),

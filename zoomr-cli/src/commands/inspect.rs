@@ -8,6 +8,7 @@ use serde::Serialize;
 use zoomr_model::{
     Error,
     config::{ConfigError, ModelConfig},
+    pretrained::architecture,
     text::{
         chat::{ChatError, ChatTemplate},
         tokenizer::{Tokenizer, TokenizerError},
@@ -114,7 +115,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<ExitCode> {
 
 fn inspect(dir: &Path, name: &str) -> Result<Report> {
     let mut report = Report { model: name.to_owned(), ..Report::default() };
-    let config = match ModelConfig::from_dir(dir) {
+    let config = match architecture(dir) {
         Err(Error::Config {
             problem: problem @ (ConfigError::UnknownModelType { .. } | ConfigError::Unsupported { .. }),
             ..
@@ -155,8 +156,9 @@ impl Report {
         match Tokenizer::from_dir(dir) {
             Ok(tokenizer) => {
                 self.tokenizer_tokens = Some(tokenizer.vocab_size());
+                // Only a text that has one of them cannot be run.
                 let fits = config.map_or(Ok(()), |config| tokenizer.check_vocabulary(config.vocab_size()));
-                self.unsupported.extend(fits.err().map(|error| error.to_string()));
+                self.notes.extend(fits.err().map(|error| error.to_string()));
             }
             Err(TokenizerError::Missing { .. }) => {
                 self.notes.push("no tokenizer.json: only token ids (--tokens) will do".to_owned());

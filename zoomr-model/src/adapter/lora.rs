@@ -267,7 +267,7 @@ mod tests {
             (r#""init_lora_weights": "pissa_niter_4","#, "pissa_niter_4"),
             (r#""rank_pattern": {"q_proj": 0},"#, "`rank_pattern`: a rank of 0"),
             (r#""rank_pattern": {"(": 1},"#, "`rank_pattern`: \"(\""),
-            (r#""alpha_pattern": {"q_proj": 1e30},"#, "`alpha_pattern` is 1e30"),
+            (r#""alpha_pattern": {"q_proj": 1e30},"#, "`alpha_pattern` is 1000"),
             (r#""exclude_modules": "*","#, "`exclude_modules`"),
         ] {
             let problem = lora(fields).unwrap_err();
