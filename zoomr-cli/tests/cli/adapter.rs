@@ -155,7 +155,7 @@ fn adapters_of_no_use_are_refused() {
     let (config, weights) =
         (dir.path().join("kept/adapter_config.json"), dir.path().join("kept/adapter_model.safetensors"));
     let (good, bytes) = (fs::read_to_string(&config).unwrap(), fs::read(&weights).unwrap());
-    fs::write(&config, good.replace("\"use_dora\": false", "\"use_dora\": true")).unwrap();
+    fs::write(&config, good.replace("\"r\": 2", "\"r\": 2, \"use_dora\": true")).unwrap();
     refused(&["adapter_config.json", "use_dora"]);
     fs::write(&config, good.replace("\"r\": 2", "\"r\": 3")).unwrap();
     refused(&["adapter_model.safetensors", "lora_A", "[3, "]);
