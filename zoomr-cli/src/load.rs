@@ -57,7 +57,9 @@ impl ModelFiles {
         }
         let vocab_size = pretrained.config().vocab_size();
         given.check(vocab_size)?;
-        if let Some(Err(error)) = pretrained.tokenizer().map(|tokenizer| tokenizer.check_vocabulary(vocab_size)) {
+        if let Some(Err(error)) =
+            pretrained.tokenizer().map(|tokenizer| tokenizer.check_vocabulary(vocab_size))
+        {
             note(&format!("note: {error}"));
         }
         Ok(Self { pretrained, _dir: dir })

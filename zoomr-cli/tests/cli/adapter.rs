@@ -82,6 +82,25 @@ fn without_markers(path: &Path) {
 }
 
 #[test]
+fn a_model_is_trained_further_with_the_head_that_its_files_hold() {
+    let dir = place();
+    let (path, text) = (dir.path().join("base/config.json"), dir.path().join("text.txt"));
+    fs::write(text, "ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; Bob t6 3 1 8").unwrap();
+    let score =
+        |model: &str| logprobs(zoomr(dir.path(), &format!("score --model {model} --file text.txt --json")));
+    let own = score("base");
+    let mut config = json(&path);
+    config["tie_word_embeddings"] = true.into();
+    fs::write(&path, config.to_string()).unwrap();
+    assert_eq!(score("base"), own);
+
+    let still = "--steps 1 --warm-up 1 --learning-rate 1e-9 --dtype f32";
+    zoomr(dir.path(), &format!("train --model base {SYNTH} {still} --out further")).succeeded();
+    assert_eq!(json(&dir.path().join("further/config.json"))["tie_word_embeddings"], false);
+    assert!(furthest(&score("further"), &own) < 1e-4);
+}
+
+#[test]
 fn new_markers_get_rows_of_their_own() {
     let config = new_markers(&place());
     assert_eq!(config["modules_to_save"], serde_json::json!(["embed_tokens", "lm_head"]));

@@ -55,8 +55,7 @@ impl Fit {
         stored: &BTreeMap<String, Vec<usize>>,
         dir: &Path,
     ) -> Result<Self, AdapterError> {
-        let unsupported =
-            |problem| AdapterError::Unsupported { path: dir.join(peft::CONFIG), problem };
+        let unsupported = |problem| AdapterError::Unsupported { path: dir.join(peft::CONFIG), problem };
         let config = Self::resized(lora, config, stored, dir)?;
         let (config, instead) = Self::tied(lora, config, stored).map_err(unsupported)?;
         let mut fit = Self { config, beside: BTreeMap::new(), instead, needed: Vec::new() };
@@ -95,7 +94,8 @@ impl Fit {
         stored: &BTreeMap<String, Vec<usize>>,
     ) -> Result<(ModelConfig, BTreeMap<String, Instead>), String> {
         if lora.is_target("model.embed_tokens")? {
-            return Err("LoRA on `embed_tokens` is not supported; save the module whole (`modules_to_save`)".to_owned());
+            return Err("LoRA on `embed_tokens` is not supported; save the module whole (`modules_to_save`)"
+                .to_owned());
         }
         let mut instead = BTreeMap::new();
         if !config.is_tied() {

@@ -92,7 +92,7 @@ impl Lora {
         Ok(Self {
             targets: Modules::new("target_modules", targets)?,
             excluded: excluded.map(|modules| Modules::new("exclude_modules", modules)).transpose()?,
-            layers: layers.map(|layers| Layers::new(layers, named)).transpose()?,
+            layers: layers.map(|layers| Layers::new(layers, &named)).transpose()?,
             inside_saved: saved.iter().map(inside).collect::<Result<_, _>>()?,
             saved,
             keeps_tied: raw.ensure_weight_tying.unwrap_or(false),
@@ -180,7 +180,9 @@ fn alpha(setting: &'static str, alpha: f64) -> Result<f64, String> {
     if alpha.abs() <= 1e9 {
         return Ok(alpha);
     }
-    Err(format!("`{setting}` is {alpha}, which leaves nothing of the model's own numbers; it must be at most 1e9"))
+    Err(format!(
+        "`{setting}` is {alpha}, which leaves nothing of the model's own numbers; it must be at most 1e9"
+    ))
 }
 
 /// That it asks for nothing that zoomr does not compute.
@@ -244,7 +246,10 @@ mod tests {
         )
         .unwrap();
         assert_eq!([Q, "model.layers.1.mlp.q_proj", "q"].map(|name| lora.rank(name).unwrap()), [2, 3, 4]);
-        assert_eq!([Q, "model.layers.1.mlp.q_proj", "q"].map(|name| lora.scale(name).unwrap()), [3.0, 8.0 / 3.0, 2.0]);
+        assert_eq!(
+            [Q, "model.layers.1.mlp.q_proj", "q"].map(|name| lora.scale(name).unwrap()),
+            [3.0, 8.0 / 3.0, 2.0]
+        );
         assert_eq!(self::lora(r#""use_rslora": true,"#).unwrap().scale(Q), Ok(4.0));
     }
 

@@ -29,7 +29,8 @@ impl Pattern {
 
     /// The first group of a name that fits.
     fn group<'a>(&self, name: &'a str) -> Result<Option<&'a str>, String> {
-        let found = self.0.captures(name).map_err(|error| format!("the pattern {:?}: {error}", self.0.as_str()))?;
+        let found =
+            self.0.captures(name).map_err(|error| format!("the pattern {:?}: {error}", self.0.as_str()))?;
         Ok(found.and_then(|groups| groups.get(1)).map(|group| group.as_str()))
     }
 }
@@ -94,12 +95,12 @@ pub(super) struct Layers {
 
 impl Layers {
     /// `layers_to_transform`, with what `layers_pattern` says of where a name has the layer's number.
-    pub(super) fn new(numbers: Vec<usize>, named: Vec<String>) -> Result<Self, String> {
+    pub(super) fn new(numbers: Vec<usize>, named: &[String]) -> Result<Self, String> {
         let pattern = |name: &String| {
             Pattern::new("layers_pattern", [r"(?:|.*?\.)", &format!(r"(?:{name})\.(\d+)"), r"\..*"])
         };
         let any = [String::from(r"[^.]*")];
-        let named = if named.is_empty() { &any[..] } else { &named };
+        let named = if named.is_empty() { &any } else { named };
         Ok(Self { numbers, patterns: named.iter().map(pattern).collect::<Result<_, _>>()? })
     }
 
@@ -130,7 +131,9 @@ mod tests {
 
     #[test]
     fn names_are_whole_parts_of_names() {
-        for (names, holds) in [(["q_proj"], true), (["self_attn.q_proj"], true), ([Q], true), (["proj"], false)] {
+        for (names, holds) in
+            [(["q_proj"], true), (["self_attn.q_proj"], true), ([Q], true), (["proj"], false)]
+        {
             assert_eq!(named(&names).hold(Q), Ok(holds), "{names:?}");
         }
         assert!(named(&[Q]).name(Q) && !named(&["q_proj"]).name(Q));
@@ -167,7 +170,7 @@ mod tests {
     #[test]
     fn layers_are_the_first_number_or_that_after_a_pattern() {
         let layers = |pattern: &[&str]| {
-            Layers::new(vec![0, 10], pattern.iter().map(ToString::to_string).collect()).unwrap()
+            Layers::new(vec![0, 10], &pattern.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
         };
         assert_eq!(layers(&[]).hold(Q), Ok(true));
         assert_eq!(layers(&[]).hold("model.layers.1.mlp.up_proj"), Ok(false));

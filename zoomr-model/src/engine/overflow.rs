@@ -38,7 +38,10 @@ pub(super) fn of(logits: &[f32], vocab: usize) -> Option<Overflow> {
 
 /// The first layer that the numbers of these tokens reach zero or infinite, each token seeing itself alone: what other
 /// tokens bring does not show, so that there may be none.
-pub(super) fn first_layer<B: Backend, L: LinearKernels<B>>(model: &Model<B, L>, ids: &[u32]) -> Option<usize> {
+pub(super) fn first_layer<B: Backend, L: LinearKernels<B>>(
+    model: &Model<B, L>,
+    ids: &[u32],
+) -> Option<usize> {
     let mut probe = Probe { positions: (0..ids.len()).collect(), first: None };
     // What it finds until an error, it has found.
     let _ = model.hidden(ids, &mut probe);
@@ -77,7 +80,9 @@ impl<B: Backend> AttentionHook<B> for Probe {
 fn is_lost<B: Backend>(tensor: &Tensor<B, 3>) -> bool {
     let [_, heads, head_dim] = tensor.dims();
     let numbers: Vec<f32> = tensor.clone().into_data().iter::<f32>().collect();
-    numbers.chunks(heads * head_dim).any(|row| row.iter().all(|x| *x == 0.0) || !row.iter().all(|x| x.is_finite()))
+    numbers
+        .chunks(heads * head_dim)
+        .any(|row| row.iter().all(|x| *x == 0.0) || !row.iter().all(|x| x.is_finite()))
 }
 
 #[cfg(test)]

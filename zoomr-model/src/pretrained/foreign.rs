@@ -70,7 +70,9 @@ impl Format {
         Some(match &first[..] {
             bytes if bytes.starts_with(b"version https://git-lfs") => Self::LfsPointer,
             bytes if bytes.starts_with(b"GGUF") => Self::Gguf,
-            bytes if [b"ggml", b"lmgg", b"tjgg", b"ggjt"].iter().any(|magic| bytes.starts_with(*magic)) => Self::Ggml,
+            bytes if [b"ggml", b"lmgg", b"tjgg", b"ggjt"].iter().any(|magic| bytes.starts_with(*magic)) => {
+                Self::Ggml
+            }
             _ if end(&[".gguf"]) => Self::Gguf,
             _ if end(&[".npz"]) => Self::Npz,
             _ if end(&[".safetensors"]) => Self::Safetensors,
@@ -100,7 +102,8 @@ impl Format {
         if !known(&Self::LfsPointer) && known(&Self::Safetensors) {
             return None;
         }
-        let order = [Self::LfsPointer, Self::Gguf, Self::Ggml, Self::Npz, Self::Pickle, Self::Onnx, Self::TensorFlow];
+        let order =
+            [Self::LfsPointer, Self::Gguf, Self::Ggml, Self::Npz, Self::Pickle, Self::Onnx, Self::TensorFlow];
         order.into_iter().find(|format| known(format))
     }
 }
@@ -183,7 +186,10 @@ mod tests {
     #[test]
     fn messages_say_what_it_is_and_what_to_do() {
         let message = |format| Foreign { path: "here".into(), format }.to_string();
-        assert!(message(Format::Gguf).starts_with("here is a model in GGUF, llama.cpp's format, which zoomr does not"));
+        assert!(
+            message(Format::Gguf)
+                .starts_with("here is a model in GGUF, llama.cpp's format, which zoomr does not")
+        );
         assert!(message(Format::Gguf).contains("the checkpoint that it was made from"));
         assert!(message(Format::Adapter).contains("--adapter"));
     }

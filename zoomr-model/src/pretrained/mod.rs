@@ -181,7 +181,8 @@ impl Pretrained {
         match ids.iter().find(|id| **id as usize >= vocab_size) {
             None => Ok(ids),
             Some(&id) => {
-                let bytes = self.tokenizer.as_ref().map_or(&[][..], |tokenizer| tokenizer.bytes_with_special(id));
+                let bytes =
+                    self.tokenizer.as_ref().map_or(&[][..], |tokenizer| tokenizer.bytes_with_special(id));
                 let token = String::from_utf8_lossy(bytes).into_owned();
                 Err(PretrainedError::UnknownToken { token, id, vocab_size })
             }

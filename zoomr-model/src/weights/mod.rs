@@ -9,7 +9,10 @@
 //! * [`Inventory`]: what headers alone tell, for people who want to know before they load.
 //! * `error`: what can be wrong.
 //!
-//! Nothing is copied: a [`StoredWeight`] shares the mapped file, and the map lives as long as any of them.
+//! Nothing is copied: a [`StoredWeight`] shares the mapped file, and the map lives as long as any of them. So a file that
+//! another program writes to while a model runs changes the model, and one that it cuts short ends the process (SIGBUS on
+//! Unix). Replace weights by renaming a new file onto the old one, as downloads and training do; whoever has the old one
+//! mapped keeps it.
 
 mod error;
 mod file;

@@ -43,7 +43,9 @@ mod tests {
         for prefix in ["", "model.", "language_model."] {
             assert_eq!(canonical(&format!("{prefix}lm_head.weight")), HEAD);
         }
-        for other in ["vision_tower.layers.0.weight", "model.layer_norm.weight", "normal.weight", "model.", ""] {
+        for other in
+            ["vision_tower.layers.0.weight", "model.layer_norm.weight", "normal.weight", "model.", ""]
+        {
             assert_eq!(canonical(other), other);
         }
         assert_eq!(

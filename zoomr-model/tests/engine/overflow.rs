@@ -26,9 +26,9 @@ fn model(factors: &[(&str, f32)]) -> Tiny {
         let numbers = view.data().chunks(4).flat_map(|bytes| number(bytes).to_le_bytes());
         tensors.insert(name, (view.shape().to_vec(), numbers.collect()));
     }
-    let views = tensors.iter().map(|(name, (shape, bytes))| {
-        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
-    });
+    let views = tensors
+        .iter()
+        .map(|(name, (shape, bytes))| (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
     let changed = tempfile::tempdir().unwrap();
     safetensors::serialize_to_file(views, None, &changed.path().join("model.safetensors")).unwrap();
     let config = ModelConfig::from_dir(&dir).unwrap();
@@ -59,7 +59,8 @@ fn numbers_whose_squares_are_infinite() {
 
 #[test]
 fn infinite_numbers() {
-    let model = model(&[("model.layers.0.mlp.up_proj.weight", 1e38), ("model.layers.0.mlp.down_proj.weight", 1e5)]);
+    let model =
+        model(&[("model.layers.0.mlp.up_proj.weight", 1e38), ("model.layers.0.mlp.down_proj.weight", 1e5)]);
     for error in said(&model) {
         assert!(
             matches!(error, EngineError::Overflow { overflow: Overflow::NotFinite, layer: Some(1) }),

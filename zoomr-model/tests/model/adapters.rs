@@ -8,12 +8,7 @@ use std::{
 
 use safetensors::SafeTensors;
 use zoomr_core::portable::Portable;
-use zoomr_model::{
-    Model,
-    adapter::Adapter,
-    config::ModelConfig,
-    weights::Weights,
-};
+use zoomr_model::{Model, adapter::Adapter, config::ModelConfig, weights::Weights};
 
 use crate::support::{Cpu, DenseCache, golden};
 
@@ -32,7 +27,8 @@ fn logits(base: &str, adapter: &Path, tokens: &[u32]) -> Vec<f32> {
     let weights = Weights::open(&golden(base), &config.tensors()).expect("sound weights");
     let adapted = adapter.adapted().clone();
     let mut cache = DenseCache::<Cpu>::new(adapted.layer_specs());
-    let model = Model::<Cpu, _>::load_adapted(adapted, &weights, Some(&adapter), Portable, &Default::default());
+    let model =
+        Model::<Cpu, _>::load_adapted(adapted, &weights, Some(&adapter), Portable, &Default::default());
     let logits = model.expect("an adapter that fits").forward(tokens, cache.step(tokens.len()));
     logits.expect("a sound step").into_data().to_vec().expect("f32 logits")
 }

@@ -31,7 +31,10 @@ pub(crate) fn directory() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
 
-pub(crate) fn write<'a>(path: &Path, tensors: impl IntoIterator<Item = (&'a String, &'a (Dtype, Vec<usize>, Vec<u8>))>) {
+pub(crate) fn write<'a>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (&'a String, &'a (Dtype, Vec<usize>, Vec<u8>))>,
+) {
     let view = |(name, (dtype, shape, bytes)): (&'a String, &'a (Dtype, Vec<usize>, Vec<u8>))| {
         (name, TensorView::new(*dtype, shape.clone(), bytes).expect("bytes that fit the shape"))
     };

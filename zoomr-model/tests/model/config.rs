@@ -143,12 +143,17 @@ fn a_field_that_holds_nothing_is_not_there() {
         assert_eq!(named(fields), "theta 1000000, yarn x4", "{empty}");
         let fields = json!({"rope_parameters": empty, "rope_scaling": yarn});
         assert_eq!(named(fields), "theta 1000000, yarn x4", "{empty}");
-        let per_type = json!({"full_attention": empty, "rope_type": "yarn", "factor": 4.0, "rope_theta": 1e6});
+        let per_type =
+            json!({"full_attention": empty, "rope_type": "yarn", "factor": 4.0, "rope_theta": 1e6});
         assert_eq!(named(json!({"rope_parameters": per_type})), "theta 1000000, yarn x4", "{empty}");
         let unnamed = json!({"rope_type": empty, "type": "linear", "factor": 2.0});
         assert_eq!(named(json!({"rope_scaling": unnamed})), "theta 10000, linear x2", "{empty}");
         for field in ["quantization_config", "quantization", "hidden_act", "layer_types", "eos_token_id"] {
-            assert_eq!(parse(&config("qwen3", json!({field: empty}))), parse(&config("qwen3", json!({}))), "{field}");
+            assert_eq!(
+                parse(&config("qwen3", json!({field: empty}))),
+                parse(&config("qwen3", json!({}))),
+                "{field}"
+            );
         }
         let skips = json!({"no_rope_layers": empty});
         assert_eq!(parse(&config("smollm3", skips)), parse(&config("smollm3", json!({}))), "{empty}");

@@ -1,5 +1,7 @@
 //! The decoder as its users meet it: against Hugging Face's numbers, and against damaged files.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
+
 mod adapters;
 mod bad_weights;
 mod checkpoint;

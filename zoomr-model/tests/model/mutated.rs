@@ -29,7 +29,19 @@ enum Change {
 
 fn change() -> impl Strategy<Value = Change> {
     let words = prop::sample::select(vec![
-        "null", "{}", "[]", "\"\"", "-1", "1e999", "18446744073709551616", "4096", "{\"a\":", "[[", ",", "\\ud800", "\0",
+        "null",
+        "{}",
+        "[]",
+        "\"\"",
+        "-1",
+        "1e999",
+        "18446744073709551616",
+        "4096",
+        "{\"a\":",
+        "[[",
+        ",",
+        "\\ud800",
+        "\0",
     ]);
     prop_oneof![
         3 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Change::Set(at, byte)),
@@ -49,7 +61,9 @@ fn apply(bytes: &mut Vec<u8>, changes: &[Change]) {
         if bytes.is_empty() {
             return;
         }
-        let part = |at: &Index, count: usize| at.index(bytes.len())..(at.index(bytes.len()) + count).min(bytes.len());
+        let part = |at: &Index, count: usize| {
+            at.index(bytes.len())..(at.index(bytes.len()) + count).min(bytes.len())
+        };
         match change {
             Change::Set(at, byte) => *at.get_mut(bytes) = *byte,
             Change::Insert(at, more) => {

@@ -48,7 +48,8 @@ fn only_tokens_that_stand_for_text_speak_of_another_model() {
         pretrained.require_tokenizer().unwrap().check_vocabulary(pretrained.config().vocab_size())
     };
     check(with_tokens(&[("<image>", 307, true)])).unwrap();
-    let message = check(with_tokens(&[("<image>", 307, true), ("word", 308, false)])).unwrap_err().to_string();
+    let message =
+        check(with_tokens(&[("<image>", 307, true), ("word", 308, false)])).unwrap_err().to_string();
     assert!(message.contains("ids up to 308"), "{message}");
 }
 
