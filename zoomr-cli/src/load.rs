@@ -10,7 +10,7 @@ use crate::{
         model::{ModelArgs, ModelDir},
         text::Given,
     },
-    output::status::Status,
+    output::{note, status::Status},
     provider::Provider,
 };
 
@@ -55,7 +55,13 @@ impl ModelFiles {
         if let Given::Text(_) = given {
             pretrained.require_tokenizer()?;
         }
-        given.check(pretrained.config().vocab_size())?;
+        let vocab_size = pretrained.config().vocab_size();
+        given.check(vocab_size)?;
+        if let Some(Err(error)) =
+            pretrained.tokenizer().map(|tokenizer| tokenizer.check_vocabulary(vocab_size))
+        {
+            note(&format!("note: {error}"));
+        }
         Ok(Self { pretrained, _dir: dir })
     }
 

@@ -46,6 +46,13 @@ pub(crate) struct Checkpoint<'a, B: Backend, L: LinearKernels<B>> {
 }
 
 impl<B: Backend, L: LinearKernels<B>> Checkpoint<'_, B, L> {
+    fn tensor(&self, name: &str) -> Result<StoredWeight, WeightsError> {
+        match self.adapter {
+            Some(adapter) => adapter.tensor(name, self.weights),
+            None => self.weights.get(name),
+        }
+    }
+
     fn upload(&self, whole: &StoredWeight, rows: Option<Range<usize>>) -> L::Matrix {
         let weight = rows.map_or(whole.clone(), |rows| whole.slice_rows(rows));
         self.kernels.matrix(weight, self.device)
@@ -54,9 +61,7 @@ impl<B: Backend, L: LinearKernels<B>> Checkpoint<'_, B, L> {
 
 impl<B: Backend, L: LinearKernels<B>> Source<B, L> for Checkpoint<'_, B, L> {
     fn matrix(&self, name: &str, rows: Option<Range<usize>>) -> Result<L::Matrix, WeightsError> {
-        let replaced = self.adapter.and_then(|adapter| adapter.replacement(name));
-        let whole = replaced.map_or_else(|| self.weights.get(name), Ok)?;
-        Ok(self.upload(&whole, rows))
+        Ok(self.upload(&self.tensor(name)?, rows))
     }
 
     fn low_rank(
@@ -64,13 +69,14 @@ impl<B: Backend, L: LinearKernels<B>> Source<B, L> for Checkpoint<'_, B, L> {
         name: &str,
         rows: Option<Range<usize>>,
     ) -> Result<Option<LowRank<L::Matrix>>, WeightsError> {
-        let Some(found) = self.adapter.and_then(|adapter| adapter.low_rank(name)) else { return Ok(None) };
+        let Some(adapter) = self.adapter else { return Ok(None) };
+        let Some(found) = adapter.low_rank(name)? else { return Ok(None) };
         let (down, up) = (self.upload(&found.down, None), self.upload(&found.up, rows));
         Ok(Some(LowRank { down, up, scale: found.scale }))
     }
 
     fn vector(&self, name: &str) -> Result<Tensor<B, 1>, WeightsError> {
-        let values = self.weights.get(name)?.to_f32(0..1);
+        let values = self.tensor(name)?.to_f32(0..1);
         let len = values.len();
         Ok(Tensor::from_data(TensorData::new(values, [len]), self.device))
     }
@@ -156,7 +162,8 @@ impl<B: Backend, L: LinearKernels<B>> Loader<'_, B, L> {
         Ok(RmsNorm { weight: weight + offset, eps: self.config.norm.eps })
     }
 
-    fn linear(&self, prefix: &str, bias: bool) -> Result<Linear<B, L>, WeightsError> {
+    /// The layer with the matrix `{prefix}.weight`, and what stands beside it.
+    pub(crate) fn linear(&self, prefix: &str, bias: bool) -> Result<Linear<B, L>, WeightsError> {
         let bias = bias.then(|| self.source.vector(&format!("{prefix}.bias"))).transpose()?;
         let adapter = self.source.low_rank(&format!("{prefix}.weight"), None)?;
         Ok(Linear { weight: self.matrix(prefix)?, bias, adapter })

@@ -14,6 +14,7 @@ use crate::{
     adapter::Adapter,
     block::{Block, Stream, scaled},
     config::{ModelConfig, Rope},
+    linear::Linear,
     load::{Checkpoint, Loader, Source},
     rope::RotaryEmbedding,
     weights::{Weights, WeightsError},
@@ -34,7 +35,7 @@ struct Parts<B: Backend, L: LinearKernels<B>> {
     blocks: Vec<Block<B, L>>,
     norm: RmsNorm<B>,
     /// `[vocab, hidden]`.
-    head: Option<L::Matrix>,
+    head: Option<Linear<B, L>>,
     /// The distinct ones; a block names its own by number.
     rotary_embeddings: Vec<RotaryEmbedding>,
 }
@@ -49,7 +50,7 @@ impl<B: Backend, L: LinearKernels<B>> Parts<B, L> {
             embedding: loader.matrix("model.embed_tokens")?,
             blocks: blocks.collect::<Result<_, _>>()?,
             norm: loader.norm("model.norm")?,
-            head: (!config.tied).then(|| loader.matrix("lm_head")).transpose()?,
+            head: (!config.tied).then(|| loader.linear("lm_head", false)).transpose()?,
             rotary_embeddings: ropes.iter().map(RotaryEmbedding::new).collect(),
         })
     }
@@ -153,8 +154,10 @@ impl<B: Backend, L: LinearKernels<B>> Model<B, L> {
 
     /// The logits `[rows, vocab]` of any of [`hidden`](Self::hidden)'s rows: all of them, or the last alone.
     pub fn logits(&self, hidden: Tensor<B, 2>) -> Tensor<B, 2> {
-        let head = self.parts.head.as_ref().unwrap_or(&self.parts.embedding);
-        let logits = self.kernels.linear(hidden, head);
+        let logits = match &self.parts.head {
+            Some(head) => head.forward(&self.kernels, hidden),
+            None => self.kernels.linear(hidden, &self.parts.embedding),
+        };
         let logits = scaled(logits, self.config.logits_scaling.recip());
         match self.config.final_logit_softcapping {
             Some(cap) => (logits / cap).tanh() * cap,

@@ -1,10 +1,7 @@
 //! Which model, on which backend.
 
 use std::{
-<<<<<<< HEAD
     num::NonZeroUsize,
-=======
->>>>>>> tables
     ops::Deref,
     path::{Path, PathBuf},
 };
@@ -14,7 +11,11 @@ use clap::Args;
 use serde::Deserialize;
 use tempfile::TempDir;
 use zoomr_core::weight::WeightDtype;
-use zoomr_model::{config::ModelConfig, text_file};
+use zoomr_model::{
+    config::ModelConfig,
+    pretrained::{Foreign, architecture},
+    text_file,
+};
 
 use super::parse::thread_count;
 use crate::{builtin, output::status::Status, provider::BackendName, threads};
@@ -77,7 +78,10 @@ impl BaseArgs {
     /// As [`locate`](Self::locate).
     pub(crate) fn describe(&self, status: &Status) -> Result<Described> {
         match self.model.as_ref().map(PathBuf::from).filter(|path| path.is_file()) {
-            Some(path) => Ok(Described::Config(path)),
+            Some(path) => match Foreign::at(&path) {
+                Some(foreign) => Err(foreign.into()),
+                None => Ok(Described::Config(path)),
+            },
             None => self.locate(status).map(Described::Dir),
         }
     }
@@ -118,7 +122,7 @@ impl Described {
     /// Where the configuration cannot be read, or describes no model that zoomr runs.
     pub(crate) fn config(&self) -> Result<ModelConfig, zoomr_model::Error> {
         match self {
-            Self::Dir(dir) => ModelConfig::from_dir(dir),
+            Self::Dir(dir) => architecture(dir),
             Self::Config(path) => ModelConfig::from_file(path),
         }
     }
@@ -151,18 +155,22 @@ impl Described {
 /// The directory that `model` names, or a cached copy of the hub's model of that id.
 ///
 /// # Errors
-/// Where there is neither, or the model cannot be fetched.
-#[cfg(feature = "hub")]
+/// Where there is neither, the model cannot be fetched, or it is of a format that zoomr does not read.
 pub(crate) fn find(model: &str, status: &Status) -> Result<PathBuf> {
+    if let Some(foreign) = Foreign::at(Path::new(model)) {
+        return Err(foreign.into());
+    }
+    resolve(model, status)
+}
+
+#[cfg(feature = "hub")]
+fn resolve(model: &str, status: &Status) -> Result<PathBuf> {
     Ok(zoomr_model::hub::resolve(model, &mut status.download())?)
 }
 
-/// The directory that `model` names; nothing is fetched without the Cargo feature `hub`.
-///
-/// # Errors
-/// Where there is none.
+/// Nothing is fetched without the Cargo feature `hub`.
 #[cfg(not(feature = "hub"))]
-pub(crate) fn find(model: &str, _: &Status) -> Result<PathBuf> {
+fn resolve(model: &str, _: &Status) -> Result<PathBuf> {
     let path = PathBuf::from(model);
     anyhow::ensure!(
         path.is_dir(),

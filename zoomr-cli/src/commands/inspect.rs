@@ -17,7 +17,11 @@ use zoomr_model::{
 
 use crate::{
     args::model::{BaseArgs, Described},
-    output::{bytes, complain, print, print_json, status::Status, table::{aligned, width}},
+    output::{
+        bytes, complain, print, print_json,
+        status::Status,
+        table::{aligned, width},
+    },
 };
 
 /// Bytes of a cached number as the CPU computes it, and as accelerators often do.
@@ -132,7 +136,9 @@ fn inspect(model: &Described, name: &str) -> Result<Report> {
         report.architecture = Some(architecture);
     }
     match (model.dir(), &config) {
-        (None, _) => report.notes.push("this is a configuration alone: nothing else was looked at".to_owned()),
+        (None, _) => {
+            report.notes.push("this is a configuration alone: nothing else was looked at".to_owned())
+        }
         (Some(dir), config) => {
             config.as_ref().map_or(Ok(()), |config| report.weights(dir, config))?;
             report.text(dir, config.as_ref());
@@ -160,8 +166,9 @@ impl Report {
         match Tokenizer::from_dir(dir) {
             Ok(tokenizer) => {
                 self.tokenizer_tokens = Some(tokenizer.vocab_size());
+                // Only a text that has one of them cannot be run.
                 let fits = config.map_or(Ok(()), |config| tokenizer.check_vocabulary(config.vocab_size()));
-                self.unsupported.extend(fits.err().map(|error| error.to_string()));
+                self.notes.extend(fits.err().map(|error| error.to_string()));
             }
             Err(TokenizerError::Missing { .. }) => {
                 self.notes.push("no tokenizer.json: only token ids (--tokens) will do".to_owned());

@@ -20,9 +20,9 @@ use crate::{
     interrupt::Interrupt,
     output::{
         account::{Account, Attended},
+        account_table::table,
         atomic_file::{AtomicFile, distinct},
         bytes, note,
-        account_table::table,
         table::width,
         trace::Trace,
     },

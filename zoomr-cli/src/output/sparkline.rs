@@ -48,8 +48,10 @@ impl Sparkline {
     pub(crate) fn line(&self) -> String {
         let Some(&(resident, full)) = self.samples.last() else { return String::new() };
         let top = self.samples.iter().map(|&(resident, full)| resident.max(full)).max().unwrap_or(1).max(1);
-        let bar = |value: u64| BARS[((value * BARS.len() as u64).div_ceil(top) as usize).clamp(1, BARS.len()) - 1];
-        let line = |of: fn(&(u64, u64)) -> u64| -> String { self.samples.iter().map(|s| bar(of(s))).collect() };
+        let bar =
+            |value: u64| BARS[((value * BARS.len() as u64).div_ceil(top) as usize).clamp(1, BARS.len()) - 1];
+        let line =
+            |of: fn(&(u64, u64)) -> u64| -> String { self.samples.iter().map(|s| bar(of(s))).collect() };
         let (held, whole) = (line(|sample| sample.0), line(|sample| sample.1));
         format!("KV {held} {}, full {whole} {}", bytes(resident), bytes(full))
     }

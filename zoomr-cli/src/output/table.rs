@@ -45,7 +45,8 @@ pub(crate) fn columns(headings: &[&str], rows: &[Vec<String>]) -> String {
         let gap = widths[column].saturating_sub(measure_text_width(cell));
         if column == 0 { format!("{cell}{:gap$}", "") } else { format!("  {:gap$}{cell}", "") }
     };
-    let line = |line: &Vec<String>| line.iter().enumerate().map(cell).collect::<String>().trim_end().to_owned();
+    let line =
+        |line: &Vec<String>| line.iter().enumerate().map(cell).collect::<String>().trim_end().to_owned();
     std::iter::once(&headings).chain(rows).map(|cells| line(cells) + "\n").collect()
 }
 
@@ -104,7 +105,10 @@ mod tests {
 
     fn rows() -> Vec<Vec<String>> {
         let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
-        vec![row(["zoomr:zoom=3,window=64", "300", "97.0%", "262144.0"]), row(["full", "300", "98.0%", "1.0"])]
+        vec![
+            row(["zoomr:zoom=3,window=64", "300", "97.0%", "262144.0"]),
+            row(["full", "300", "98.0%", "1.0"]),
+        ]
     }
 
     const HEADINGS: [&str; 4] = ["setting", "count", "accuracy", "KV peak, KiB"];
@@ -132,7 +136,10 @@ mod tests {
     fn long_values_go_on_below_themselves() {
         let rows = [("name", "one two three four five".to_owned()), ("a longer name", "six".to_owned())];
         let narrow = aligned(&rows, Some(28));
-        assert_eq!(narrow, "name           one two\n               three four\n               five\na longer name  six\n");
+        assert_eq!(
+            narrow,
+            "name           one two\n               three four\n               five\na longer name  six\n"
+        );
         assert_eq!(aligned(&rows, None).lines().count(), 2);
     }
 }

@@ -99,11 +99,7 @@ impl Thoughts {
         let count = self.thoughts - self.shown;
         let thoughts = if count == 1 { "thought" } else { "thoughts" };
         let memory = self.memory.line();
-        format!(
-            "{}{count} more {thoughts}; --verbose shows all\n{}{memory}\n\n",
-            heading("..."),
-            heading("")
-        )
+        format!("{}{count} more {thoughts}; --verbose shows all\n{}{memory}\n\n", heading("..."), heading(""))
     }
 
     fn end(&mut self, kind: Option<Kind>) -> String {
@@ -182,7 +178,10 @@ mod tests {
         assert!(seen.contains("thought 3 ") && !seen.contains("thought 4 "), "{seen}");
         assert_eq!(seen.matches("reopened").count(), 3);
         let line = thoughts.line().unwrap();
-        assert!(line.starts_with("thought 5    KV ▂") && line.ends_with("full ██████████ 4.00 KiB"), "{line}");
+        assert!(
+            line.starts_with("thought 5    KV ▂") && line.ends_with("full ██████████ 4.00 KiB"),
+            "{line}"
+        );
         let mut ended = Thoughts { memory: Sparkline::default(), ..thoughts };
         let more = ended.before(Kind::Answer);
         assert!(more.starts_with("...          2 more thoughts; --verbose shows all\n"), "{more}");

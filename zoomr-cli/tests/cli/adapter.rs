@@ -23,12 +23,17 @@ fn zoomr(dir: &Path, args: &str) -> Ran {
 
 /// A directory with a model that has learnt next to nothing, in f32.
 fn place() -> TempDir {
+    place_of("phi3", false)
+}
+
+/// One of an architecture, whose embedding is its head as well where it is `tied`.
+fn place_of(model_type: &str, tied: bool) -> TempDir {
     let dir = TempDir::new().unwrap();
     let words = zoomr_model::data::synth::vocabulary::words().len();
     let config = serde_json::json!({
-        "model_type": "phi3", "vocab_size": words, "hidden_size": 16, "intermediate_size": 24,
+        "model_type": model_type, "vocab_size": words, "hidden_size": 16, "intermediate_size": 24,
         "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
-        "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "tie_word_embeddings": false,
+        "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "tie_word_embeddings": tied,
         "hidden_act": "silu", "rope_theta": 10000.0, "eos_token_id": 1, "pad_token_id": 0,
         "original_max_position_embeddings": 4096,
     });
@@ -77,8 +82,38 @@ fn without_markers(path: &Path) {
 }
 
 #[test]
-fn new_markers_get_rows_of_their_own() {
+fn a_model_is_trained_further_with_the_head_that_its_files_hold() {
     let dir = place();
+    let (path, text) = (dir.path().join("base/config.json"), dir.path().join("text.txt"));
+    fs::write(text, "ledger : Ann t6 4 5 2 - 3 5 + 5 0 ; Bob t6 3 1 8").unwrap();
+    let score =
+        |model: &str| logprobs(zoomr(dir.path(), &format!("score --model {model} --file text.txt --json")));
+    let own = score("base");
+    let mut config = json(&path);
+    config["tie_word_embeddings"] = true.into();
+    fs::write(&path, config.to_string()).unwrap();
+    assert_eq!(score("base"), own);
+
+    let still = "--steps 1 --warm-up 1 --learning-rate 1e-9 --dtype f32";
+    zoomr(dir.path(), &format!("train --model base {SYNTH} {still} --out further")).succeeded();
+    assert_eq!(json(&dir.path().join("further/config.json"))["tie_word_embeddings"], false);
+    assert!(furthest(&score("further"), &own) < 1e-4);
+}
+
+#[test]
+fn new_markers_get_rows_of_their_own() {
+    let config = new_markers(&place());
+    assert_eq!(config["modules_to_save"], serde_json::json!(["embed_tokens", "lm_head"]));
+}
+
+#[test]
+fn new_markers_of_a_tied_model_have_one_row_each() {
+    // PEFT takes a module that is saved for a copy, and would leave the head without the new rows.
+    assert_eq!(new_markers(&place_of("llama", true))["modules_to_save"], Value::Null);
+}
+
+/// Trains the model in a place on markers that it does not have; returns the configuration of the adapter.
+fn new_markers(dir: &TempDir) -> Value {
     without_markers(&dir.path().join("base/tokenizer.json"));
     fs::remove_file(dir.path().join("base/zoomr.json")).unwrap();
     let line = r#"{"question": "ledger : find Ann", "thoughts": [{"detail": "Ann 3", "summary": "3"}], "answer": "3"}"#;
@@ -101,6 +136,7 @@ fn new_markers_get_rows_of_their_own() {
         |model: &str| logprobs(zoomr(dir.path(), &format!("score --model {model} --file text.txt --json")));
     let (merged, kept) = (score("merged"), score("base --adapter kept"));
     assert!(furthest(&merged, &kept) < 1e-4, "{}", furthest(&merged, &kept));
+    json(&dir.path().join("kept/adapter_config.json"))
 }
 
 #[test]
@@ -138,7 +174,7 @@ fn adapters_of_no_use_are_refused() {
     let (config, weights) =
         (dir.path().join("kept/adapter_config.json"), dir.path().join("kept/adapter_model.safetensors"));
     let (good, bytes) = (fs::read_to_string(&config).unwrap(), fs::read(&weights).unwrap());
-    fs::write(&config, good.replace("\"use_dora\": false", "\"use_dora\": true")).unwrap();
+    fs::write(&config, good.replace("\"r\": 2", "\"r\": 2, \"use_dora\": true")).unwrap();
     refused(&["adapter_config.json", "use_dora"]);
     fs::write(&config, good.replace("\"r\": 2", "\"r\": 3")).unwrap();
     refused(&["adapter_model.safetensors", "lora_A", "[3, "]);

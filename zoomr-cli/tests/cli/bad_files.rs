@@ -53,6 +53,32 @@ fn refused(dir: &Path, says: &[&str]) {
 }
 
 #[test]
+fn models_of_other_formats() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("model.Q4_K_M.gguf");
+    fs::write(&file, "GGUF\u{3}\0\0\0").unwrap();
+    for place in [dir.path(), &file] {
+        refused(place, &["GGUF, llama.cpp's format", "the checkpoint that it was made from"]);
+        run("inspect", place, "").refused(&["GGUF"]);
+    }
+    let quantized = with_config(MODEL, "quantization_config", json!({"quant_method": "gptq", "bits": 4}));
+    refused(quantized.path(), &["`quantization_config` = gptq", "was quantized from"]);
+    refused(&copy(MODEL).path().join("model.safetensors"), &["give the directory that it lies in"]);
+}
+
+#[test]
+fn numbers_beyond_f32() {
+    let dir = with_tensors(|tensors| {
+        let (_, _, bytes) = tensors.get_mut("model.layers.1.mlp.down_proj.weight").unwrap();
+        for number in bytes.chunks_mut(4) {
+            let large = f32::from_le_bytes([number[0], number[1], number[2], number[3]]) * 1e25;
+            number.copy_from_slice(&large.to_le_bytes());
+        }
+    });
+    refused(dir.path(), &["logits are all the same", "layer 2 is the first to see"]);
+}
+
+#[test]
 fn truncated_weights() {
     let dir = spoiled(|bytes| bytes[..bytes.len() - 100].to_vec());
     refused(dir.path(), &["model.safetensors", "truncated or damaged", "download it again"]);

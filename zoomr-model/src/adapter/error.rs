@@ -32,6 +32,12 @@ pub enum AdapterError {
         /// Their names.
         targets: String,
     },
+    /// The adapter's weights are of a format that can run code.
+    #[error("{} holds adapter_model.bin, a pickle, which zoomr does not read; save the adapter again with PEFT, which writes adapter_model.safetensors", dir.display())]
+    Pickle {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// Embedding and output head would differ in size.
     #[error("{} brings {rows} tokens to one of embedding and output head only; both must grow", path.display())]
     Embeddings {

@@ -165,6 +165,11 @@ impl ModelConfig {
         Self { vocab_size, ..self }
     }
 
+    /// The same model with an output head that is not the embedding.
+    pub(crate) fn with_own_head(self) -> Self {
+        Self { tied: false, ..self }
+    }
+
     /// Width of the residual stream.
     pub fn hidden_size(&self) -> usize {
         self.hidden_size

@@ -1,6 +1,7 @@
 //! From the raw file to the validated value: one function per part of the model.
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{
     Activation, AttentionConfig, InputProjections, MlpConfig, ModelConfig, NormConfig, check,
@@ -33,7 +34,7 @@ pub(super) fn parse(json: &str) -> Result<ModelConfig, ConfigError> {
     let hidden_size = check::size("hidden_size", raw.hidden_size, MAX_WIDTH)?;
     let attention = attention(&raw, &traits, hidden_size)?;
     let multiplier = |field, value: Option<f64>| match value.filter(|_| traits.multipliers) {
-        Some(value) => check::positive(field, value),
+        Some(value) => check::factor(field, value),
         None => Ok(1.0),
     };
     Ok(ModelConfig {
@@ -56,7 +57,7 @@ pub(super) fn parse(json: &str) -> Result<ModelConfig, ConfigError> {
         final_logit_softcapping: raw
             .final_logit_softcapping
             .filter(|_| traits.gemma_norms)
-            .map(|cap| check::positive("final_logit_softcapping", cap))
+            .map(|cap| check::factor("final_logit_softcapping", cap))
             .transpose()?,
         eos_token_ids: match raw.eos_token_id {
             None => Vec::new(),
@@ -76,11 +77,14 @@ fn family(model_type: &str) -> Result<Family, ConfigError> {
 
 /// Fields that would change the result, and are not implemented.
 fn refuse_unsupported(raw: &RawConfig) -> Result<(), ConfigError> {
-    if raw.quantization_config.is_some() {
+    let quantized = raw.quantization_config.as_ref().map(|fields| ("quantization_config", method(fields)));
+    let quantized = quantized.or(raw.quantization.as_ref().map(|_| ("quantization", "mlx")));
+    if let Some((field, method)) = quantized {
         return Err(ConfigError::unsupported(
-            "quantization_config",
-            "{...}",
-            "weights must be f32, f16 or bf16; use the checkpoint that this one was quantized from",
+            field,
+            method,
+            "its weights are quantized, and zoomr reads f32, f16 and bf16; use the checkpoint that this one was \
+             quantized from, which its model card names",
         ));
     }
     if let Some(cap) = raw.attn_logit_softcapping {
@@ -98,6 +102,11 @@ fn refuse_unsupported(raw: &RawConfig) -> Result<(), ConfigError> {
         ));
     }
     Ok(())
+}
+
+/// Whose quantization it is: `gptq`, `awq`, `bitsandbytes` and others.
+fn method(quantization: &Map<String, Value>) -> &str {
+    quantization.get("quant_method").and_then(Value::as_str).unwrap_or("{...}")
 }
 
 fn attention(raw: &RawConfig, traits: &Traits, hidden_size: usize) -> Result<AttentionConfig, ConfigError> {
@@ -151,11 +160,11 @@ fn scale(raw: &RawConfig, traits: &Traits, head_dim: usize) -> Result<f64, Confi
     match traits.scale {
         Scale::HeadDim => Ok((head_dim as f64).sqrt().recip()),
         Scale::AttentionMultiplier => {
-            check::positive("attention_multiplier", raw.attention_multiplier.unwrap_or(1.0))
+            check::factor("attention_multiplier", raw.attention_multiplier.unwrap_or(1.0))
         }
         Scale::QueryPreAttnScalar => {
             let scalar = raw.query_pre_attn_scalar.unwrap_or(256.0);
-            Ok(check::positive("query_pre_attn_scalar", scalar)?.sqrt().recip())
+            Ok(check::factor("query_pre_attn_scalar", scalar)?.sqrt().recip())
         }
     }
 }
@@ -188,7 +197,7 @@ fn activation(raw: &RawConfig, traits: &Traits) -> Result<Activation, ConfigErro
 
 fn norm(raw: &RawConfig, traits: &Traits) -> Result<NormConfig, ConfigError> {
     Ok(NormConfig {
-        eps: check::positive("rms_norm_eps", raw.rms_norm_eps.unwrap_or(traits.rms_norm_eps))?,
+        eps: check::epsilon("rms_norm_eps", raw.rms_norm_eps.unwrap_or(traits.rms_norm_eps))?,
         unit_offset: traits.gemma_norms,
         sandwich: traits.gemma_norms,
     })

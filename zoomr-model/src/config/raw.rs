@@ -3,8 +3,15 @@
 //! Fields carry the file's names. Only what changes the computation is read; training-time fields (dropout,
 //! initialisation) are not. Transformers 5 nests RoPE's numbers in `rope_parameters`; older files spread them
 //! over `rope_theta`, `rope_scaling` and, in Gemma 3, `rope_local_base_freq`.
+//!
+//! A field that holds nothing (`null`, `{}`, `[]`, `""`) is one that is not there, as it is where Python asks
+//! `a or b`: an empty `rope_scaling` says nothing against the numbers in `rope_parameters`.
 
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
+use serde_json::{Map, Value};
 
 /// The fields that decide what a decoder computes, but for `model_type`, which is read first.
 #[derive(Debug, Deserialize)]
@@ -19,22 +26,32 @@ pub(super) struct RawConfig {
     pub(super) max_position_embeddings: usize,
     pub(super) rms_norm_eps: Option<f64>,
     pub(super) tie_word_embeddings: Option<bool>,
+    #[serde(default, deserialize_with = "filled")]
     pub(super) eos_token_id: Option<TokenIds>,
-    pub(super) quantization_config: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "filled")]
+    pub(super) quantization_config: Option<Map<String, Value>>,
+    /// As MLX calls it.
+    #[serde(default, deserialize_with = "filled")]
+    pub(super) quantization: Option<Map<String, Value>>,
 
     // Projections and activation; Gemma 3 says `hidden_activation`.
+    #[serde(default, deserialize_with = "filled")]
     pub(super) hidden_act: Option<String>,
+    #[serde(default, deserialize_with = "filled")]
     pub(super) hidden_activation: Option<String>,
     pub(super) attention_bias: Option<bool>,
     pub(super) mlp_bias: Option<bool>,
 
     // RoPE, and the layers that go without it (SmolLM3: 1 rotates, 0 does not).
+    #[serde(default, deserialize_with = "filled")]
     pub(super) rope_parameters: Option<RawRopeParameters>,
+    #[serde(default, deserialize_with = "filled")]
     pub(super) rope_scaling: Option<RawRope>,
     pub(super) rope_theta: Option<f64>,
     pub(super) rope_local_base_freq: Option<f64>,
     pub(super) partial_rotary_factor: Option<f64>,
     pub(super) original_max_position_embeddings: Option<f64>,
+    #[serde(default, deserialize_with = "filled")]
     pub(super) no_rope_layers: Option<Vec<u8>>,
     pub(super) no_rope_layer_interval: Option<usize>,
 
@@ -43,6 +60,7 @@ pub(super) struct RawConfig {
     pub(super) sliding_window: Option<Option<usize>>,
     pub(super) use_sliding_window: Option<bool>,
     pub(super) max_window_layers: Option<usize>,
+    #[serde(default, deserialize_with = "filled")]
     pub(super) layer_types: Option<Vec<LayerType>>,
     pub(super) sliding_window_pattern: Option<usize>,
     /// The same, as transformers 5 writes it.
@@ -86,16 +104,19 @@ pub(super) enum TokenIds {
 pub(super) struct RawRopeParameters {
     #[serde(flatten)]
     pub(super) all: RawRope,
+    #[serde(default, deserialize_with = "filled")]
     pub(super) full_attention: Option<RawRope>,
+    #[serde(default, deserialize_with = "filled")]
     pub(super) sliding_attention: Option<RawRope>,
 }
 
 /// The numbers of one RoPE, in `rope_parameters` or in `rope_scaling` (there without `rope_theta`).
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct RawRope {
+    #[serde(default, deserialize_with = "filled")]
     pub(super) rope_type: Option<String>,
     /// What `rope_type` was called at first.
-    #[serde(rename = "type")]
+    #[serde(default, rename = "type", deserialize_with = "filled")]
     pub(super) kind: Option<String>,
     pub(super) rope_theta: Option<f64>,
     pub(super) partial_rotary_factor: Option<f64>,
@@ -114,4 +135,16 @@ pub(super) struct RawRope {
 /// Keeps a null apart from an absent field: `Some(None)` against `None`.
 fn explicit<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<usize>>, D::Error> {
     Option::deserialize(field).map(Some)
+}
+
+/// Takes a field that holds nothing for one that is not there.
+fn filled<'de, D: Deserializer<'de>, T: DeserializeOwned>(field: D) -> Result<Option<T>, D::Error> {
+    let value = match Value::deserialize(field)? {
+        Value::Null => return Ok(None),
+        Value::Object(fields) if fields.is_empty() => return Ok(None),
+        Value::Array(items) if items.is_empty() => return Ok(None),
+        Value::String(text) if text.is_empty() => return Ok(None),
+        value => value,
+    };
+    serde_json::from_value(value).map(Some).map_err(D::Error::custom)
 }

@@ -9,6 +9,9 @@ use super::{
     raw::{LayerType, RawConfig, RawRope},
 };
 
+/// A thousand times the largest base of a model that people use; far above it, all but the first elements stand still.
+const MAX_THETA: f64 = 1e13;
+
 /// The rotary position embedding of a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rope {
@@ -62,8 +65,9 @@ pub(super) fn resolve(
 ) -> Result<Rope, ConfigError> {
     let (fields, theta) = fields(raw, traits, layer_type);
     let theta = check::positive("rope_theta", theta)?;
-    if theta <= 1.0 {
-        return Err(ConfigError::invalid("rope_theta", format!("is {theta}; it must be above 1")));
+    if theta <= 1.0 || theta > MAX_THETA {
+        let reason = format!("is {theta}; it must be above 1 and at most {MAX_THETA:e}");
+        return Err(ConfigError::invalid("rope_theta", reason));
     }
     let rotary_dim = rotary_dim(raw, &fields, head_dim)?;
     let scaling = scaling(raw, &fields)?;

@@ -1,5 +1,6 @@
 //! What can go wrong while an engine runs.
 
+use super::overflow::Overflow;
 use crate::text::sample::SamplingError;
 
 /// An error of generating or scoring.
@@ -12,6 +13,18 @@ pub enum EngineError {
     /// No next token could be chosen.
     #[error(transparent)]
     Sampling(#[from] SamplingError),
+    /// The model's numbers have left the range of what they are computed in.
+    #[error(
+        "the model's logits {overflow}: its numbers have left the range of f32{}; its weights or its configuration are \
+         damaged, or it needs more range than there is: compare the files with their source, or use another checkpoint",
+        first(.layer)
+    )]
+    Overflow {
+        /// What is wrong with the logits.
+        overflow: Overflow,
+        /// The layer, counted from 0, that reads the first such numbers; where it can be told.
+        layer: Option<usize>,
+    },
     /// There is nothing to go on from.
     #[error("the prompt is empty; give at least one token of text")]
     EmptyPrompt,
@@ -61,5 +74,13 @@ pub enum EngineError {
 impl From<zoomr_core::Error> for EngineError {
     fn from(error: zoomr_core::Error) -> Self {
         Self::Model(error.into())
+    }
+}
+
+/// Where numbers are first seen to be lost.
+fn first(layer: &Option<usize>) -> String {
+    match layer {
+        Some(layer) => format!(", as layer {layer} is the first to see"),
+        None => ", in some layer".to_owned(),
     }
 }

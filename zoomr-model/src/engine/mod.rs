@@ -13,6 +13,7 @@
 //! | `turn` | its states, and how one follows on another |
 //! | `task` | what it can be asked for |
 //! | `took` | what a step did for it |
+//! | `overflow` | logits that say nothing, and where their numbers were lost |
 //! | `summary` | the summaries that a trigger makes it open and close |
 //! | `generate` | a text that is sampled |
 //! | `score` | a text that is given |
@@ -27,6 +28,7 @@ mod error;
 mod event;
 mod generate;
 mod one;
+mod overflow;
 mod request;
 mod score;
 mod share;
@@ -43,6 +45,7 @@ pub use self::{
     event::{BatchObserver, Event, Observer, Stop},
     generate::{Generated, Limits},
     one::{Engine, EngineOptions},
+    overflow::Overflow,
     request::Request,
     score::Scored,
     share::StepBudget,

@@ -14,7 +14,7 @@ use zoomr_core::{
 };
 
 use super::{
-    Batch, BatchObserver, EngineError, Event, Request, StepBudget, Stop,
+    Batch, BatchObserver, EngineError, Event, Request, StepBudget, Stop, overflow,
     took::{Texts, Took},
 };
 use crate::recording::{Recorder, Recording};
@@ -93,10 +93,15 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Batch<'_, B, K> {
         let logits = output.map(|hidden| self.logits(hidden, &rows)).unwrap_or_default();
         let width = logits.len() / rows.iter().map(ExactSizeIterator::len).sum::<usize>().max(1);
         let mut logits = logits.as_slice();
-        let computed = feeds.into_iter().zip(rows).map(|(accepted, rows)| {
+        let computed = feeds.into_iter().zip(rows).zip(portions).map(|((accepted, rows), portion)| {
             let (own, rest) = logits.split_at(rows.len() * width);
             logits = rest;
-            Ok(Computed { accepted: accepted?, logits: own.to_vec() })
+            let accepted = accepted?;
+            if let Some(overflow) = overflow::of(own, width) {
+                let layer = overflow::first_layer(self.model, &portion.ids[..accepted]);
+                return Err(EngineError::Overflow { overflow, layer });
+            }
+            Ok(Computed { accepted, logits: own.to_vec() })
         });
         Ok(computed.collect())
     }

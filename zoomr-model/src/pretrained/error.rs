@@ -25,6 +25,23 @@ pub enum PretrainedError {
     /// The chat template is of no use, or there is none and one is needed.
     #[error(transparent)]
     Chat(#[from] ChatError),
+    /// The model is of a format that zoomr does not read.
+    #[error(transparent)]
+    Foreign(#[from] super::foreign::Foreign),
+    /// A text has a token that the tokenizer knows and the model does not.
+    #[error(
+        "the text has the token `{token}` with id {id}, and the model's ids end at {}; leave it out, or, if texts have \
+         many of them, get the tokenizer that belongs to these weights",
+        vocab_size.saturating_sub(1)
+    )]
+    UnknownToken {
+        /// The token, spelled out.
+        token: String,
+        /// Its id.
+        id: u32,
+        /// Rows of the model's embedding.
+        vocab_size: usize,
+    },
     /// A text without tokens.
     #[error("the text is empty; give at least one word")]
     EmptyText,

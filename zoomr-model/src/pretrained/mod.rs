@@ -5,6 +5,7 @@
 //! | `mod` | [`Pretrained`]: the directory, with everything read but the weights |
 //! | `loaded` | [`Loaded`]: the model on its backend, and engines that run it |
 //! | `method` | [`MethodOptions`]: what a caller asks of the method, and what the rest is by default |
+//! | `foreign` | models in formats that zoomr does not read |
 //! | `error` | what can be wrong with the directory, or with what is asked |
 //!
 //! In two parts, so that whatever is wrong with a prompt or a setting is said before the weights are read.
@@ -36,6 +37,7 @@
 //! ```
 
 mod error;
+mod foreign;
 mod loaded;
 mod method;
 
@@ -49,6 +51,7 @@ use zoomr_core::{
 
 pub use self::{
     error::{MethodError, PretrainedError},
+    foreign::{Foreign, Format},
     loaded::Loaded,
     method::{MethodOptions, SegmenterKind},
 };
@@ -90,7 +93,10 @@ impl Pretrained {
     /// # Errors
     /// Where a file is missing, damaged or of another model; names it.
     pub fn open(dir: &Path, adapter: Option<&Path>) -> Result<Self, PretrainedError> {
-        let base = ModelConfig::from_dir(dir)?;
+        if let Some(foreign) = Foreign::at(dir) {
+            return Err(foreign.into());
+        }
+        let base = architecture(dir)?;
         let opened = adapter.map(|adapter| Adapter::open(adapter, &base)).transpose()?;
         let config = opened.as_ref().map_or(&base, Adapter::adapted).clone();
         let with = |file: &str| adapter.filter(|adapter| adapter.join(file).exists()).unwrap_or(dir);
@@ -99,9 +105,6 @@ impl Pretrained {
             Err(TokenizerError::Missing { .. }) => None,
             tokenizer => Some(tokenizer?),
         };
-        if let Some(tokenizer) = &tokenizer {
-            tokenizer.check_vocabulary(config.vocab_size())?;
-        }
         let sampling = SamplingDefaults::from_dir(dir)?;
         let format = ReasoningFormat::from_dir(with("zoomr.json"))?;
         let dir = dir.to_owned();
@@ -152,9 +155,9 @@ impl Pretrained {
     /// The token ids of a text as it is.
     ///
     /// # Errors
-    /// Where there is no tokenizer, the text cannot be tokenized, or it is empty.
+    /// Where there is no tokenizer, the text cannot be tokenized, has a token that the model has not, or is empty.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, PretrainedError> {
-        some(self.require_tokenizer()?.encode(text)?)
+        self.known(self.require_tokenizer()?.encode(text)?)
     }
 
     /// The token ids of a text as a user's turn, after what the `system` says, through the model's chat template.
@@ -165,7 +168,25 @@ impl Pretrained {
         let tokenizer = self.require_tokenizer()?;
         let mut messages: Vec<Message> = system.into_iter().map(Message::system).collect();
         messages.push(Message::user(user));
-        some(tokenizer.encode_verbatim(&self.chat_template()?.render(&messages, true)?)?)
+        self.known(tokenizer.encode_verbatim(&self.chat_template()?.render(&messages, true)?)?)
+    }
+
+    /// Token ids, of which there must be one, and all of them the model's. A tokenizer may have more tokens than that, as
+    /// Gemma 3's has one for images: they matter where a text has them.
+    fn known(&self, ids: Vec<u32>) -> Result<Vec<u32>, PretrainedError> {
+        if ids.is_empty() {
+            return Err(PretrainedError::EmptyText);
+        }
+        let vocab_size = self.config.vocab_size();
+        match ids.iter().find(|id| **id as usize >= vocab_size) {
+            None => Ok(ids),
+            Some(&id) => {
+                let bytes =
+                    self.tokenizer.as_ref().map_or(&[][..], |tokenizer| tokenizer.bytes_with_special(id));
+                let token = String::from_utf8_lossy(bytes).into_owned();
+                Err(PretrainedError::UnknownToken { token, id, vocab_size })
+            }
+        }
     }
 
     /// The tokens that end the model's text.
@@ -232,7 +253,11 @@ impl Pretrained {
     }
 }
 
-/// Token ids, of which there must be one.
-fn some(ids: Vec<u32>) -> Result<Vec<u32>, PretrainedError> {
-    if ids.is_empty() { Err(PretrainedError::EmptyText) } else { Ok(ids) }
+/// The architecture of the model in `dir`: what `config.json` says, and whether the output head is the embedding, as its
+/// weight files have it ([`Weights::settle_head`]).
+///
+/// # Errors
+/// Where `config.json` is missing or describes no model that the decoder runs, or a weight file is damaged.
+pub fn architecture(dir: &Path) -> Result<ModelConfig, Error> {
+    Ok(Weights::settle_head(dir, ModelConfig::from_dir(dir)?)?)
 }

@@ -52,8 +52,8 @@ pub enum TokenizerError {
     },
     /// The tokenizer makes ids that the model has no embedding for.
     #[error(
-        "the tokenizer in {dir} has ids up to {highest}, but the model's vocab_size is {vocab_size}; \
-         tokenizer and weights are of different models"
+        "the tokenizer in {dir} has ids up to {highest}, but the model's vocab_size is {vocab_size}: a text with a \
+         token from there on cannot be run; are tokenizer and weights of one model?"
     )]
     Vocabulary {
         /// The model directory.
@@ -134,14 +134,15 @@ impl Tokenizer {
         Self { dir: dir.to_owned(), ..self }
     }
 
-    /// Makes sure that the model has an embedding for every id this tokenizer makes.
+    /// Makes sure that the model has an embedding for every id that stands for text. Special tokens may have ids beyond
+    /// them, for images, say: they matter only where a text has one.
     ///
     /// `vocab_size` is the number of rows of the model's embedding; it may well be larger (padding).
     ///
     /// # Errors
     /// [`TokenizerError::Vocabulary`] where it is smaller.
     pub fn check_vocabulary(&self, vocab_size: usize) -> Result<(), TokenizerError> {
-        if self.vocab_size() <= vocab_size {
+        if (vocab_size..self.vocab_size()).all(|id| self.bytes_of(id as u32).is_empty()) {
             return Ok(());
         }
         Err(TokenizerError::Vocabulary { dir: self.dir.clone(), highest: self.vocab_size() - 1, vocab_size })

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{ModelConfig, TensorSpec},
     digest::Digest,
-    weights::{Weights, WeightsError},
+    weights::{EMBEDDING, HEAD, Weights, WeightsError},
 };
 
 /// Tensors by name, each `[rows, columns]`; a vector has one row. Their order is that of the names.
@@ -66,7 +66,7 @@ impl<B: Backend> Parameters<B> {
             return self;
         }
         self.map(|name, tensor| match name {
-            "model.embed_tokens.weight" | "lm_head.weight" => with_rows(&tensor, first, spelled),
+            EMBEDDING | HEAD => with_rows(&tensor, first, spelled),
             _ => tensor,
         })
     }
@@ -140,7 +140,8 @@ fn rows_and_columns(shape: &[usize]) -> [usize; 2] {
 }
 
 /// A matrix `[tokens, hidden]` with rows from `first` on that are means of other rows; those that lie there already
-/// (some models have rows for tokens to come) are replaced.
+/// (some models have rows for tokens to come) are replaced. Rows between the last one and `first`, of tokens that the
+/// tokenizer has and the model has not, are the mean of all.
 fn with_rows<B: Backend>(tensor: &Tensor<B, 2>, first: usize, spelled: &[Vec<u32>]) -> Tensor<B, 2> {
     let [rows, _] = tensor.dims();
     let mean = |ids: &Vec<u32>| {
@@ -149,7 +150,8 @@ fn with_rows<B: Backend>(tensor: &Tensor<B, 2>, first: usize, spelled: &[Vec<u32
         tensor.clone().select(0, ids).mean_dim(0)
     };
     let after = first + spelled.len();
-    let before = std::iter::once(tensor.clone().slice(0..first.min(rows)));
+    let gap = (first > rows).then(|| tensor.clone().mean_dim(0).repeat_dim(0, first - rows));
+    let before = std::iter::once(tensor.clone().slice(0..first.min(rows))).chain(gap);
     let rest = (after < rows).then(|| tensor.clone().slice(after..rows));
     Tensor::cat(before.chain(spelled.iter().map(mean)).chain(rest).collect(), 0)
 }

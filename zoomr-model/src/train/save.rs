@@ -12,11 +12,11 @@ use super::{
     parameters::Parameters,
 };
 use crate::{
-    adapter::peft::{self, LoraConfig},
+    adapter::peft::{self, SavedConfig},
     atomic_file::{AtomicFile, Existing},
     config::ModelConfig,
     data::DataError,
-    weights::WeightsError,
+    weights::{ADAPTER, WeightsError},
 };
 
 /// Writes the tensors of a model to the file `path`, whole or not at all; a file that is there is replaced.
@@ -38,12 +38,16 @@ pub fn save<B: Backend>(
     write(&tensors, dtype, path)
 }
 
-/// Writes adapters, and what was trained whole beside them, into the directory `dir`, in PEFT's layout; `base` is
-/// what the model is called that they are for.
+/// Writes adapters for a model of architecture `config`, and what was trained whole beside them, into the directory
+/// `dir`, in PEFT's layout; `base` is what the model is called that they are for.
+///
+/// Where a model's embedding is its head as well, a trained embedding is not among the modules that the configuration
+/// says are saved: PEFT would take it for a copy, and leave the head as it was.
 ///
 /// # Errors
 /// [`TrainError::File`] where a file cannot be written.
 pub fn save_adapter<B: Backend>(
+    config: &ModelConfig,
     trained: &Parameters<B>,
     lora: &LoraOptions,
     base: &str,
@@ -51,17 +55,20 @@ pub fn save_adapter<B: Backend>(
     dir: &Path,
 ) -> Result<(), TrainError> {
     let tensor = |(name, tensor): (&String, &Tensor<B, 2>)| Stored {
-        name: format!("{}{name}", peft::PREFIX),
+        name: format!("{ADAPTER}{name}"),
         shape: tensor.dims().to_vec(),
         bytes: encode(tensor, dtype),
     };
     let tensors: Vec<Stored> = trained.iter().map(tensor).collect();
     write(&tensors, dtype, &dir.join(peft::WEIGHTS))?;
-    let has = |target: &&String| trained.iter().any(|(name, _)| name.contains(&format!(".{target}.lora_A")));
-    let targets: Vec<String> = lora.targets.iter().filter(has).cloned().collect();
-    let config = LoraConfig::new(base, lora.rank, lora.alpha, &targets, &lora.whole);
+    let has = |target: &&str| trained.iter().any(|(name, _)| name.contains(&format!(".{target}.lora_A")));
+    let is_own = |module: &&str| !(config.is_tied() && ["embed_tokens", "lm_head"].contains(module));
+    let mut saved = SavedConfig::new(base, lora.rank, lora.alpha);
+    saved.target_modules = lora.targets.iter().map(String::as_str).filter(has).collect();
+    let whole: Vec<&str> = lora.whole.iter().map(String::as_str).filter(is_own).collect();
+    saved.modules_to_save = (!whole.is_empty()).then_some(whole);
     let failed = |source| DataError::Write { path: dir.join(peft::CONFIG), source };
-    Ok(config.write(dir).map_err(failed)?)
+    Ok(saved.write(dir).map_err(failed)?)
 }
 
 /// A tensor as it is written.

@@ -58,7 +58,7 @@ pub enum WeightsError {
         second: PathBuf,
     },
     /// Tensors that the model needs are not there.
-    #[error("{}: missing tensors: {tensors}; config.json and weights are of different models, or the download is incomplete", dir.display())]
+    #[error("{}: missing tensors: {tensors}; configuration and weights are of different models, or the download is incomplete", dir.display())]
     Missing {
         /// The directory.
         dir: PathBuf,
@@ -66,7 +66,7 @@ pub enum WeightsError {
         tensors: String,
     },
     /// Tensors that the model has no use for: what it would compute without them is not what it was trained for.
-    #[error("{}: unexpected tensors: {tensors}; the model has parts that are not supported, or config.json is of another model", dir.display())]
+    #[error("{}: unexpected tensors: {tensors}; there are parts that are not supported, or the configuration is of another model", dir.display())]
     Unexpected {
         /// The directory.
         dir: PathBuf,
@@ -74,7 +74,7 @@ pub enum WeightsError {
         tensors: String,
     },
     /// A tensor has another shape than the configuration says.
-    #[error("{}: tensor `{tensor}` has shape {found:?}, config.json asks for {expected:?}; are both of one model?", path.display())]
+    #[error("{}: tensor `{tensor}` has shape {found:?}, the configuration asks for {expected:?}; are both of one model?", path.display())]
     Shape {
         /// The file.
         path: PathBuf,

@@ -27,7 +27,7 @@ impl Inventory {
     /// # Errors
     /// [`WeightsError`] where there are no weights, or a file cannot be read or is damaged.
     pub fn read(dir: &Path, needed: &[TensorSpec]) -> Result<Self, WeightsError> {
-        let found = files(dir)?;
+        let found = files(dir, needed)?;
         let paths: BTreeSet<&Path> = found.values().map(|file| file.path()).collect();
         let mut bytes = BTreeMap::new();
         let mut problems: Vec<_> = verify::names(dir, &found, needed).err().into_iter().collect();

@@ -1,18 +1,25 @@
 //! Weights from safetensors files, memory-mapped and checked before anything is computed with them.
 //!
-//! * `map`: a file as bytes; the one unsafe call.
+//! * `map`: a file as bytes; the one unsafe call, and what a file that changes meanwhile does.
 //! * `shards`: which files a directory's weights lie in.
-//! * `file`: one file's header.
+//! * `header`: what a file's tensors are called and where they lie, from a copy of its header.
+//! * `names`: what checkpoints call one and the same tensor.
+//! * `file`: one file, its header and its map.
 //! * `verify`: the directory's tensors against what the architecture needs, and every number finite.
 //! * [`Inventory`]: what headers alone tell, for people who want to know before they load.
 //! * `error`: what can be wrong.
 //!
-//! Nothing is copied: a [`StoredWeight`] shares the mapped file, and the map lives as long as any of them.
+//! Nothing is copied: a [`StoredWeight`] shares the mapped file, and the map lives as long as any of them. So a file that
+//! another program writes to while a model runs changes the model, and one that it cuts short ends the process (SIGBUS on
+//! Unix). Replace weights by renaming a new file onto the old one, as downloads and training do; whoever has the old one
+//! mapped keeps it.
 
 mod error;
 mod file;
+mod header;
 mod inventory;
 mod map;
+mod names;
 mod shards;
 mod verify;
 
@@ -25,8 +32,12 @@ use std::{
 use zoomr_core::weight::StoredWeight;
 
 use self::file::WeightFile;
+pub(crate) use self::names::{ADAPTER, EMBEDDING, HEAD};
 pub use self::{error::WeightsError, inventory::Inventory};
-use crate::{config::TensorSpec, digest::Digest};
+use crate::{
+    config::{ModelConfig, TensorSpec},
+    digest::Digest,
+};
 
 /// A checkpoint's weights: exactly the tensors asked for, each of the right shape and finite.
 #[derive(Clone, Debug)]
@@ -56,7 +67,7 @@ impl Weights {
         needed: &[TensorSpec],
         watch: &mut dyn FnMut(u64, u64),
     ) -> Result<Self, WeightsError> {
-        let found = files(dir)?;
+        let found = files(dir, needed)?;
         verify::names(dir, &found, needed)?;
         let (mut done, all) = (0, needed.iter().map(TensorSpec::elements).sum());
         let tensors = needed.iter().map(|spec| {
@@ -81,13 +92,28 @@ impl Weights {
         Ok(Self { dir: path.to_owned(), tensors: tensors.collect::<Result<_, WeightsError>>()? })
     }
 
-    /// The shape of the tensor `name` in the file `path`, if it has one.
+    /// The shapes of the tensors in the file `path`, by name.
     ///
     /// # Errors
     /// [`WeightsError`] where the file is missing or damaged.
-    pub(crate) fn shape_in(path: &Path, name: &str) -> Result<Option<Vec<usize>>, WeightsError> {
+    pub(crate) fn shapes(path: &Path) -> Result<BTreeMap<String, Vec<usize>>, WeightsError> {
         let file = WeightFile::open(path.to_owned())?;
-        Ok(file.tensor(name).map(|(_, shape, _)| shape.to_vec()))
+        let shape = |name: &String| file.tensor(name).map(|(_, shape, _)| shape.to_vec());
+        Ok(file.names().filter_map(|name| shape(&name).map(|shape| (name, shape))).collect())
+    }
+
+    /// The architecture of the model whose weights lie in `dir`, where `config` is what its `config.json` says: an
+    /// output head that is stored, and is another matrix than the embedding, is the model's, even if `config.json`
+    /// calls the two one. Transformers does the same. Without weights, `config` as it is.
+    ///
+    /// # Errors
+    /// [`WeightsError`] where a file is damaged or cannot be read.
+    pub fn settle_head(dir: &Path, config: ModelConfig) -> Result<ModelConfig, WeightsError> {
+        match files(dir, &config.tensors()) {
+            Ok(found) if config.is_tied() && verify::has_own_head(&found) => Ok(config.with_own_head()),
+            Ok(_) | Err(WeightsError::NoWeights { .. }) => Ok(config),
+            Err(error) => Err(error),
+        }
     }
 
     /// The tensor `name`; a vector is a matrix of one row.
@@ -115,11 +141,17 @@ impl Weights {
     }
 }
 
-/// The file that each tensor of a directory lies in.
-fn files(dir: &Path) -> Result<BTreeMap<String, Arc<WeightFile>>, WeightsError> {
+/// The file that each tensor of a directory lies in. Where a model needs no head of its own, and the matrix that it has
+/// for both is stored as the head, it is the embedding.
+fn files(dir: &Path, needed: &[TensorSpec]) -> Result<BTreeMap<String, Arc<WeightFile>>, WeightsError> {
+    let paths = shards::paths(dir)?.into_iter();
+    let mut files = paths.map(WeightFile::open).collect::<Result<Vec<_>, _>>()?;
+    let tied = !needed.iter().any(|spec| spec.name == HEAD);
+    if tied && !files.iter().any(|file| file.tensor(EMBEDDING).is_some()) {
+        files.iter_mut().for_each(|file| file.rename(HEAD, EMBEDDING));
+    }
     let mut found = BTreeMap::new();
-    for path in shards::paths(dir)? {
-        let file = Arc::new(WeightFile::open(path)?);
+    for file in files.into_iter().map(Arc::new) {
         for name in file.names() {
             let other = found.insert(name.clone(), Arc::clone(&file));
             if let Some(other) = other {

@@ -10,7 +10,11 @@ use std::{
 use safetensors::Dtype;
 use zoomr_core::weight::{StoredWeight, WeightDtype};
 
-use super::{error::WeightsError, file::WeightFile};
+use super::{
+    error::WeightsError,
+    file::WeightFile,
+    names::{EMBEDDING, HEAD},
+};
 use crate::config::TensorSpec;
 
 /// Numbers looked at between two tests for an early end; long enough for the inner loop to vectorise.
@@ -30,7 +34,7 @@ pub(super) fn names(
     let extra: Vec<&str> = found
         .keys()
         .map(String::as_str)
-        .filter(|name| !needed.contains(name) && !is_harmless(name))
+        .filter(|name| !needed.contains(name) && !is_harmless(name, found))
         .collect();
     if !extra.is_empty() {
         return Err(WeightsError::unexpected(dir, extra));
@@ -38,10 +42,20 @@ pub(super) fn names(
     Ok(())
 }
 
-/// Tensors that some checkpoints hold without need: RoPE's frequencies, which follow from the configuration,
-/// and the output head where the configuration says that it is the embedding.
-fn is_harmless(name: &str) -> bool {
-    name.ends_with(".rotary_emb.inv_freq") || name == "lm_head.weight"
+/// Tensors that some checkpoints hold without need: RoPE's frequencies, which follow from the configuration, and the
+/// output head where it is the embedding.
+fn is_harmless(name: &str, found: &BTreeMap<String, Arc<WeightFile>>) -> bool {
+    name.ends_with(".rotary_emb.inv_freq") || (name == HEAD && !has_own_head(found))
+}
+
+/// Whether an output head is stored that is another matrix than the embedding.
+pub(super) fn has_own_head(found: &BTreeMap<String, Arc<WeightFile>>) -> bool {
+    let tensor = |name: &str| {
+        let file = found.get(name)?;
+        let (dtype, shape, _) = file.tensor(name)?;
+        Some((dtype, shape, file.bytes_of(name)?))
+    };
+    tensor(HEAD).is_some_and(|head| tensor(EMBEDDING) != Some(head))
 }
 
 /// One tensor, as the model will use it.
@@ -90,7 +104,7 @@ fn check_finite(
     dtype: WeightDtype,
     bytes: Range<usize>,
 ) -> Result<(), WeightsError> {
-    let element = first_not_finite(&(**file).as_ref()[bytes], dtype);
+    let element = (**file).as_ref().get(bytes).and_then(|bytes| first_not_finite(bytes, dtype));
     element.map_or(Ok(()), |element| {
         let (path, tensor) = (file.path().to_owned(), spec.name.clone());
         Err(WeightsError::NotFinite { path, tensor, element })

@@ -4,6 +4,7 @@
 
 mod batch;
 mod generate;
+mod overflow;
 mod schedules;
 mod score;
 mod summaries;

@@ -2,20 +2,12 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use safetensors::{Dtype, tensor::TensorView};
-use tempfile::TempDir;
-use zoomr_model::{
-    config::ModelConfig,
-    weights::{Inventory, Weights},
-};
+use safetensors::Dtype;
+use zoomr_model::weights::{Inventory, Weights};
 
-use crate::support::golden;
+use crate::checkpoint::{EMBEDDING, Tensors, directory, sound, write, write_shards};
 
-const EMBEDDING: &str = "model.embed_tokens.weight";
 const NORM: &str = "model.norm.weight";
-
-/// A checkpoint under construction: tensors with dtype, shape and bytes.
-type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 
 #[test]
 fn a_sound_checkpoint_opens_whole_and_in_shards() {
@@ -113,6 +105,41 @@ fn corrupt_header() {
     }
 }
 
+/// A file of this header, with `data` bytes after it.
+fn with_header(header: &str, data: usize) -> tempfile::TempDir {
+    let dir = directory();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.resize(bytes.len() + data, 0);
+    std::fs::write(dir.path().join("model.safetensors"), bytes).unwrap();
+    dir
+}
+
+#[test]
+fn a_tensor_twice_in_one_header() {
+    let norm = |start: usize| {
+        format!(r#""{NORM}": {{"dtype": "F32", "shape": [1], "data_offsets": [{start}, {}]}}"#, start + 4)
+    };
+    for second in [norm(0), norm(4), norm(0).replace("model.norm", r"model.\u006eorm")] {
+        let dir = with_header(&format!("{{{}, {second}}}", norm(0)), 8);
+        assert_refused(dir.path(), &["model.safetensors", "is there twice"]);
+    }
+    // Two names that mean one tensor.
+    let bare = norm(4).replace("model.norm", "norm");
+    let dir = with_header(&format!("{{{}, {bare}}}", norm(0)), 8);
+    assert_refused(dir.path(), &["two tensors that would both be `model.norm.weight`"]);
+}
+
+#[test]
+fn a_header_that_claims_more_than_there_is() {
+    for length in [u64::MAX, 1 << 40, 100_000_001, 9] {
+        let dir = directory();
+        let bytes = [&length.to_le_bytes()[..], b"{}      "].concat();
+        std::fs::write(dir.path().join("model.safetensors"), bytes).unwrap();
+        assert_refused(dir.path(), &["model.safetensors", "it claims a header of", "16 in all"]);
+    }
+}
+
 #[test]
 fn missing_tensor() {
     let (_, mut tensors) = sound();
@@ -187,44 +214,6 @@ fn a_tensor_in_two_shards() {
     write_shards(dir.path(), &tensors);
     write(&dir.path().join("part-0.safetensors"), &tensors);
     assert_refused(dir.path(), &["part-0.safetensors", "part-1.safetensors", "one checkpoint"]);
-}
-
-/// A small sound checkpoint with tied embeddings, 307 tokens by 72 wide.
-fn sound() -> (ModelConfig, Tensors) {
-    let dir = golden("llama_tied_theta");
-    let bytes = std::fs::read(dir.join("model.safetensors")).expect("a fixture of this repository");
-    let file = safetensors::SafeTensors::deserialize(&bytes).expect("a sound fixture");
-    let tensor = |(name, view): (String, TensorView<'_>)| {
-        (name, (view.dtype(), view.shape().to_vec(), view.data().to_vec()))
-    };
-    let tensors = file.tensors().into_iter().map(tensor).collect();
-    (ModelConfig::from_dir(&dir).expect("a supported architecture"), tensors)
-}
-
-fn directory() -> TempDir {
-    tempfile::tempdir().expect("a temporary directory")
-}
-
-fn write<'a>(path: &Path, tensors: impl IntoIterator<Item = (&'a String, &'a (Dtype, Vec<usize>, Vec<u8>))>) {
-    let view = |(name, (dtype, shape, bytes)): (&'a String, &'a (Dtype, Vec<usize>, Vec<u8>))| {
-        (name, TensorView::new(*dtype, shape.clone(), bytes).expect("bytes that fit the shape"))
-    };
-    let views: Vec<_> = tensors.into_iter().map(view).collect();
-    safetensors::serialize_to_file(views, None, path).expect("a writable directory");
-}
-
-/// Every other tensor in `part-0`, the rest in `part-1`, and their index.
-fn write_shards(dir: &Path, tensors: &Tensors) {
-    let mut places = BTreeMap::new();
-    for part in 0..2 {
-        let file = format!("part-{part}.safetensors");
-        let own: Vec<_> = tensors.iter().skip(part).step_by(2).collect();
-        places.extend(own.iter().map(|(name, _)| (name.as_str(), file.clone())));
-        write(&dir.join(&file), own);
-    }
-    let index = serde_json::json!({ "weight_map": places });
-    std::fs::write(dir.join("model.safetensors.index.json"), index.to_string())
-        .expect("a writable directory");
 }
 
 fn assert_tensors_refused(tensors: &Tensors, says: &[&str]) {

@@ -45,10 +45,16 @@ fn refusals_name_the_field() {
         ("llama", json!({"head_dim": 7}), "`partial_rotary_factor`"),
         ("llama", json!({"hidden_act": "relu"}), "`hidden_act` = relu"),
         ("llama", json!({"rms_norm_eps": 0.0}), "`rms_norm_eps` is 0"),
+        ("llama", json!({"rms_norm_eps": -1e-5}), "`rms_norm_eps` is -0.00001"),
+        ("llama", json!({"rms_norm_eps": 1e30}), "`rms_norm_eps` is 1000000000000000000000000000000"),
+        ("llama", json!({"rms_norm_eps": 1e-50}), "the model's numbers vanish"),
         ("llama", json!({"rope_theta": -1.0}), "`rope_theta` is -1"),
+        ("llama", json!({"rope_theta": 1e300}), "`rope_theta` is 1"),
         ("llama", json!({"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}), "`rope_type` = dynamic"),
         ("llama", json!({"rope_scaling": {"type": "linear"}}), "`factor` is missing"),
-        ("llama", json!({"quantization_config": {"bits": 4}}), "`quantization_config`"),
+        ("llama", json!({"quantization_config": {"bits": 4}}), "`quantization_config` = {...}"),
+        ("llama", json!({"quantization_config": {"quant_method": "awq"}}), "`quantization_config` = awq"),
+        ("llama", json!({"quantization": {"group_size": 64, "bits": 4}}), "`quantization` = mlx"),
         ("phi3", json!({"rope_scaling": {"type": "longrope"}}), "`rope_type` = longrope"),
         ("mistral", json!({"sliding_window": 0}), "`sliding_window` is 0"),
         ("qwen2", json!({"layer_types": ["full_attention"]}), "`layer_types` has 1 entries"),
@@ -56,6 +62,9 @@ fn refusals_name_the_field() {
         ("qwen2", json!({"layer_types": ["chunked_attention"]}), "chunked_attention"),
         ("smollm3", json!({"no_rope_layers": [1, 0]}), "`no_rope_layers` has 2 entries"),
         ("granite", json!({"logits_scaling": 0.0}), "`logits_scaling` is 0"),
+        ("granite", json!({"logits_scaling": 1e40}), "`logits_scaling` is 1"),
+        ("granite", json!({"attention_multiplier": 1e300}), "`attention_multiplier` is 1"),
+        ("gemma3_text", json!({"final_logit_softcapping": 1e-40}), "`final_logit_softcapping` is 0.0"),
         ("gemma3_text", json!({"attn_logit_softcapping": 50.0}), "`attn_logit_softcapping` = 50"),
         ("gemma3_text", json!({"use_bidirectional_attention": true}), "`use_bidirectional_attention`"),
     ];
@@ -119,6 +128,35 @@ fn both_spellings_give_one_model() {
             ModelConfig::from_json(&text).expect("a supported architecture")
         });
         assert_eq!(new, old, "{}", dir.display());
+    }
+}
+
+#[test]
+fn a_field_that_holds_nothing_is_not_there() {
+    let yarn = json!({"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e6});
+    let named = |fields: Value| {
+        let ropes = parse(&config("qwen3", fields));
+        ropes.ropes().map(|rope| rope.unwrap().to_string()).next().unwrap()
+    };
+    for empty in [json!({}), json!(null), json!([]), json!("")] {
+        let fields = json!({"rope_parameters": yarn, "rope_scaling": empty});
+        assert_eq!(named(fields), "theta 1000000, yarn x4", "{empty}");
+        let fields = json!({"rope_parameters": empty, "rope_scaling": yarn});
+        assert_eq!(named(fields), "theta 1000000, yarn x4", "{empty}");
+        let per_type =
+            json!({"full_attention": empty, "rope_type": "yarn", "factor": 4.0, "rope_theta": 1e6});
+        assert_eq!(named(json!({"rope_parameters": per_type})), "theta 1000000, yarn x4", "{empty}");
+        let unnamed = json!({"rope_type": empty, "type": "linear", "factor": 2.0});
+        assert_eq!(named(json!({"rope_scaling": unnamed})), "theta 10000, linear x2", "{empty}");
+        for field in ["quantization_config", "quantization", "hidden_act", "layer_types", "eos_token_id"] {
+            assert_eq!(
+                parse(&config("qwen3", json!({field: empty}))),
+                parse(&config("qwen3", json!({}))),
+                "{field}"
+            );
+        }
+        let skips = json!({"no_rope_layers": empty});
+        assert_eq!(parse(&config("smollm3", skips)), parse(&config("smollm3", json!({}))), "{empty}");
     }
 }
 

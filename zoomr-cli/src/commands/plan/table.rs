@@ -45,7 +45,10 @@ pub(super) fn table(report: &Report, width: Option<usize>) -> String {
         ),
     ];
     if r.memory.host_is_device {
-        rows.push(("memory", "the device is the host: KV above counts what is put away to the host too".to_owned()));
+        rows.push((
+            "memory",
+            "the device is the host: KV above counts what is put away to the host too".to_owned(),
+        ));
     }
     format!("{}\n{tiers}\n{}", memory_table(&r.memory, width), aligned(&rows, width))
 }

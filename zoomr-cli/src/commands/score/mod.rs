@@ -99,14 +99,16 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
     if args.setting.len() > 1 && (logits.is_some() || watch.writes()) {
         bail!("--logits, --trace and --record are of one run; give one --setting with them");
     }
-    let given = args.text.read(Patience::Endless)?.context("nothing to score: give TEXT, --file or --tokens")?;
+    let given =
+        args.text.read(Patience::Endless)?.context("nothing to score: give TEXT, --file or --tokens")?;
     provider::on(args.model.start()?, Score { args, watch, logits, given })
 }
 
 impl ScoreArgs {
     /// The settings, each over `base`.
     fn settings(&self, base: &Options) -> Result<Vec<Setting>> {
-        let settings: Vec<Setting> = self.setting.iter().map(|line| setting(line, base)).collect::<Result<_>>()?;
+        let settings: Vec<Setting> =
+            self.setting.iter().map(|line| setting(line, base)).collect::<Result<_>>()?;
         match repeated(&settings) {
             Some(name) => bail!("--setting {name}: it is given twice; give each once"),
             None => Ok(settings),
@@ -156,7 +158,9 @@ impl Job for Score {
         let others: Vec<Watch> = settings.iter().skip(1).map(|_| watch.another()).collect();
         let named = settings.iter().map(|setting| (Some(setting.name()), setting.settings()));
         let first = settings.is_empty().then_some((None, &options.settings));
-        for ((name, settings), watch) in first.into_iter().chain(named).zip(std::iter::once(watch).chain(others)) {
+        for ((name, settings), watch) in
+            first.into_iter().chain(named).zip(std::iter::once(watch).chain(others))
+        {
             match run(name, settings, watch, logits.as_mut())? {
                 Some(run) => runs.push(run),
                 None => return Ok(Interrupt::code()),
@@ -199,9 +203,8 @@ fn score<B: Backend, K: AttentionKernels<B> + LinearKernels<B>>(
     watch.begin(engine)?;
     let tail = Attended::default();
     let mut progress = Progress { status, setting, text, done: 0, tail, begun: Instant::now() };
-    let scored = engine.score(text.ids, text.prompt, &mut |event| {
-        progress.note(&event, &mut watch, logits.as_deref_mut())
-    });
+    let scored = engine
+        .score(text.ids, text.prompt, &mut |event| progress.note(&event, &mut watch, logits.as_deref_mut()));
     status.clear();
     let scored = scored?;
     let tail = progress.tail;

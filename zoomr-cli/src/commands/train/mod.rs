@@ -177,7 +177,7 @@ impl Job for Train {
         let trainer = run.trainer();
         match lora.filter(|_| saving.keep_adapter) {
             Some(lora) => {
-                save_adapter(trainer.trained(), &lora, prepared.name(), saving.dtype, &saving.out)?;
+                save_adapter(config, trainer.trained(), &lora, prepared.name(), saving.dtype, &saving.out)?;
             }
             None => {
                 let path = saving.out.join("model.safetensors");

@@ -14,6 +14,7 @@ use zoomr_model::{
     atomic_file::Existing,
     config::ModelConfig,
     data::synth::vocabulary,
+    pretrained::architecture,
     reasoning_format::{Markers, ReasoningFormat},
     text::{chat::ChatTemplate, grow, tokenizer::Tokenizer},
     text_file,
@@ -77,7 +78,7 @@ impl Start {
                 (config, NewTokens::default(), vocabulary::markers())
             }
             Self::Model { dir, .. } => {
-                let config = ModelConfig::from_dir(dir)?;
+                let config = architecture(dir)?;
                 let files = COMPANIONS.into_iter().chain([CONFIG]).filter(|name| dir.join(name).exists());
                 files.into_iter().try_for_each(|name| copy(dir, stage.path(), name))?;
                 let (new_tokens, markers) = teach_markers(dir, stage.path())?;
@@ -90,7 +91,11 @@ impl Start {
         };
         let tokenizer = Tokenizer::from_dir(stage.path())?.known_as(place);
         if tokenizer.vocab_size() > original.vocab_size() && !new_tokens.spelled.is_empty() {
-            resize(&stage.path().join(CONFIG), tokenizer.vocab_size())?;
+            set(&stage.path().join(CONFIG), "vocab_size", tokenizer.vocab_size().into())?;
+        }
+        if ModelConfig::from_dir(stage.path())?.is_tied() != original.is_tied() {
+            // The head that the files hold counts, not what was said of it.
+            set(&stage.path().join(CONFIG), "tie_word_embeddings", original.is_tied().into())?;
         }
         let config = ModelConfig::from_dir(stage.path())?;
         tokenizer.check_vocabulary(config.vocab_size())?;
@@ -130,11 +135,11 @@ fn teach_markers(dir: &Path, stage: &Path) -> Result<(NewTokens, Markers)> {
     Ok((new_tokens, markers))
 }
 
-/// Changes the number of tokens in a `config.json`.
-fn resize(path: &Path, tokens: usize) -> Result<()> {
+/// Changes a field of a `config.json`.
+fn set(path: &Path, field: &str, value: Value) -> Result<()> {
     let text = text_file::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut config: Value = serde_json::from_str(&text).context("config.json")?;
-    config["vocab_size"] = tokens.into();
+    config[field] = value;
     fs::write(path, format!("{config:#}\n")).with_context(|| format!("cannot write {}", path.display()))
 }
 

@@ -25,7 +25,11 @@ use crate::{
         text::{Given, SampleArgs},
     },
     load::{Form, ModelFiles},
-    output::{complain, print, print_json, status::Status, table::{aligned, width}},
+    output::{
+        complain, print, print_json,
+        status::Status,
+        table::{aligned, width},
+    },
     provider::{self, Job, Provider},
 };
 
