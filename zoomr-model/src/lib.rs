@@ -20,6 +20,8 @@ pub mod text;
 pub mod train;
 pub mod weights;
 
+#[cfg(any(feature = "hub", feature = "train"))]
+mod address;
 mod attention;
 mod block;
 mod digest;

@@ -88,10 +88,11 @@ impl LoraConfig {
     /// Writes the configuration into `dir`.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// [`AtomicFileError`](crate::atomic_file::AtomicFileError) where it cannot be written.
     #[cfg(feature = "train")]
-    pub(crate) fn write(&self, dir: &Path) -> std::io::Result<()> {
-        std::fs::write(dir.join(CONFIG), serde_json::to_string_pretty(self)? + "\n")
+    pub(crate) fn write(&self, dir: &Path) -> Result<(), crate::atomic_file::AtomicFileError> {
+        use crate::atomic_file::{Existing, write_json};
+        write_json(&dir.join(CONFIG), self, Existing::Replace)
     }
 
     fn unsupported(&self) -> Option<String> {

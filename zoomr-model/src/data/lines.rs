@@ -83,6 +83,13 @@ impl<T: DeserializeOwned> Records<T> {
     }
 }
 
+impl From<AtomicFile> for Writer {
+    /// Writes records to a file that nothing has been written to.
+    fn from(file: AtomicFile) -> Self {
+        Self { file, line: Vec::new() }
+    }
+}
+
 /// A file of records under construction; dropped before [`finish`](Self::finish), it leaves no trace.
 #[derive(Debug)]
 pub struct Writer {
@@ -96,12 +103,7 @@ impl Writer {
     /// # Errors
     /// [`AtomicFileError::Exists`](crate::atomic_file::AtomicFileError::Exists), and [`DataError::Write`] where nothing can be written there.
     pub fn create(path: &Path, existing: Existing) -> Result<Self, DataError> {
-        Ok(Self { file: AtomicFile::create(path, existing)?, line: Vec::new() })
-    }
-
-    /// Where the unfinished file is: to be removed by whoever ends the process without dropping the writer.
-    pub fn unfinished(&self) -> &Path {
-        self.file.unfinished()
+        Ok(AtomicFile::create(path, existing)?.into())
     }
 
     /// Adds a record.
@@ -111,7 +113,7 @@ impl Writer {
     pub fn write(&mut self, record: &impl Serialize) -> Result<(), DataError> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, record)
-            .map_err(|error| DataError::Write { path: self.unfinished().to_owned(), source: error.into() })?;
+            .map_err(|error| DataError::Write { path: self.file.path().to_owned(), source: error.into() })?;
         self.line.push(b'\n');
         Ok(self.file.write(&self.line)?)
     }

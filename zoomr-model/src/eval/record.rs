@@ -12,7 +12,7 @@ use zoomr_core::{
 
 use super::{Bench, EvalError, Outcome, Plan};
 use crate::{
-    atomic_file::{AtomicFile, Existing},
+    atomic_file::{Existing, write_json},
     data::{
         DataError,
         log::{Log, LogError},
@@ -98,7 +98,7 @@ impl Record {
         if let Some(what) = known.as_ref().and_then(|known| known.difference(description)) {
             return Err(other(what));
         }
-        let (log, outcomes) = Log::open(&path).map_err(|error| match error {
+        let (log, outcomes) = Log::open(&path, r#"{"problem":"#).map_err(|error| match error {
             LogError::Busy => EvalError::Busy { path },
             LogError::Line(line) => EvalError::Line { path, line },
             LogError::Data(error) => error.into(),
@@ -107,7 +107,7 @@ impl Record {
             if !log.is_empty() {
                 return Err(other("outcomes that nothing describes"));
             }
-            write(&head, description)?;
+            write_json(&head, description, Existing::Refuse).map_err(DataError::from)?;
         }
         Ok((Self { log }, outcomes))
     }
@@ -129,13 +129,4 @@ fn read(path: &Path) -> Result<Option<Description>, DataError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(error)),
     }
-}
-
-fn write(path: &Path, description: &Description) -> Result<(), DataError> {
-    let text = serde_json::to_string_pretty(description)
-        .map_err(|error| DataError::Write { path: path.to_owned(), source: error.into() })?;
-    let mut file = AtomicFile::create(path, Existing::Refuse)?;
-    file.write(text.as_bytes())?;
-    file.write(b"\n")?;
-    Ok(file.finish()?)
 }

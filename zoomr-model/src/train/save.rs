@@ -13,9 +13,8 @@ use super::{
 };
 use crate::{
     adapter::peft::{self, LoraConfig},
-    atomic_file::{AtomicFile, Existing},
+    atomic_file::{self, Existing},
     config::ModelConfig,
-    data::DataError,
     weights::WeightsError,
 };
 
@@ -60,8 +59,7 @@ pub fn save_adapter<B: Backend>(
     let has = |target: &&String| trained.iter().any(|(name, _)| name.contains(&format!(".{target}.lora_A")));
     let targets: Vec<String> = lora.targets.iter().filter(has).cloned().collect();
     let config = LoraConfig::new(base, lora.rank, lora.alpha, &targets, &lora.whole);
-    let failed = |source| DataError::Write { path: dir.join(peft::CONFIG), source };
-    Ok(config.write(dir).map_err(failed)?)
+    Ok(config.write(dir)?)
 }
 
 /// A tensor as it is written.
@@ -83,9 +81,5 @@ fn write(tensors: &[Stored], dtype: SavedDtype, path: &Path) -> Result<(), Train
     // Readers of other libraries ask for this key.
     let metadata = std::iter::once(("format".to_owned(), "pt".to_owned())).collect();
     let bytes = safetensors::serialize(views, Some(metadata))?;
-    // As large as the model: what a killed process has left should not stay.
-    AtomicFile::sweep(path).map_err(|source| DataError::Write { path: path.to_owned(), source })?;
-    let mut file = AtomicFile::create(path, Existing::Replace)?;
-    file.write(&bytes)?;
-    Ok(file.finish()?)
+    Ok(atomic_file::write(path, &bytes, Existing::Replace)?)
 }
