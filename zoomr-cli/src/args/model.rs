@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
-use tempfile::TempDir;
+use zoomr_model::atomic_file::Scratch;
 
 use crate::{builtin, output::status::Status, provider::Choice};
 
@@ -100,7 +100,7 @@ pub(crate) enum ModelDir {
     /// It is there to stay.
     Found(PathBuf),
     /// It goes with this value.
-    Unpacked(TempDir),
+    Unpacked(Scratch),
 }
 
 impl Deref for ModelDir {

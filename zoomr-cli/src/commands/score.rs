@@ -20,7 +20,9 @@ use crate::{
     output::{
         account::{Account, Attended},
         logits::LogitsFile,
-        note, print, print_json,
+        note,
+        places::Places,
+        print, print_json,
         status::Status,
         table::aligned,
     },
@@ -92,12 +94,14 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
         bail!("--prompt-tokens: the first token has nothing before it to be scored by; give at least 1");
     }
     args.method.check()?;
-    let (flag, input) = args.text.input();
-    args.watch.check(&[(flag, input.as_deref()), ("--logits", args.logits.as_deref())])?;
+    let mut places = Places::default();
+    args.text.check(&mut places)?;
+    args.logits.iter().try_for_each(|path| places.output("--logits", path))?;
+    args.watch.check(&mut places)?;
     let logits = args.logits.as_deref().map(LogitsFile::create).transpose()?;
-    let watch = Watch::new(&args.watch, logits.as_ref().and_then(LogitsFile::unfinished))?;
+    let watch = Watch::new(&args.watch)?;
     let given = args.text.read()?.context("nothing to score: give TEXT, --file or --tokens")?;
-    provider::on(args.model.backend(), Score { args, watch, logits, given })
+    provider::on(args.model.backend(), Score { args, watch, logits, given, places })
 }
 
 /// The command, ready to run on a backend.
@@ -106,15 +110,17 @@ struct Score {
     watch: Watch,
     logits: Option<LogitsFile>,
     given: Given,
+    /// What is read and written.
+    places: Places,
 }
 
 impl Job for Score {
     type Output = ExitCode;
 
     fn run<P: Provider>(self) -> Result<ExitCode> {
-        let Self { args, mut watch, mut logits, given } = self;
+        let Self { args, mut watch, mut logits, given, places } = self;
         let status = Status::new();
-        let files = ModelFiles::open(&args.model, &given, &status)?;
+        let files = ModelFiles::open(&args.model, &given, places, &status)?;
         let text = files.tokens(given, &Form::Plain)?;
         if text.len() < 2 {
             return Err(EngineError::NothingToScore { tokens: text.len() }.into());

@@ -89,16 +89,18 @@ impl fmt::Debug for Sink {
 }
 
 impl AtomicFile {
-    /// Starts a file beside its place, and removes what killed processes have left there.
+    /// Starts a file beside its place, and removes what killed processes have left there. `-` is standard output.
     ///
     /// # Errors
     /// [`AtomicFileError::Exists`], and [`AtomicFileError::Write`] where the directory cannot be written to.
     pub fn create(path: &Path, existing: Existing) -> Result<Self, AtomicFileError> {
         let failed = |source| AtomicFileError::Write { path: path.to_owned(), source };
-        let found = fs::metadata(path).ok();
-        if found.is_some_and(|found| !(found.is_file() || found.is_dir())) {
+        if path == Path::new("-") {
+            return Ok(Self::stream("standard output", io::stdout()));
+        }
+        if is_stream(path) {
             let stream = OpenOptions::new().append(true).open(path).map_err(failed)?;
-            return Ok(Self::stream(path, Box::new(BufWriter::new(stream))));
+            return Ok(Self::stream(path, stream));
         }
         // A second look comes with the move; this one saves work that would be for nothing.
         if existing == Existing::Refuse && fs::symlink_metadata(path).is_ok() {
@@ -117,9 +119,8 @@ impl AtomicFile {
         Ok(Self { path, sink: Sink::File { existing, writer: BufWriter::new(file), unfinished } })
     }
 
-    /// Writes to `stream` as it comes; messages call it `name`.
-    pub fn stream(name: impl Into<PathBuf>, stream: Box<dyn Write + Send>) -> Self {
-        Self { path: name.into(), sink: Sink::Stream(stream) }
+    fn stream(name: impl Into<PathBuf>, stream: impl Write + Send + 'static) -> Self {
+        Self { path: name.into(), sink: Sink::Stream(Box::new(BufWriter::new(stream))) }
     }
 
     /// Its place, or the stream's name.
@@ -157,6 +158,13 @@ impl AtomicFile {
             _ => AtomicFileError::Write { path, source },
         })
     }
+}
+
+/// Whether a path names something that is written as it comes, and has no place that anything could be kept beside:
+/// standard output (`-`), a pipe, a device.
+pub fn is_stream(path: &Path) -> bool {
+    let is_special = |found: fs::Metadata| !(found.is_file() || found.is_dir());
+    path == Path::new("-") || fs::metadata(path).is_ok_and(is_special)
 }
 
 /// Writes a file at once.

@@ -83,13 +83,6 @@ impl<T: DeserializeOwned> Records<T> {
     }
 }
 
-impl From<AtomicFile> for Writer {
-    /// Writes records to a file that nothing has been written to.
-    fn from(file: AtomicFile) -> Self {
-        Self { file, line: Vec::new() }
-    }
-}
-
 /// A file of records under construction; dropped before [`finish`](Self::finish), it leaves no trace.
 #[derive(Debug)]
 pub struct Writer {
@@ -103,7 +96,7 @@ impl Writer {
     /// # Errors
     /// [`AtomicFileError::Exists`](crate::atomic_file::AtomicFileError::Exists), and [`DataError::Write`] where nothing can be written there.
     pub fn create(path: &Path, existing: Existing) -> Result<Self, DataError> {
-        Ok(AtomicFile::create(path, existing)?.into())
+        Ok(Self { file: AtomicFile::create(path, existing)?, line: Vec::new() })
     }
 
     /// Adds a record.

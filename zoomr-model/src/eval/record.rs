@@ -84,6 +84,9 @@ pub struct Record {
 }
 
 impl Record {
+    /// The files of the directory: what the outcomes are of, and they.
+    pub const FILES: [&str; 2] = ["eval.json", "outcomes.jsonl"];
+
     /// Opens the directory of an evaluation, which is made where there is none; with the outcomes in it.
     ///
     /// # Errors
@@ -91,7 +94,7 @@ impl Record {
     /// has it open, [`EvalError::Line`] and [`EvalError::Data`] where it is damaged or cannot be used.
     pub fn open(dir: &Path, description: &Description) -> Result<(Self, Vec<Outcome>), EvalError> {
         fs::create_dir_all(dir).map_err(|source| DataError::Write { path: dir.to_owned(), source })?;
-        let (path, head) = (dir.join("outcomes.jsonl"), dir.join("eval.json"));
+        let [head, path] = Self::FILES.map(|name| dir.join(name));
         // Whose the outcomes are must be known before they are read, and nobody else may be about to say so.
         let other = |what| EvalError::Other { dir: dir.to_owned(), what };
         let known = read(&head)?;

@@ -1,17 +1,13 @@
 //! What an evaluation leaves: a table or JSON on standard output, a CSV file, a picture.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Error, Result};
 use clap::Args;
 use serde::Serialize;
 use zoomr_model::eval::{Row, plot};
 
-use crate::output::{
-    atomic_file::{AtomicFile, distinct},
-    print, print_json,
-    table::columns,
-};
+use crate::output::{OutFile, places::Places, print, print_json, table::columns};
 
 /// Where results go.
 #[derive(Debug, Args)]
@@ -33,8 +29,8 @@ pub(super) struct ReportArgs {
 /// The files, begun before anything is computed, so that a path that is no good is known then.
 pub(super) struct Report {
     json: bool,
-    csv: Option<AtomicFile>,
-    plot: Option<AtomicFile>,
+    csv: Option<OutFile>,
+    plot: Option<OutFile>,
 }
 
 /// What `--json` prints.
@@ -65,23 +61,18 @@ impl ReportArgs {
     /// Begins the files.
     ///
     /// # Errors
-    /// Where one cannot be written; names the flag.
-    /// Also where one is the `input` of the command, a flag and its file.
-    pub(super) fn begin(&self, input: (&str, Option<&Path>)) -> Result<Report> {
-        distinct(&[input, ("--csv", self.csv.as_deref()), ("--plot", self.plot.as_deref())])?;
-        let begin = |flag, path: &Option<PathBuf>| {
-            path.as_ref().map(|path| AtomicFile::create(flag, path)).transpose()
+    /// Where one cannot be written, or is one of `places` already; names the flag.
+    pub(super) fn begin(&self, places: &mut Places) -> Result<Report> {
+        let mut begin = |flag, path: &Option<PathBuf>| {
+            let Some(path) = path else { return Ok(None) };
+            places.output(flag, path)?;
+            OutFile::create(flag, path).map(Some)
         };
-        Ok(Report { json: self.json, csv: begin("csv", &self.csv)?, plot: begin("plot", &self.plot)? })
+        Ok(Report { json: self.json, csv: begin("--csv", &self.csv)?, plot: begin("--plot", &self.plot)? })
     }
 }
 
 impl Report {
-    /// Where the unfinished files are.
-    pub(super) fn unfinished(&self) -> Vec<PathBuf> {
-        self.csv.iter().chain(&self.plot).filter_map(AtomicFile::unfinished).collect()
-    }
-
     /// Writes everything.
     ///
     /// # Errors

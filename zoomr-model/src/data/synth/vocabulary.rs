@@ -27,6 +27,9 @@ pub const ANSWER: &str = "answer";
 /// The tokens that are no text, in the order of their ids.
 pub const SPECIAL: [&str; 6] = [PAD, EOS, THOUGHT[0], THOUGHT[1], SUMMARY[0], SUMMARY[1]];
 
+/// What the tokenizer is in.
+pub const FILES: [&str; 2] = ["tokenizer.json", "tokenizer_config.json"];
+
 /// Values are below this, so that sums of all kinds are sums of digits; it is a word itself, as the modulus of lagged
 /// sums.
 pub(super) const VALUES: usize = 10;
@@ -86,7 +89,7 @@ pub fn count(example: &Example) -> usize {
 /// # Errors
 /// [`DataError`] where another one is there already and must not be replaced, or one cannot be written.
 pub fn write_tokenizer(dir: &Path, existing: Existing) -> Result<(), DataError> {
-    let path = dir.join("tokenizer.json");
+    let [path, config_path] = FILES.map(|name| dir.join(name));
     let failed = |source: tokenizers::Error| DataError::Write {
         path: path.clone(),
         source: std::io::Error::other(source),
@@ -98,7 +101,7 @@ pub fn write_tokenizer(dir: &Path, existing: Existing) -> Result<(), DataError> 
         "clean_up_tokenization_spaces": false,
     });
     let tokenizer = tokenizer().and_then(|tokenizer| tokenizer.to_string(true)).map_err(failed)?;
-    let files = [(path.clone(), tokenizer), (dir.join("tokenizer_config.json"), format!("{config:#}"))];
+    let files = [(path.clone(), tokenizer), (config_path, format!("{config:#}"))];
     let files = files.map(|(path, text)| (path, text + "\n"));
     let missing =
         files.iter().filter(|(path, text)| !fs::read(path).is_ok_and(|found| found == text.as_bytes()));
