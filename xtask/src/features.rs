@@ -36,7 +36,7 @@ const SETS: &[FeatureSet] = &[
 ];
 
 /// What a program that only decodes, and fetches nothing, does not build.
-const NOT_FOR_DECODING: [&str; 4] = ["burn-autodiff", "hf-hub", "plotters", "ureq"];
+const NOT_FOR_DECODING: [&str; 4] = ["burn-autodiff", "plotters", "ring", "ureq"];
 
 /// Compiles every set and prints the account.
 pub(crate) fn run() -> ExitCode {

@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use tempfile::TempDir;
+use zoomr_model::atomic_file::Scratch;
 
 /// What messages call it.
 pub(crate) const NAME: &str = "the built-in model";
@@ -23,8 +23,8 @@ const FILES: [(&str, &[u8]); 6] = [
 ///
 /// # Errors
 /// Where there is no place for temporary files.
-pub(crate) fn unpack() -> Result<TempDir> {
-    let dir = tempfile::tempdir().context("cannot make a temporary directory")?;
+pub(crate) fn unpack() -> Result<Scratch> {
+    let dir = Scratch::new().context("cannot make a temporary directory")?;
     for (name, bytes) in FILES {
         let path = dir.path().join(name);
         fs::write(&path, bytes).with_context(|| format!("cannot unpack {NAME} to {}", path.display()))?;

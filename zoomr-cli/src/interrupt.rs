@@ -4,7 +4,6 @@
 //! file may stay behind.
 
 use std::{
-    path::PathBuf,
     process::{ExitCode, exit},
     sync::{
         Arc,
@@ -13,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use zoomr_model::atomic_file::remove_unfinished;
 
 use crate::output::note;
 
@@ -33,21 +33,18 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Listens for Ctrl-C from now on. `unfinished` are files to remove if it ends the process at once.
+    /// Listens for Ctrl-C from now on.
     ///
     /// # Errors
     /// Where the system refuses.
-    pub(crate) fn listen(unfinished: Vec<PathBuf>) -> Result<Self> {
+    pub(crate) fn listen() -> Result<Self> {
         let state = Arc::new(AtomicU8::new(IDLE));
         let seen = Arc::clone(&state);
         let handler = move || {
             let first = seen.compare_exchange(STEPPING, STOPPING, Ordering::SeqCst, Ordering::SeqCst);
             if first.is_err() {
                 note("interrupted");
-                for path in &unfinished {
-                    // The process ends either way, and a file that was finished is not there any more.
-                    let _ = std::fs::remove_file(path);
-                }
+                remove_unfinished();
                 exit(CODE.into());
             }
         };

@@ -10,7 +10,7 @@ use crate::{
         model::{ModelArgs, ModelDir},
         text::Given,
     },
-    output::{note, status::Status},
+    output::{note, places::Places, status::Status},
     provider::Provider,
 };
 
@@ -45,12 +45,14 @@ pub(crate) enum Form {
 }
 
 impl ModelFiles {
-    /// Finds (or fetches) the model; `given` says whether a tokenizer is needed.
+    /// Finds (or fetches) the model; `given` says whether a tokenizer is needed, `places` what is written.
     ///
     /// # Errors
-    /// Where there is no such model, or a file of it is missing or of no use.
-    pub(crate) fn open(args: &ModelArgs, given: &Given, status: &Status) -> Result<Self> {
+    /// Where there is no such model, or a file of it is missing or of no use, or is to be written.
+    pub(crate) fn open(args: &ModelArgs, given: &Given, mut places: Places, status: &Status) -> Result<Self> {
         let dir = args.locate(status)?;
+        places.input_dir("--model", &dir)?;
+        args.adapter.iter().try_for_each(|adapter| places.input_dir("--adapter", adapter))?;
         let pretrained = Pretrained::open(&dir, args.adapter.as_deref())?;
         if let Given::Text(_) = given {
             pretrained.require_tokenizer()?;

@@ -4,7 +4,8 @@
 //! turn `--model` and the Cargo features into a model on a backend; `builtin` is the model without `--model`; `output` is everything that is printed or
 //! written. What is computed, and how, is in the other crates.
 //!
-//! Exit codes: 0, 1 for any error (bad flags included), 3 where the cap on KV memory ended a text, 130 after Ctrl-C (or SIGTERM, or SIGHUP).
+//! Exit codes: 0, 1 for any error (bad flags included), 3 where the cap on KV memory ended a text, 130 after Ctrl-C (or
+//! SIGTERM, or SIGHUP), 141 where nobody reads the output any more.
 
 mod args;
 mod builtin;
@@ -21,6 +22,9 @@ use clap::{Parser, error::ErrorKind};
 
 use self::args::Cli;
 
+/// What a shell expects of a process that a closed pipe ended: 128 + SIGPIPE.
+const CLOSED_PIPE: u8 = 141;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -28,6 +32,7 @@ fn main() -> ExitCode {
     };
     match commands::run(cli.command) {
         Ok(code) => code,
+        Err(error) if output::is_closed_pipe(&error) => CLOSED_PIPE.into(),
         Err(error) => {
             output::complain(&error);
             ExitCode::FAILURE

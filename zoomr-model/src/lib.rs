@@ -22,6 +22,8 @@ pub mod text_file;
 pub mod train;
 pub mod weights;
 
+#[cfg(any(feature = "hub", feature = "train"))]
+mod address;
 mod attention;
 mod block;
 mod digest;

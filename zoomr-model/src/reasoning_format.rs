@@ -3,7 +3,7 @@
 //! A model that training has made writes its thoughts and summaries between markers, and is used to
 //! what the mask of its training showed it. Its directory remembers both, so that whoever runs it need not.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use zoomr_core::{
@@ -11,7 +11,10 @@ use zoomr_core::{
     segment::{self, Marker, MarkerPair},
 };
 
-use crate::text::{FileError, read_optional, tokenizer::Tokenizer};
+use crate::{
+    atomic_file::{AtomicFileError, Existing, write_json},
+    text::{FileError, read_optional, tokenizer::Tokenizer},
+};
 
 /// The file's name.
 const FILE: &str = "zoomr.json";
@@ -86,10 +89,9 @@ impl ReasoningFormat {
     /// Writes `zoomr.json` into a model directory.
     ///
     /// # Errors
-    /// Whatever the system says.
-    pub fn write(&self, dir: &Path) -> std::io::Result<()> {
-        let text = serde_json::to_string_pretty(self)?;
-        fs::write(dir.join(FILE), text + "\n")
+    /// [`AtomicFileError`] where it cannot be written.
+    pub fn write(&self, dir: &Path) -> Result<(), AtomicFileError> {
+        write_json(&dir.join(FILE), self, Existing::Replace)
     }
 
     /// The segmenter that goes by the markers of thoughts and summaries, each a token of its own.

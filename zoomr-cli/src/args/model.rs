@@ -9,9 +9,9 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Args;
 use serde::Deserialize;
-use tempfile::TempDir;
 use zoomr_core::weight::WeightDtype;
 use zoomr_model::{
+    atomic_file::Scratch,
     config::ModelConfig,
     pretrained::{Foreign, architecture},
     text_file,
@@ -186,7 +186,7 @@ pub(crate) enum ModelDir {
     /// It is there to stay.
     Found(PathBuf),
     /// It goes with this value.
-    Unpacked(TempDir),
+    Unpacked(Scratch),
 }
 
 impl Deref for ModelDir {

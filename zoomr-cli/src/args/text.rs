@@ -13,6 +13,7 @@ use super::{
     parse::token_ids,
     piped::{Patience, piped},
 };
+use crate::output::places::Places;
 
 /// Where the text comes from: one of these at most.
 #[derive(Debug, Args)]
@@ -59,13 +60,14 @@ pub(crate) struct SampleArgs {
 }
 
 impl TextArgs {
-    /// The flag that names a file to read it from, and the file, if there is one.
-    pub(crate) fn input(&self) -> (&'static str, Option<PathBuf>) {
-        let listed = || self.tokens.as_deref()?.strip_prefix('@').map(PathBuf::from);
-        match &self.file {
-            Some(file) => ("--file", Some(file.clone())),
-            None => ("--tokens", listed()),
-        }
+    /// Makes sure that the file it is read from, if there is one, is not written.
+    ///
+    /// # Errors
+    /// Where it is.
+    pub(crate) fn check(&self, places: &mut Places) -> Result<()> {
+        self.file.iter().try_for_each(|file| places.input("--file", file))?;
+        let listed = self.tokens.iter().filter_map(|tokens| tokens.strip_prefix('@'));
+        listed.into_iter().try_for_each(|file| places.input("--tokens", Path::new(file)))
     }
 
     /// Reads what was given, if anything was; what comes on standard input is waited for as `patience` says.

@@ -11,6 +11,7 @@ use zoomr_model::{
 };
 
 use super::parse::{named, token_range};
+use crate::output::places::Places;
 
 /// The recipe.
 #[derive(Debug, Args)]
@@ -84,16 +85,23 @@ impl RecipeArgs {
     /// The recipe, checked.
     ///
     /// # Errors
-    /// Where the file cannot be read, nothing says what to learn from, or a setting makes no sense.
-    pub(crate) fn read(self) -> Result<Recipe> {
+    /// Where the file cannot be read, nothing says what to learn from, or a setting makes no sense. The files read are
+    /// added to `places`.
+    pub(crate) fn read(self, places: &mut Places) -> Result<Recipe> {
         let mut options = match &self.recipe {
             Some(path) => {
+                places.input("--recipe", path)?;
                 let text = text_file::read(path).with_context(|| format!("--recipe {}", path.display()))?;
                 serde_json::from_str(&text)
                     .map_err(|error| anyhow!("--recipe {}: {error}", path.display()))?
             }
             None => RecipeOptions { phases: vec![self.phase()?], ..RecipeOptions::default() },
         };
+        for phase in &options.phases {
+            if let Data::File(path) = &phase.data {
+                places.input(if self.recipe.is_some() { "the data of --recipe" } else { "--data" }, path)?;
+            }
+        }
         options.learning_rate = self.learning_rate.unwrap_or(options.learning_rate);
         options.warm_up = self.warm_up.unwrap_or(options.warm_up);
         if let Some(zoomed) = self.zoomed {

@@ -26,7 +26,9 @@ use crate::{
     load::{Form, ModelFiles},
     output::{
         account::{Account, ratio},
-        bytes, note, print, print_json,
+        bytes, note,
+        places::Places,
+        print, print_json,
         screen::Screen,
         status::Status,
         thoughts::{Thoughts, heading},
@@ -140,9 +142,10 @@ pub(crate) fn run(args: GenerateArgs) -> Result<ExitCode> {
     args.sampling.check()?;
     args.method.check()?;
     let stops = StopStrings::new(args.stop.clone()).map_err(|error| anyhow!("--stop: {error}"))?;
-    let (flag, input) = args.text.input();
-    args.watch.check(&[(flag, input.as_deref())])?;
-    let watch = Watch::new(&args.watch, None)?;
+    let mut places = Places::default();
+    args.text.check(&mut places)?;
+    args.watch.check(&mut places)?;
+    let watch = Watch::new(&args.watch)?;
     let patience = if args.model.is_builtin() { Patience::Short } else { Patience::Endless };
     let given = args.text.read(patience)?;
     let (given, problem) = match given {
@@ -152,7 +155,7 @@ pub(crate) fn run(args: GenerateArgs) -> Result<ExitCode> {
             bail!("nothing to continue: give TEXT, --file or --tokens (only the built-in model needs none)")
         }
     };
-    provider::on(args.model.start()?, Generate { args, stops, watch, given, problem })
+    provider::on(args.model.start()?, Generate { args, stops, watch, given, problem, places })
 }
 
 /// The command, ready to run on a backend.
@@ -163,15 +166,17 @@ struct Generate {
     given: Given,
     /// The problem that the text is, for the built-in model.
     problem: Option<Problem>,
+    /// What is read and written.
+    places: Places,
 }
 
 impl Job for Generate {
     type Output = ExitCode;
 
     fn run<P: Provider>(self) -> Result<ExitCode> {
-        let Self { args, stops, mut watch, given, problem } = self;
+        let Self { args, stops, mut watch, given, problem, places } = self;
         let status = Status::new();
-        let files = ModelFiles::open(&args.model, &given, &status)?;
+        let files = ModelFiles::open(&args.model, &given, places, &status)?;
         if !args.stop.is_empty() && files.tokenizer().is_none() {
             bail!("--stop: the model has no tokenizer, so there is no text to look for it in; leave it out");
         }

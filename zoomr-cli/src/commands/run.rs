@@ -1,10 +1,6 @@
 //! What `generate` and `score` share: the watch over a running engine, and the flags about it.
 
-use std::{
-    io::stderr,
-    ops::ControlFlow,
-    path::{Path, PathBuf},
-};
+use std::{io::stderr, ops::ControlFlow, path::PathBuf};
 
 use anyhow::{Context, Error, Result};
 use burn::tensor::backend::Backend;
@@ -19,10 +15,11 @@ use zoomr_model::engine::{Engine, Timing};
 use crate::{
     interrupt::Interrupt,
     output::{
+        OutFile,
         account::{Account, Attended},
         account_table::table,
-        atomic_file::{AtomicFile, distinct},
         bytes, note,
+        places::Places,
         table::width,
         trace::Trace,
     },
@@ -49,13 +46,13 @@ pub(crate) struct WatchArgs {
 }
 
 impl WatchArgs {
-    /// Makes sure that trace and recording are files of their own, beside `others` that flags name.
+    /// Makes sure that trace and recording are files of their own, beside those of `places`.
     ///
     /// # Errors
     /// Where two are the same.
-    pub(super) fn check(&self, others: &[(&str, Option<&Path>)]) -> Result<()> {
-        let own = [("--trace", self.trace.as_deref()), ("--record", self.record.as_deref())];
-        distinct(&[others, &own].concat())
+    pub(super) fn check(&self, places: &mut Places) -> Result<()> {
+        self.trace.iter().try_for_each(|path| places.output("--trace", path))?;
+        self.record.iter().try_for_each(|path| places.output("--record", path))
     }
 
     /// Whether an account was asked for.
@@ -75,7 +72,7 @@ impl WatchArgs {
 pub(super) struct Watch {
     trace: Option<Trace>,
     /// Where the engine's recording goes.
-    record: Option<AtomicFile>,
+    record: Option<OutFile>,
     interrupt: Interrupt,
     attended: Attended,
     /// What could not be written.
@@ -84,17 +81,15 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Begins trace and recording, if there are to be any, and listens for Ctrl-C, which ends the process at once until the
-    /// steps begin. `other` is another file that is not to be left unfinished then.
+    /// steps begin.
     ///
     /// # Errors
     /// Where one of them cannot be written, or the system refuses to tell of Ctrl-C.
-    pub(super) fn new(args: &WatchArgs, other: Option<PathBuf>) -> Result<Self> {
+    pub(super) fn new(args: &WatchArgs) -> Result<Self> {
         let trace = args.trace.as_deref().map(Trace::create).transpose()?;
-        let create = |path| AtomicFile::create("record", path);
+        let create = |path| OutFile::create("--record", path);
         let record = args.record.as_deref().map(create).transpose()?;
-        let unfinished = trace.iter().filter_map(Trace::unfinished);
-        let unfinished = unfinished.chain(record.iter().filter_map(AtomicFile::unfinished)).chain(other);
-        let interrupt = Interrupt::listen(unfinished.collect())?;
+        let interrupt = Interrupt::listen()?;
         Ok(Self { trace, record, interrupt, attended: Attended::default(), failure: None })
     }
 

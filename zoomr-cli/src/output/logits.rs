@@ -3,17 +3,17 @@
 //! The format: the header's length in 8 little-endian bytes, the header (JSON, padded with spaces to a
 //! multiple of 8), then the numbers. All sizes are known before the first row, so no row is kept.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::json;
 
-use super::atomic_file::AtomicFile;
+use super::OutFile;
 
 /// The file under construction.
 #[derive(Debug)]
 pub(crate) struct LogitsFile {
-    file: AtomicFile,
+    file: OutFile,
 }
 
 impl LogitsFile {
@@ -22,12 +22,7 @@ impl LogitsFile {
     /// # Errors
     /// Where `path` cannot be written.
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        Ok(Self { file: AtomicFile::create("logits", path)? })
-    }
-
-    /// Where the unfinished file is, if it has a name.
-    pub(crate) fn unfinished(&self) -> Option<PathBuf> {
-        self.file.unfinished()
+        Ok(Self { file: OutFile::create("--logits", path)? })
     }
 
     /// Writes the header: `tokens` rows of `vocab` logits will follow.

@@ -13,14 +13,16 @@
 //! | `table` | tables, cut to fit a terminal |
 //! | `trace` | the account of each step, in a file |
 //! | `logits` | logits, in a file |
-//! | `atomic_file` | files under the flags that named them: whole or not at all, each in a place of its own |
+//! | `out_file` | files under the flags that named them |
+//! | `places` | no output is an input, or another output |
 
 pub(crate) mod account;
 pub(crate) mod account_table;
-pub(crate) mod atomic_file;
 #[cfg(feature = "train")]
 pub(crate) mod counter;
 pub(crate) mod logits;
+mod out_file;
+pub(crate) mod places;
 pub(crate) mod screen;
 pub(crate) mod sparkline;
 pub(crate) mod status;
@@ -29,10 +31,34 @@ pub(crate) mod thoughts;
 pub(crate) mod trace;
 mod wrap;
 
-use std::io::{ErrorKind, Write, stderr, stdout};
+use std::{
+    io::{self, ErrorKind, IsTerminal, Write, stderr, stdout},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+
+pub(crate) use self::out_file::OutFile;
+
+/// Whether a flag has taken standard output for a file: the result then goes to standard error.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Leaves standard output to a file that a flag has called `-`.
+fn take_standard_output() {
+    TAKEN.store(true, Ordering::Relaxed);
+}
+
+/// Whether what [`print`] writes is seen on a terminal.
+fn result_is_seen() -> bool {
+    if TAKEN.load(Ordering::Relaxed) { stderr().is_terminal() } else { stdout().is_terminal() }
+}
+
+/// Whether a command ended because nobody reads what it writes any more: nothing that anybody wants to hear of.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == ErrorKind::BrokenPipe)
+}
 
 /// Says on standard error what went wrong: the error and its causes, each once.
 pub(crate) fn complain(error: &anyhow::Error) {
@@ -51,22 +77,20 @@ pub(crate) fn note(line: &str) {
     let _ = writeln!(stderr(), "{line}");
 }
 
-/// Writes to standard output, at once.
+/// Writes a result, at once: to standard output, unless a flag has taken that for a file.
 ///
 /// # Errors
 /// Where standard output is closed or full.
 pub(crate) fn print(text: &str) -> Result<()> {
+    if TAKEN.load(Ordering::Relaxed) {
+        return stderr().write_all(text.as_bytes()).context("cannot write to standard error");
+    }
     let mut out = stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|error| match error.kind() {
-        ErrorKind::BrokenPipe => anyhow::anyhow!(
-            "standard output was closed before all was written; give the reader time, or write to a file"
-        ),
-        _ => anyhow::Error::new(error).context("cannot write to standard output"),
-    })
+    written.context("cannot write to standard output")
 }
 
-/// Writes a value to standard output as one line of JSON.
+/// Writes a value as one line of JSON, as [`print`].
 ///
 /// # Errors
 /// Where standard output is closed or full.

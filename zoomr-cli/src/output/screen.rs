@@ -7,16 +7,13 @@
 //! | else | terminal | the text as it comes; a status line |
 //! | else | else | the text, and nothing else |
 
-use std::{
-    env,
-    io::{IsTerminal, stdout},
-};
+use std::env;
 
 use anyhow::Result;
 use console::Term;
 use zoomr_core::segment::Kind;
 
-use super::{print, status::Status, wrap::Wrap};
+use super::{print, result_is_seen, status::Status, wrap::Wrap};
 
 /// Columns that are left free, for a terminal that would break a full line by itself.
 const MARGIN: usize = 1;
@@ -45,11 +42,12 @@ enum Form {
 impl<'a> Screen<'a> {
     /// Text is shown as standard output and standard error allow, or not at all.
     pub(crate) fn new(silent: bool, status: &'a Status) -> Self {
-        let styled = stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let seen = result_is_seen();
+        let styled = seen && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let form = if silent {
             Form::Silent
-        } else if stdout().is_terminal() && Status::is_visible() {
-            let (_, columns) = Term::stdout().size();
+        } else if seen && Status::is_visible() {
+            let (_, columns) = Term::stderr().size();
             Form::Wrapped(Wrap::new(usize::from(columns).saturating_sub(MARGIN), styled))
         } else {
             Form::Plain { styled }

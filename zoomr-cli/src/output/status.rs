@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stderr};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 #[cfg(feature = "hub")]
-use zoomr_model::hub::{HubError, Progress};
+use zoomr_model::hub::{ModelId, Progress, TransportError};
 
 #[cfg(feature = "hub")]
 use super::{bytes, note};
@@ -89,7 +89,11 @@ impl Progress for Download {
         }
     }
 
-    fn using_cached(&mut self, reason: &HubError) {
-        note(&format!("warning: {reason}; using the copy in the cache"));
+    fn waiting(&mut self, file: &str) {
+        note(&format!("another process fetches {file}; waiting for it"));
+    }
+
+    fn using_cached(&mut self, id: &ModelId, reason: &TransportError) {
+        note(&format!("warning: {reason}; using the copy of {id} in the cache"));
     }
 }

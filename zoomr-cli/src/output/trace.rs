@@ -1,15 +1,12 @@
 //! The trace: one line of JSON per step, with everything that METHOD.md counts.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{path::Path, time::Instant};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 use zoomr_core::{segment::Role, stats::StepStats};
 
-use super::atomic_file::AtomicFile;
+use super::OutFile;
 
 /// One step.
 #[derive(Serialize)]
@@ -29,7 +26,7 @@ struct Line<'a> {
 /// A trace being written.
 #[derive(Debug)]
 pub(crate) struct Trace {
-    file: AtomicFile,
+    file: OutFile,
     begun: Instant,
     steps: u64,
 }
@@ -40,12 +37,7 @@ impl Trace {
     /// # Errors
     /// Where `path` cannot be written.
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        Ok(Self { file: AtomicFile::create("trace", path)?, begun: Instant::now(), steps: 0 })
-    }
-
-    /// Where the unfinished trace is, if it has a name.
-    pub(crate) fn unfinished(&self) -> Option<PathBuf> {
-        self.file.unfinished()
+        Ok(Self { file: OutFile::create("--trace", path)?, begun: Instant::now(), steps: 0 })
     }
 
     /// Adds a step.

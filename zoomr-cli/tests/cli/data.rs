@@ -111,15 +111,32 @@ fn the_same_seed_gives_the_same_file_and_any_part_of_it() {
 fn what_is_there_is_not_overwritten_unasked() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("data.jsonl"), "mine").unwrap();
-    ran(&dir, "--count 1 --out data.jsonl").refused(&["--out", "data.jsonl exists already"]);
+    ran(&dir, "--count 1 --out data.jsonl").refused(&["--out", "data.jsonl exists already", "--overwrite"]);
     ran(&dir, "--count 1 --out new.jsonl --tokenizer model").succeeded();
-    ran(&dir, "--count 1 --out newer.jsonl --tokenizer model").refused(&["--tokenizer", "exists already"]);
+    // A run that was killed has left its tokenizer, or a part of it: that it is the same is no reason to refuse.
+    fs::remove_file(dir.path().join("model/tokenizer_config.json")).unwrap();
+    ran(&dir, "--count 1 --out new2.jsonl --tokenizer model").succeeded();
+    assert!(dir.path().join("model/tokenizer_config.json").exists());
+    fs::write(dir.path().join("model/tokenizer.json"), "mine").unwrap();
+    let again = "--count 1 --out newer.jsonl --tokenizer model";
+    ran(&dir, again).refused(&["--tokenizer", "tokenizer.json exists already", "--overwrite"]);
+    assert_eq!(fs::read_to_string(dir.path().join("model/tokenizer.json")).unwrap(), "mine");
     assert_eq!(fs::read_to_string(dir.path().join("data.jsonl")).unwrap(), "mine");
     ran(&dir, "--count 1 --out data.jsonl --tokenizer model --overwrite").succeeded();
     assert_ne!(fs::read_to_string(dir.path().join("data.jsonl")).unwrap(), "mine");
     let mut names = names(&dir);
     names.sort_unstable();
-    assert_eq!(names, ["data.jsonl", "model", "new.jsonl"]);
+    assert_eq!(names, ["data.jsonl", "model", "new.jsonl", "new2.jsonl"]);
+}
+
+#[test]
+fn standard_output_has_the_problems_and_nothing_else() {
+    let dir = TempDir::new().unwrap();
+    let piped = ran(&dir, "--count 3 --tokens 300..400 --seed 1 --out -");
+    assert!(piped.stderr.contains("examples") && piped.stderr.contains("ledger"), "{}", piped.stderr);
+    ran(&dir, "--count 3 --tokens 300..400 --seed 1 --out data.jsonl").succeeded();
+    assert_eq!(piped.succeeded(), fs::read_to_string(dir.path().join("data.jsonl")).unwrap());
+    assert_eq!(names(&dir), ["data.jsonl"]);
 }
 
 #[test]

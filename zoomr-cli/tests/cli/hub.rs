@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use serde_json::{Value, json};
@@ -11,15 +11,30 @@ use tempfile::TempDir;
 
 use crate::{
     server::{Fault, Server},
-    support::{Ran, command, golden, json},
+    support::{Ran, golden, json},
 };
 
 const ID: &str = "some-org/tiny";
 const SHA: &str = "1111111111111111111111111111111111111111";
 
 /// What a run may find in the environment of whoever runs the tests.
-const VARIABLES: [&str; 6] =
-    ["HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN", "XDG_CACHE_HOME"];
+const VARIABLES: [&str; 15] = [
+    "HF_ENDPOINT",
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HUGGINGFACE_HUB_CACHE",
+    "HF_HUB_OFFLINE",
+    "TRANSFORMERS_OFFLINE",
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "HF_TOKEN_PATH",
+    "XDG_CACHE_HOME",
+    "http_proxy",
+    "HTTP_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "NO_PROXY",
+];
 
 /// A tokenizer whose words are the token ids themselves: `5 17` is tokens 5 and 17, and they read ` 5 17`.
 fn tokenizer(vocab_size: u64) -> Value {
@@ -60,7 +75,15 @@ fn expected() -> (String, String) {
 
 /// The command, with nothing in its environment but where the hub and the cache are.
 fn generate(url: &str, home: &TempDir) -> Command {
-    let mut command = command("generate", Path::new(ID));
+    let mut command = generate_any(url, home);
+    command.args(["--model", ID]);
+    command
+}
+
+/// The same, but for the model's name.
+fn generate_any(url: &str, home: &TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zoomr"));
+    command.arg("generate").stdin(Stdio::null());
     for name in VARIABLES {
         command.env_remove(name);
     }
@@ -101,8 +124,22 @@ fn a_model_is_fetched_by_name_and_then_works_offline() {
     let url = server.url();
     drop(server);
     let cached = ran(&mut generate(&url, &home));
-    assert!(cached.stderr.contains("using the copy in the cache"), "{}", cached.stderr);
+    // One message, which does not say in one breath that there is a copy and that there is none.
+    assert_eq!(cached.stderr.lines().count(), 1, "{}", cached.stderr);
+    assert!(cached.stderr.starts_with("warning: cannot reach the hub ("), "{}", cached.stderr);
+    assert!(cached.stderr.ends_with("; using the copy of some-org/tiny in the cache\n"), "{}", cached.stderr);
     assert_eq!(cached.succeeded().trim_end(), text);
+
+    // The cache may be named by its old variable, and the revision by its commit or by its name.
+    for revision in ["", "@main", "@1111111111111111111111111111111111111111"] {
+        let mut command = generate_any(&url, &home);
+        command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", "/nonexistent");
+        command.env("HUGGINGFACE_HUB_CACHE", home.path().join("hub"));
+        command.arg("--model").arg(format!("{ID}{revision}"));
+        let named = ran(&mut command);
+        assert_eq!(named.stderr, "", "{revision}");
+        assert_eq!(named.succeeded().trim_end(), text);
+    }
 }
 
 #[test]
@@ -130,11 +167,33 @@ fn a_hub_that_refuses_is_explained() {
 #[test]
 fn half_a_download_is_never_taken_for_a_model() {
     let (server, home) = (server(), TempDir::new().unwrap());
-    for (fault, says) in [(Fault::Cut(1000), "run again"), (Fault::Short(1000), "discarded; run again")] {
+    for (fault, says) in [
+        (Fault::Cut(1000), "run again"),
+        (Fault::Short(1000), "bytes are here; run again"),
+        (Fault::Shifted, "another part"),
+        (Fault::Slow, "bytes came in 1 s"),
+        (Fault::Endless, "and was discarded; run again"),
+        (Fault::Cut(1000), "run again"),
+    ] {
         server.with(|state| state.fault = Some(("model.safetensors".into(), fault)));
-        ran(&mut generate(&server.url(), &home)).refused(&["model.safetensors", ID, says]);
+        let mut command = generate(&server.url(), &home);
+        ran(command.env("HF_HUB_DOWNLOAD_TIMEOUT", "1")).refused(&["model.safetensors", ID, says]);
         assert!(weights_below(home.path()).is_empty());
     }
-    server.with(|state| state.fault = None);
+    // All of it, although only the rest was asked for.
+    server.with(|state| state.fault = Some(("model.safetensors".into(), Fault::Whole)));
     assert_eq!(ran(&mut generate(&server.url(), &home)).succeeded().trim_end(), expected().1);
+}
+
+#[test]
+fn passwords_of_hubs_and_proxies_are_not_printed() {
+    let home = TempDir::new().unwrap();
+    let gone = server().url();
+    let with_password = gone.replace("http://", "http://me:secret@");
+    let hub = ran(&mut generate(&with_password, &home));
+    let proxy = ran(generate("http://hub.invalid", &home).env("http_proxy", &with_password));
+    for refused in [hub, proxy] {
+        assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
+        refused.refused(&["cannot reach the hub", ID]);
+    }
 }

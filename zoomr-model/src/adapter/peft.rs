@@ -7,6 +7,9 @@
 #[cfg(feature = "train")]
 use serde::Serialize;
 
+#[cfg(feature = "train")]
+use crate::atomic_file::{AtomicFileError, Existing, write_json};
+
 /// The configuration's file name.
 pub(crate) const CONFIG: &str = "adapter_config.json";
 /// The weights' file name.
@@ -58,9 +61,9 @@ impl<'a> SavedConfig<'a> {
     /// Writes it into `dir`.
     ///
     /// # Errors
-    /// Whatever the system says.
-    pub(crate) fn write(&self, dir: &std::path::Path) -> std::io::Result<()> {
-        std::fs::write(dir.join(CONFIG), serde_json::to_string_pretty(self)? + "\n")
+    /// [`AtomicFileError`] where it cannot be written.
+    pub(crate) fn write(&self, dir: &std::path::Path) -> Result<(), AtomicFileError> {
+        write_json(&dir.join(CONFIG), self, Existing::Replace)
     }
 }
 

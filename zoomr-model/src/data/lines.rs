@@ -114,11 +114,6 @@ impl Writer {
         Ok(Self { file: AtomicFile::create(path, existing)?, line: Vec::new() })
     }
 
-    /// Where the unfinished file is: to be removed by whoever ends the process without dropping the writer.
-    pub fn unfinished(&self) -> &Path {
-        self.file.unfinished()
-    }
-
     /// Adds a record.
     ///
     /// # Errors
@@ -126,7 +121,7 @@ impl Writer {
     pub fn write(&mut self, record: &impl Serialize) -> Result<(), DataError> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, record)
-            .map_err(|error| DataError::Write { path: self.unfinished().to_owned(), source: error.into() })?;
+            .map_err(|error| DataError::Write { path: self.file.path().to_owned(), source: error.into() })?;
         self.line.push(b'\n');
         Ok(self.file.write(&self.line)?)
     }

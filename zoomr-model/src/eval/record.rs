@@ -12,7 +12,7 @@ use zoomr_core::{
 
 use super::{Bench, EvalError, Outcome, Plan};
 use crate::{
-    atomic_file::{AtomicFile, Existing},
+    atomic_file::{Existing, write_json},
     data::{
         DataError,
         log::{Log, LogError},
@@ -84,6 +84,9 @@ pub struct Record {
 }
 
 impl Record {
+    /// The files of the directory: what the outcomes are of, and they.
+    pub const FILES: [&str; 2] = ["eval.json", "outcomes.jsonl"];
+
     /// Opens the directory of an evaluation, which is made where there is none; with the outcomes in it.
     ///
     /// # Errors
@@ -91,14 +94,14 @@ impl Record {
     /// has it open, [`EvalError::Line`] and [`EvalError::Data`] where it is damaged or cannot be used.
     pub fn open(dir: &Path, description: &Description) -> Result<(Self, Vec<Outcome>), EvalError> {
         fs::create_dir_all(dir).map_err(|source| DataError::Write { path: dir.to_owned(), source })?;
-        let (path, head) = (dir.join("outcomes.jsonl"), dir.join("eval.json"));
+        let [head, path] = Self::FILES.map(|name| dir.join(name));
         // Whose the outcomes are must be known before they are read, and nobody else may be about to say so.
         let other = |what| EvalError::Other { dir: dir.to_owned(), what };
         let known = read(&head)?;
         if let Some(what) = known.as_ref().and_then(|known| known.difference(description)) {
             return Err(other(what));
         }
-        let (log, outcomes) = Log::open(&path).map_err(|error| match error {
+        let (log, outcomes) = Log::open(&path, r#"{"problem":"#).map_err(|error| match error {
             LogError::Busy => EvalError::Busy { path },
             LogError::Line(line) => EvalError::Line { path, line },
             LogError::Data(error) => error.into(),
@@ -107,7 +110,7 @@ impl Record {
             if !log.is_empty() {
                 return Err(other("outcomes that nothing describes"));
             }
-            write(&head, description)?;
+            write_json(&head, description, Existing::Refuse).map_err(DataError::from)?;
         }
         Ok((Self { log }, outcomes))
     }
@@ -129,13 +132,4 @@ fn read(path: &Path) -> Result<Option<Description>, DataError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(error)),
     }
-}
-
-fn write(path: &Path, description: &Description) -> Result<(), DataError> {
-    let text = serde_json::to_string_pretty(description)
-        .map_err(|error| DataError::Write { path: path.to_owned(), source: error.into() })?;
-    let mut file = AtomicFile::create(path, Existing::Refuse)?;
-    file.write(text.as_bytes())?;
-    file.write(b"\n")?;
-    Ok(file.finish()?)
 }

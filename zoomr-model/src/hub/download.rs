@@ -1,128 +1,149 @@
 //! One revision of one model, from the hub into the cache.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
-
-use hf_hub::{
-    CacheRepo, Repo, RepoType,
-    api::sync::{Api, ApiError, ApiRepo},
-};
+use std::{io, path::PathBuf};
 
 use super::{
-    HubError, ModelId, Progress, error,
-    files::{CONFIG, INDEX, SMALL, WEIGHTS, shards},
-    progress::Listener,
+    HubError, ModelId, Progress, TransportError,
+    blob::{Arriving, Stopped},
+    cache::{Repository, make_parent},
+    client::{Client, Description, Revision, text},
+    environment::Environment,
+    files::{CONFIG, INDEX, LARGEST, SMALL, WEIGHTS, shards},
 };
 
 /// The download of a revision, file by file.
 pub(super) struct Download<'a> {
-    id: &'a ModelId,
-    api: &'a Api,
-    /// The repository at the revision, not at `main`, which may move while files arrive.
-    revision: ApiRepo,
-    cached: &'a CacheRepo,
-    snapshot: PathBuf,
-    progress: &'a mut dyn Progress,
+    pub(super) id: &'a ModelId,
+    pub(super) environment: &'a Environment,
+    pub(super) client: &'a Client<'a>,
+    pub(super) cached: &'a Repository,
+    /// The commit, not `main`, which may move while files arrive.
+    pub(super) revision: &'a Revision,
+    pub(super) progress: &'a mut dyn Progress,
 }
 
-impl<'a> Download<'a> {
-    /// Prepares the download of the revision with commit hash `sha`.
-    pub(super) fn new(
-        id: &'a ModelId,
-        api: &'a Api,
-        sha: &str,
-        cached: &'a CacheRepo,
-        progress: &'a mut dyn Progress,
-    ) -> Self {
-        let revision = Repo::with_revision(id.to_string(), RepoType::Model, sha.to_owned());
-        let snapshot = cached.pointer_path(sha);
-        Self { id, api, revision: api.repo(revision), cached, snapshot, progress }
-    }
-
-    /// Fetches what zoomr reads of the files that the revision lists: the small ones first.
-    pub(super) fn all(mut self, listed: &[&str]) -> Result<(), HubError> {
+impl Download<'_> {
+    /// Fetches what zoomr reads of the files that the revision lists: the small ones first. Returns where they are.
+    pub(super) fn all(mut self) -> Result<PathBuf, HubError> {
+        let listed = |name: &&str| self.revision.files.iter().any(|file| file == name);
         let unusable =
             |missing: &str| HubError::NotLoadable { id: self.id.clone(), missing: missing.to_owned() };
         // Said before gigabytes are fetched in vain.
-        if !listed.contains(&CONFIG) {
+        if !listed(&CONFIG) {
             return Err(unusable(CONFIG));
         }
-        let weights = [WEIGHTS, INDEX].into_iter().find(|name| listed.contains(name));
-        let weights = weights.ok_or_else(|| unusable("model.safetensors"))?;
-        for file in SMALL.into_iter().filter(|name| listed.contains(name)) {
-            self.file(file)?;
+        let weights = [WEIGHTS, INDEX].into_iter().find(listed).ok_or_else(|| unusable(WEIGHTS))?;
+        let small: Vec<&str> = SMALL.into_iter().filter(listed).collect();
+        let snapshot = self.cached.snapshot(&self.revision.commit);
+        for file in small {
+            self.file(file, LARGEST)?;
         }
-        self.file(weights)?;
         if weights == INDEX {
-            for shard in shards(&self.snapshot.join(INDEX))? {
-                self.file(&shard)?;
+            self.file(INDEX, LARGEST)?;
+            for shard in shards(&snapshot.join(INDEX))? {
+                self.file(&shard, u64::MAX)?;
             }
+        } else {
+            self.file(WEIGHTS, u64::MAX)?;
         }
+        Ok(snapshot)
+    }
+
+    /// Fetches one file of at most `most` bytes, if it is not there.
+    fn file(&mut self, name: &str, most: u64) -> Result<(), HubError> {
+        let commit = &self.revision.commit;
+        if self.cached.snapshot(commit).join(name).exists() {
+            return Ok(());
+        }
+        let url = self.client.file(self.id, commit, name);
+        let announced = self.client.describe(url).map_err(|source| self.failed(name, source))?;
+        let Description { etag, size, .. } = &announced;
+        if *size > most {
+            let (id, file) = (self.id.clone(), name.to_owned());
+            return Err(HubError::TooLarge { id, file, size: *size, most });
+        }
+        let blob = self.cached.blob(etag);
+        let _lock = self.cached.lock(etag, || self.progress.waiting(name))?;
+        if !blob.metadata().is_ok_and(|found| found.len() == *size) {
+            self.blob(name, &announced)?;
+        }
+        self.cached.link(etag, commit, name)
+    }
+
+    /// Fetches a blob, or what is missing of it.
+    fn blob(&mut self, name: &str, announced: &Description) -> Result<(), HubError> {
+        let part = self.cached.incomplete(&announced.etag);
+        make_parent(&part)?;
+        let mut arriving = Arriving::open(part, announced)?;
+        self.progress.begin(name, announced.size);
+        if arriving.len() < announced.size {
+            let received = self.receive(name, announced, &mut arriving);
+            match received {
+                Err(Stopped::TooMany) => {
+                    arriving.discard()?;
+                    return Err(self.garbled(name, format!("more than its {} bytes", announced.size)));
+                }
+                Err(Stopped::Broken(error)) => {
+                    return Err(self.failed(name, TransportError::Broken { reason: error.to_string() }));
+                }
+                Err(Stopped::Here(error)) => return Err(error),
+                Ok(()) => {}
+            }
+        } else {
+            self.progress.advance(announced.size);
+        }
+        if arriving.len() < announced.size {
+            let reason = format!("{} of {} bytes are here", arriving.len(), announced.size);
+            return Err(self.failed(name, TransportError::Broken { reason }));
+        }
+        if !arriving.is_announced(announced) {
+            arriving.discard()?;
+            return Err(self.garbled(name, "another SHA-256 than the hub gives".to_owned()));
+        }
+        arriving.finish(&self.cached.blob(&announced.etag))?;
+        self.progress.end();
         Ok(())
     }
 
-    /// Fetches one file, if it is not there.
-    fn file(&mut self, name: &str) -> Result<(), HubError> {
-        let path = self.snapshot.join(name);
-        if path.exists() {
-            return Ok(());
+    /// Asks for the bytes that are missing, and takes them in.
+    fn receive(
+        &mut self,
+        name: &str,
+        announced: &Description,
+        arriving: &mut Arriving,
+    ) -> Result<(), Stopped> {
+        let url = self.client.file(self.id, &self.revision.commit, name);
+        let answer = self.client.get(url, arriving.len());
+        let answer = answer.map_err(|source| Stopped::Here(self.failed(name, source)))?;
+        let begins = format!("bytes {}-", arriving.len());
+        let goes_on = text(answer.headers(), "content-range").is_some_and(|range| range.starts_with(&begins));
+        if answer.status().as_u16() == 206 && !goes_on {
+            return Err(Stopped::Broken(io::Error::other(
+                "the hub sends another part than it was asked for",
+            )));
         }
-        let metadata =
-            self.api.metadata(&self.revision.url(name)).map_err(|source| self.failed(name, source))?;
-        let size = metadata.size() as u64;
-        let blob = self.cached.blob_path(metadata.etag());
-        if len(&blob) == Some(size) && second_name(&blob, &path).is_ok() {
-            return Ok(());
+        if answer.status().as_u16() != 206 && arriving.len() > 0 {
+            // It sends everything, whatever it was asked for.
+            arriving.restart(announced).map_err(Stopped::Here)?;
         }
-        discard_unresumable(&blob, size)?;
-        let fetched = self
-            .revision
-            .download_with_progress(name, Listener::new(self.progress))
-            .map_err(|source| self.failed(name, source))?;
-        match len(&fetched) {
-            Some(got) if got == size => Ok(()),
-            got => Err(self.discard(name, [fetched, blob], got.unwrap_or(0), size)),
-        }
+        self.progress.advance(arriving.len());
+        let progress = &mut self.progress;
+        let mut arrived = |bytes| progress.advance(bytes);
+        arriving.receive(
+            answer.into_body().into_reader(),
+            announced.size,
+            self.environment.stall,
+            &mut arrived,
+        )
     }
 
-    /// Throws away a file of the wrong length.
-    fn discard(&self, name: &str, paths: [PathBuf; 2], got: u64, size: u64) -> HubError {
-        for path in paths {
-            if let Err(source) = fs::remove_file(&path) {
-                return HubError::Cache { path, source };
-            }
-        }
-        HubError::Garbled { id: self.id.clone(), file: name.to_owned(), got, size }
+    fn garbled(&self, name: &str, problem: String) -> HubError {
+        HubError::Garbled { id: self.id.clone(), file: name.to_owned(), problem }
     }
 
-    fn failed(&self, file: &str, source: ApiError) -> HubError {
-        error::refusal(self.id, &source).unwrap_or_else(|| HubError::Download {
-            id: self.id.clone(),
-            file: file.to_owned(),
-            source: Box::new(source),
-        })
+    fn failed(&self, file: &str, source: TransportError) -> HubError {
+        // Of a file that the hub itself has listed, a 404 says nothing about the model.
+        let refused = source.refusal(self.id).filter(|error| matches!(error, HubError::Denied { .. }));
+        refused.unwrap_or_else(|| HubError::Download { id: self.id.clone(), file: file.to_owned(), source })
     }
-}
-
-fn len(path: &Path) -> Option<u64> {
-    fs::metadata(path).ok().map(|metadata| metadata.len())
-}
-
-/// Gives a file that an earlier revision brought its place in this one.
-fn second_name(blob: &Path, path: &Path) -> io::Result<()> {
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)?;
-    }
-    fs::hard_link(blob, path)
-}
-
-/// Removes what hf-hub could not go on from: a partial file that is as long as the whole, or longer.
-fn discard_unresumable(blob: &Path, size: u64) -> Result<(), HubError> {
-    let part = blob.with_extension("part");
-    if len(&part).is_some_and(|len| len >= size) {
-        fs::remove_file(&part).map_err(|source| HubError::Cache { path: part, source })?;
-    }
-    Ok(())
 }

@@ -2,15 +2,18 @@
 
 use std::{io, path::PathBuf};
 
-use hf_hub::api::sync::ApiError;
-
 use super::ModelId;
+use crate::address::Address;
 
 /// Why a model cannot be had.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HubError {
     /// The name is neither a directory nor the form of a hub id.
-    #[error("no directory {model:?}; --model takes a model's directory, or a hub id of the form org/name")]
+    #[error(
+        "no directory {model:?}; --model takes a model's directory, or a hub id of the form org/name or \
+         org/name@revision"
+    )]
     NotAModel {
         /// What was given.
         model: String,
@@ -21,9 +24,15 @@ pub enum HubError {
         /// What was given.
         path: PathBuf,
     },
-    /// The hub has no such model, or not this file of it.
+    /// The hub has no such model.
     #[error("the hub has no model {id}, and there is no directory of that name; check the spelling of both")]
     NotFound {
+        /// The model.
+        id: ModelId,
+    },
+    /// The hub has the model, but not this revision of it.
+    #[error("the hub has the model, but no revision {}: {id}; check its branches, tags and commits", id.revision())]
+    NoRevision {
         /// The model.
         id: ModelId,
     },
@@ -57,40 +66,49 @@ pub enum HubError {
         /// The cache.
         cache: PathBuf,
     },
-    /// The hub does not answer, and the cache has no copy.
+    /// The hub does not answer as it should, and the cache has no copy.
     #[error(
-        "cannot reach the hub for {id}, and {cache} has no complete copy: {source}; \
-         check the network and HF_ENDPOINT, or give a directory"
+        "{source}, and {cache} has no complete copy of {id}; check the network and HF_ENDPOINT, or give a directory"
     )]
     Unreachable {
         /// The model.
         id: ModelId,
         /// The cache.
         cache: PathBuf,
-        /// What the transport says.
-        source: Box<ApiError>,
+        /// What went wrong.
+        source: TransportError,
     },
-    /// A download was cut, or could not be written.
+    /// A download was cut.
     #[error("fetching {file} of {id} failed: {source}; run again to go on where it stopped")]
     Download {
         /// The model.
         id: ModelId,
         /// The file.
         file: String,
-        /// What the transport says.
-        source: Box<ApiError>,
+        /// What went wrong.
+        source: TransportError,
     },
     /// What arrived is not what was announced; it was thrown away.
-    #[error("{file} of {id} arrived with {got} bytes instead of {size} and was discarded; run again")]
+    #[error("{file} of {id} arrived with {problem} and was discarded; run again")]
     Garbled {
         /// The model.
         id: ModelId,
         /// The file.
         file: String,
-        /// Bytes that arrived.
-        got: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file that is read before the weights is no such file.
+    #[error("{file} of {id} has {size} bytes, as the hub says; no file of that kind has more than {most}")]
+    TooLarge {
+        /// The model.
+        id: ModelId,
+        /// The file.
+        file: String,
         /// Bytes that were announced.
         size: u64,
+        /// Bytes that there may be.
+        most: u64,
     },
     /// The list of weight files is of no use.
     #[error("{path} does not list the weight files: {reason}; the model is damaged, remove it and run again")]
@@ -111,14 +129,84 @@ pub enum HubError {
     /// Nothing says where the cache is.
     #[error("there is no home directory to keep fetched models in; set HF_HOME to a directory")]
     NoHome,
+    /// The hub's address leads nowhere.
+    #[error("HF_ENDPOINT: `{url}` is no address of a hub: {reason}")]
+    Endpoint {
+        /// What was given, without a password.
+        url: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A token that no header can carry.
+    #[error(
+        "the token (HF_TOKEN, or the file that a login left) has white space or other characters in it that no token has; set it again"
+    )]
+    Token,
 }
 
-/// The error for an answer of the hub that is final; `None` where it did not properly answer at all.
-pub(super) fn refusal(id: &ModelId, error: &ApiError) -> Option<HubError> {
-    let ApiError::RequestError(request) = error else { return None };
-    match **request {
-        ureq::Error::StatusCode(404) => Some(HubError::NotFound { id: id.clone() }),
-        ureq::Error::StatusCode(status @ (401 | 403)) => Some(HubError::Denied { id: id.clone(), status }),
-        _ => None,
+/// Why the hub, or whoever it sends us to, does not give what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// Nobody is there, or nobody answers in time.
+    #[error("cannot reach the hub ({host}: {reason})")]
+    Unreachable {
+        /// Who was asked, without a password.
+        host: String,
+        /// What the transport says.
+        reason: String,
+    },
+    /// The answer is a refusal, or a failure of the server.
+    #[error("the hub answers with status {status}")]
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// The hub's own word for it, as in `RevisionNotFound`.
+        code: Option<String>,
+    },
+    /// The answer cannot be understood, or must not be believed.
+    #[error("the hub's answer is of no use: {reason}")]
+    Answer {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An answer broke off.
+    #[error("the connection broke: {reason}")]
+    Broken {
+        /// What the transport says.
+        reason: String,
+    },
+}
+
+impl TransportError {
+    /// A request that got no answer.
+    pub(super) fn unsent(url: &Address, error: &ureq::Error) -> Self {
+        let reason = match error {
+            // The transport would name the whole address, with the password that may be in it.
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => "it is no address".to_owned(),
+            error => error.to_string(),
+        };
+        Self::Unreachable { host: url.to_string(), reason }
+    }
+
+    /// An answer that broke off.
+    pub(super) fn broken(error: &ureq::Error) -> Self {
+        match error {
+            ureq::Error::BodyExceedsLimit(most) => {
+                Self::Answer { reason: format!("it is longer than {most} bytes") }
+            }
+            error => Self::Broken { reason: error.to_string() },
+        }
+    }
+
+    /// The error for an answer about `id` that is final; `None` where another try, or another hub, may do better.
+    pub(super) fn refusal(&self, id: &ModelId) -> Option<HubError> {
+        let Self::Status { status, code } = self else { return None };
+        match (status, code.as_deref()) {
+            (404, Some("RevisionNotFound")) => Some(HubError::NoRevision { id: id.clone() }),
+            (404, _) => Some(HubError::NotFound { id: id.clone() }),
+            (401 | 403, _) => Some(HubError::Denied { id: id.clone(), status: *status }),
+            _ => None,
+        }
     }
 }

@@ -20,6 +20,9 @@ pub(super) const INDEX: &str = "model.safetensors.index.json";
 pub(super) const SMALL: [&str; 5] =
     [CONFIG, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
 
+/// The most bytes that one of these may have; a tokenizer of a million words has 60 MB.
+pub(super) const LARGEST: u64 = 256 << 20;
+
 #[derive(Deserialize)]
 struct Index {
     weight_map: BTreeMap<String, String>,

@@ -1,6 +1,6 @@
 //! How a download tells of itself; the library draws nothing.
 
-use super::HubError;
+use super::{ModelId, TransportError};
 
 /// Told what happens while a model is fetched. `()` listens to nothing.
 pub trait Progress {
@@ -10,42 +10,16 @@ pub trait Progress {
     fn advance(&mut self, bytes: u64);
     /// All of it is here.
     fn end(&mut self);
-    /// The hub cannot be reached; the copy in the cache is used instead.
-    fn using_cached(&mut self, reason: &HubError);
+    /// Another process downloads this file; it is waited for.
+    fn waiting(&mut self, file: &str);
+    /// The hub did not answer as it should; the copy in the cache is used instead.
+    fn using_cached(&mut self, id: &ModelId, reason: &TransportError);
 }
 
 impl Progress for () {
     fn begin(&mut self, _file: &str, _bytes: u64) {}
     fn advance(&mut self, _bytes: u64) {}
     fn end(&mut self) {}
-    fn using_cached(&mut self, _reason: &HubError) {}
-}
-
-/// hf-hub's idea of progress, which begins a file twice, as ours.
-pub(super) struct Listener<'a> {
-    progress: &'a mut dyn Progress,
-    begun: bool,
-}
-
-impl<'a> Listener<'a> {
-    pub(super) fn new(progress: &'a mut dyn Progress) -> Self {
-        Self { progress, begun: false }
-    }
-}
-
-impl hf_hub::api::Progress for Listener<'_> {
-    fn init(&mut self, size: usize, filename: &str) {
-        if !self.begun {
-            self.progress.begin(filename, size as u64);
-            self.begun = true;
-        }
-    }
-
-    fn update(&mut self, size: usize) {
-        self.progress.advance(size as u64);
-    }
-
-    fn finish(&mut self) {
-        self.progress.end();
-    }
+    fn waiting(&mut self, _file: &str) {}
+    fn using_cached(&mut self, _id: &ModelId, _reason: &TransportError) {}
 }

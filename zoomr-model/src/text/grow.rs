@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use tokenizers::AddedToken;
 
 use super::{FileError, tokenizer::TokenizerError};
+use crate::atomic_file::{self, Existing};
 
 /// Writes the tokenizer of the model directory `from` to the directory `to`, with the special tokens `words`, each
 /// where it is missing. New tokens have the ids after the last.
@@ -29,5 +30,6 @@ pub fn add_special(from: &Path, words: &[&str], to: &Path) -> Result<(), Tokeniz
         }
     };
     let path = to.join("tokenizer.json");
-    Ok(fs::write(&path, text).map_err(|source| FileError::Write { path, source })?)
+    let written = atomic_file::write(&path, &text, Existing::Replace);
+    Ok(written.map_err(|error| FileError::Write { path, source: error.into_io() })?)
 }

@@ -20,7 +20,7 @@ use super::{
     recipe::RecipeOptions,
 };
 use crate::{
-    atomic_file::{AtomicFile, Existing},
+    atomic_file::{self, Existing},
     data::DataError,
 };
 
@@ -72,9 +72,8 @@ pub(super) fn write<B: Backend>(
     let Origin { model, texts, .. } = origin.clone();
     let fields = [("step", step.to_string()), ("recipe", recipe), ("model", model), ("texts", texts)];
     let metadata: HashMap<String, String> = fields.map(|(name, value)| (name.to_owned(), value)).into();
-    let mut file = AtomicFile::create(path, Existing::Replace)?;
-    file.write(&safetensors::serialize(views, Some(metadata))?)?;
-    Ok(file.finish()?)
+    let bytes = safetensors::serialize(views, Some(metadata))?;
+    Ok(atomic_file::write(path, &bytes, Existing::Replace)?)
 }
 
 /// Reads the checkpoint at `path`.

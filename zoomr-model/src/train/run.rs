@@ -21,11 +21,10 @@ use super::{
     trainer::{StepReport, Trainer},
 };
 use crate::{
-    atomic_file::{AtomicFile, Existing},
+    atomic_file::{Existing, is_ours, sweep},
     data::{
         DataError,
         lines::{self, Writer},
-        log::is_ours,
     },
 };
 
@@ -78,10 +77,8 @@ impl<'a, B: Backend, K: TrainingKernels<B> + Clone + fmt::Debug + 'static> Run<'
             }
             false => (trainer, Vec::new()),
         };
-        // A run that was killed while it wrote has left what it had.
-        for path in [checkpoint_in(&dir), log_in(&dir)] {
-            AtomicFile::sweep(&path).map_err(|source| DataError::Write { path, source })?;
-        }
+        // As large as the model: what a run that was killed has left should not stay until the first checkpoint.
+        sweep(&dir);
         Ok(Self { trainer, curriculum, texts, dir, log, interval, _lock: lock })
     }
 

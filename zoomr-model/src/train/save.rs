@@ -13,9 +13,8 @@ use super::{
 };
 use crate::{
     adapter::peft::{self, SavedConfig},
-    atomic_file::{AtomicFile, Existing},
+    atomic_file::{self, Existing},
     config::ModelConfig,
-    data::DataError,
     weights::{ADAPTER, WeightsError},
 };
 
@@ -67,8 +66,7 @@ pub fn save_adapter<B: Backend>(
     saved.target_modules = lora.targets.iter().map(String::as_str).filter(has).collect();
     let whole: Vec<&str> = lora.whole.iter().map(String::as_str).filter(is_own).collect();
     saved.modules_to_save = (!whole.is_empty()).then_some(whole);
-    let failed = |source| DataError::Write { path: dir.join(peft::CONFIG), source };
-    Ok(saved.write(dir).map_err(failed)?)
+    Ok(saved.write(dir)?)
 }
 
 /// A tensor as it is written.
@@ -90,9 +88,5 @@ fn write(tensors: &[Stored], dtype: SavedDtype, path: &Path) -> Result<(), Train
     // Readers of other libraries ask for this key.
     let metadata = std::iter::once(("format".to_owned(), "pt".to_owned())).collect();
     let bytes = safetensors::serialize(views, Some(metadata))?;
-    // As large as the model: what a killed process has left should not stay.
-    AtomicFile::sweep(path).map_err(|source| DataError::Write { path: path.to_owned(), source })?;
-    let mut file = AtomicFile::create(path, Existing::Replace)?;
-    file.write(&bytes)?;
-    Ok(file.finish()?)
+    Ok(atomic_file::write(path, &bytes, Existing::Replace)?)
 }

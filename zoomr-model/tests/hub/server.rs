@@ -22,7 +22,15 @@ pub(crate) struct State {
     pub(crate) fault: Option<(String, Fault)>,
     /// Answer everything with this status.
     pub(crate) status: Option<u16>,
-    /// Requests so far: path, range, authorization.
+    /// With `status`: the hub's own word for it.
+    pub(crate) code: Option<&'static str>,
+    /// What to call the contents of large files, in quotes; else a hash that is none of SHA-256.
+    pub(crate) etag: Option<String>,
+    /// Where large files are said to be, with `{name}` for the file; else on this server. Empty: nowhere.
+    pub(crate) location: Option<String>,
+    /// How many bytes large files are said to have, whatever they have.
+    pub(crate) size: Option<u64>,
+    /// Requests so far.
     pub(crate) log: Vec<Request>,
 }
 
@@ -33,11 +41,20 @@ pub(crate) enum Fault {
     Cut(usize),
     /// Only so many bytes are sent, and nothing says that there should be more.
     Short(usize),
+    /// More and more bytes are sent.
+    Endless,
+    /// A byte now and then.
+    Slow,
+    /// All bytes, whatever part of them was asked for.
+    Whole,
+    /// Another part than was asked for.
+    Shifted,
 }
 
 /// A request that was made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Request {
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) range: Option<String>,
     pub(crate) authorization: Option<String>,
@@ -105,21 +122,28 @@ fn answer(stream: &TcpStream, state: &mut State) -> io::Result<()> {
     state.log.push(request.clone());
     let resolve = format!("/{}/resolve/{}/", state.id, state.sha);
     let host = stream.local_addr()?;
+    let describes = format!("/api/models/{}/revision/", state.id);
     if let Some(status) = state.status {
-        respond(stream, status, &[], b"")
-    } else if request.path == format!("/api/models/{}/revision/main", state.id) {
+        let code = state.code.map(|code| ("X-Error-Code", code.to_owned()));
+        respond(stream, status, &code.into_iter().collect::<Vec<_>>(), b"")
+    } else if request.path.starts_with(&describes) {
         let siblings: Vec<_> =
             state.files.keys().map(|name| serde_json::json!({"rfilename": name})).collect();
         let info = serde_json::json!({"sha": state.sha, "siblings": siblings}).to_string();
         respond(stream, 200, &[("Content-Length", info.len().to_string())], info.as_bytes())
     } else if let Some(name) = request.path.strip_prefix(&resolve).filter(|n| state.files.contains_key(*n)) {
-        let mut headers =
-            vec![("x-repo-commit", state.sha.clone()), ("x-linked-etag", etag(&state.files[name]))];
+        let mut headers = vec![("x-repo-commit", state.sha.clone())];
         if name.ends_with(".safetensors") {
             // Large files lie elsewhere, as they do on the real hub.
-            headers.push(("Location", format!("http://{host}/elsewhere/{name}")));
+            let here = format!("http://{host}/elsewhere/{{name}}");
+            let location = state.location.as_ref().unwrap_or(&here).replace("{name}", name);
+            headers.extend(Some(("Location", location)).filter(|(_, location)| !location.is_empty()));
+            let tag = state.etag.clone().unwrap_or_else(|| etag(&state.files[name]));
+            let size = state.size.unwrap_or(state.files[name].len() as u64);
+            headers.extend([("X-Linked-Etag", tag), ("X-Linked-Size", size.to_string())]);
             respond(stream, 302, &headers, b"")
         } else {
+            headers.push(("ETag", etag(&state.files[name])));
             serve(stream, state, name, &request, headers)
         }
     } else if let Some(name) = request.path.strip_prefix("/elsewhere/") {
@@ -147,17 +171,44 @@ fn serve(
     }
     let mut body = &bytes[start..end];
     let mut length = Some(body.len());
-    match &state.fault {
-        // The question for a file's size (`bytes=0-0`) is answered well.
-        Some((faulty, fault)) if faulty == name && body.len() > 1 => match *fault {
-            Fault::Cut(sent) => body = &body[..sent],
-            Fault::Short(sent) => (body, length) = (&body[..sent], None),
-        },
-        _ => {}
+    let mut from = Some(start).filter(|_| range.is_some());
+    if request.method == "HEAD" {
+        headers.push(("Content-Length", bytes.len().to_string()));
+        return respond(stream, 200, &headers, b"");
     }
-    headers.push(("Content-Range", format!("bytes {start}-{}/{}", end - 1, bytes.len())));
+    let fault = state.fault.as_ref().filter(|(faulty, _)| faulty == name).map(|(_, fault)| *fault);
+    match fault {
+        Some(Fault::Cut(sent)) => body = &body[..sent],
+        Some(Fault::Short(sent)) => (body, length) = (&body[..sent], None),
+        Some(Fault::Endless | Fault::Slow) => length = None,
+        Some(Fault::Whole) => (body, length, from) = (bytes, Some(bytes.len()), None),
+        Some(Fault::Shifted) => from = from.map(|from| from + 1),
+        None => {}
+    }
+    headers.extend(from.map(|from| ("Content-Range", format!("bytes {from}-{}/{}", end - 1, bytes.len()))));
     headers.extend(length.map(|length| ("Content-Length", length.to_string())));
-    respond(stream, 206, &headers, body)
+    let status = if from.is_some() { 206 } else { 200 };
+    match fault {
+        Some(Fault::Slow) => {
+            respond(stream, status, &headers, b"")?;
+            trickle(stream)
+        }
+        Some(Fault::Endless) => {
+            respond(stream, status, &headers, body)?;
+            loop {
+                { stream }.write_all(&[0; 1 << 16])?;
+            }
+        }
+        _ => respond(stream, status, &headers, body),
+    }
+}
+
+/// Sends a byte now and then, until nobody listens any more.
+fn trickle(mut stream: &TcpStream) -> io::Result<()> {
+    loop {
+        stream.write_all(b"x")?;
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
 }
 
 fn read_request(stream: &TcpStream) -> io::Result<Request> {
@@ -170,6 +221,7 @@ fn read_request(stream: &TcpStream) -> io::Result<Request> {
         headers.insert(name.to_lowercase(), value.trim().to_owned());
     }
     Ok(Request {
+        method: first.split(' ').next().unwrap_or_default().to_owned(),
         path: first.split(' ').nth(1).unwrap_or_default().to_owned(),
         range: headers.remove("range"),
         authorization: headers.remove("authorization"),

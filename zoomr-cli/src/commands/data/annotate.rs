@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Error, Result};
 use clap::{ArgGroup, Args};
 use zoomr_model::{
-    atomic_file::{AtomicFileError, Existing},
+    atomic_file::Existing,
     data::{
         DataError,
         annotate::{AnnotateError, DEFAULT_PROMPT, Measure, Outcome, Plan, Progress, SummaryWriter, Tally},
@@ -21,7 +21,7 @@ use super::{summaries::report, teacher::TeacherArgs};
 use crate::{
     args::parse::token_range,
     interrupt::Interrupt,
-    output::{atomic_file::distinct, counter::Counter, note, print, status::Status},
+    output::{counter::Counter, note, places::Places, print, status::Status},
 };
 
 /// Flags of `data annotate`.
@@ -33,8 +33,8 @@ pub(crate) struct AnnotateArgs {
     #[arg(value_name = "TRACES")]
     traces: PathBuf,
 
-    /// The file to write: one JSON object per line, with question, thoughts and answer. Until it is complete, what an
-    /// endpoint was paid for is in FILE.journal, from where the same command goes on.
+    /// The file to write, or `-`: one JSON object per line, with question, thoughts and answer. Until it is complete, what
+    /// an endpoint was paid for is in FILE.journal, from where the same command goes on.
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
 
@@ -67,8 +67,11 @@ pub(crate) struct AnnotateArgs {
 /// # Errors
 /// Whatever went wrong, ready to be shown.
 pub(crate) fn run(args: AnnotateArgs) -> Result<ExitCode> {
-    let prompt = ("--prompt", args.teacher.prompt_file());
-    distinct(&[("TRACES", Some(&args.traces)), prompt, ("--out", Some(&args.out))])?;
+    let mut places = Places::default();
+    places.input("TRACES", &args.traces)?;
+    args.teacher.prompt_file().map_or(Ok(()), |path| places.input("--prompt", path))?;
+    args.tokenizer.iter().try_for_each(|dir| places.input_dir("--tokenizer", dir))?;
+    places.output("--out", &args.out)?;
     let writer = match args.teacher.teacher()? {
         Some(teacher) => SummaryWriter::Teacher(Box::new(teacher)),
         None => SummaryWriter::Extractive,
@@ -86,7 +89,8 @@ pub(crate) fn run(args: AnnotateArgs) -> Result<ExitCode> {
         summary: args.summary_tokens,
         writer,
     };
-    let interrupt = Interrupt::listen(Vec::new())?;
+    places.output("the journal of --out", &plan.journal())?;
+    let interrupt = Interrupt::listen()?;
     interrupt.begin_steps();
     let mut shown = Shown { interrupt, status: Status::new(), counter: None, told: false };
     let outcome = plan.run(&mut |progress| shown.progress(progress));
@@ -118,10 +122,10 @@ pub(crate) fn run(args: AnnotateArgs) -> Result<ExitCode> {
 /// An error with the flag that is to be changed.
 fn flagged(error: AnnotateError) -> Error {
     let flag = match error {
-        AnnotateError::Data(DataError::File(AtomicFileError::Exists { .. })) => "--out (without --overwrite)",
-        AnnotateError::Data(DataError::Write { .. } | DataError::File(_)) | AnnotateError::Busy { .. } => {
-            "--out"
-        }
+        AnnotateError::Data(DataError::Write { .. } | DataError::File(_))
+        | AnnotateError::Busy { .. }
+        | AnnotateError::Journal { .. }
+        | AnnotateError::NoJournal => "--out",
         AnnotateError::Range { .. } => "--thought-tokens",
         AnnotateError::NoRoom => "--summary-tokens",
         _ => return error.into(),

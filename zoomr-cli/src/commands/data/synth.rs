@@ -21,7 +21,7 @@ use super::statistics::{Statistics, table};
 use crate::{
     args::parse::token_range,
     interrupt::Interrupt,
-    output::{note, print, status::Status},
+    output::{note, places::Places, print, status::Status},
 };
 
 /// What stands for every kind.
@@ -48,11 +48,12 @@ pub(crate) struct SynthArgs {
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
 
-    /// The file to write: one JSON object per line, with question, thoughts and answer.
+    /// The file to write, or `-`: one JSON object per line, with question, thoughts and answer.
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
 
-    /// Also write the tokenizer of these problems, in which each word is a token, into this directory.
+    /// Also write the tokenizer of these problems, in which each word is a token, into this directory; where it is already,
+    /// it stays.
     #[arg(long, value_name = "DIR")]
     tokenizer: Option<PathBuf>,
 
@@ -72,11 +73,15 @@ fn kinds() -> PossibleValuesParser {
 pub(crate) fn run(args: &SynthArgs) -> Result<ExitCode> {
     let (kinds, series) = series(args)?;
     let existing = if args.overwrite { Existing::Replace } else { Existing::Refuse };
+    let mut places = Places::default();
+    places.output("--out", &args.out)?;
+    let tokenizer = args.tokenizer.iter().flat_map(|dir| vocabulary::FILES.map(|name| dir.join(name)));
+    tokenizer.into_iter().try_for_each(|path| places.output("--tokenizer", &path))?;
+    let writer = Writer::create(&args.out, existing).context("--out")?;
     if let Some(dir) = &args.tokenizer {
         write_tokenizer(dir, existing).context("--tokenizer")?;
     }
-    let writer = Writer::create(&args.out, existing).context("--out")?;
-    let interrupt = Interrupt::listen(vec![writer.unfinished().to_owned()])?;
+    let interrupt = Interrupt::listen()?;
     interrupt.begin_steps();
     match write(args, &kinds, &series, writer, &interrupt)? {
         Some(statistics) => {

@@ -25,7 +25,7 @@ use crate::{
     },
     interrupt::Interrupt,
     load::ModelFiles,
-    output::{note, status::Status},
+    output::{note, places::Places, status::Status},
     provider::{self, Job, Provider},
 };
 
@@ -135,11 +135,15 @@ impl Job for Eval {
 
     fn run<P: Provider>(self) -> Result<ExitCode> {
         let args = self.args;
-        let report = args.report.begin(("--problems", args.problems.file()))?;
-        let interrupt = Interrupt::listen(report.unfinished())?;
+        let mut places = Places::default();
+        args.problems.file().map_or(Ok(()), |path| places.input("--problems", path))?;
+        let kept = args.out.iter().flat_map(|dir| Record::FILES.map(|name| dir.join(name)));
+        kept.into_iter().try_for_each(|path| places.output("--out", &path))?;
+        let report = args.report.begin(&mut places)?;
+        let interrupt = Interrupt::listen()?;
         let status = Status::new();
         // A problem is words: there has to be a tokenizer.
-        let files = ModelFiles::open(&args.model, &Given::Text(String::new()), &status)?;
+        let files = ModelFiles::open(&args.model, &Given::Text(String::new()), places, &status)?;
         let tokenizer = files.require_tokenizer()?;
         let (segmenter, options) = args.method.resolve(&files)?;
         let settings = settings(&args.setting, &options.settings)?;

@@ -17,7 +17,7 @@ use crate::{
     args::text::Given,
     interrupt::Interrupt,
     load::ModelFiles,
-    output::{counter::Counter, note, status::Status},
+    output::{counter::Counter, note, places::Places, status::Status},
     provider::{Job, Provider},
 };
 
@@ -33,13 +33,15 @@ impl Job for Replaying {
 
     fn run<P: Provider>(self) -> Result<ExitCode> {
         let Self { args, path } = self;
-        let report = args.report.begin(("--replay", Some(&path)))?;
-        let interrupt = Interrupt::listen(report.unfinished())?;
+        let mut places = Places::default();
+        places.input("--replay", &path)?;
+        let report = args.report.begin(&mut places)?;
+        let interrupt = Interrupt::listen()?;
         let status = Status::new();
         status.say("reading the recording");
         let recording = Recording::read(&path).context("--replay")?;
         // There is no text to make tokens of, so that a model without a tokenizer will do.
-        let files = ModelFiles::open(&args.model, &Given::Tokens(Vec::new()), &status)?;
+        let files = ModelFiles::open(&args.model, &Given::Tokens(Vec::new()), places, &status)?;
         let known = |&id: &u32| (id as usize) < files.config().vocab_size();
         if recording.layers() != files.config().layer_specs() || !recording.tokens().iter().all(known) {
             let (path, model) = (path.display(), args.model.name());

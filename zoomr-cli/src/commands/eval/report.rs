@@ -1,9 +1,6 @@
 //! What an evaluation leaves: a table or JSON on standard output, a CSV file, a picture.
 
-use std::{
-    io::stdout,
-    path::{Path, PathBuf},
-};
+use std::{io::stdout, path::PathBuf};
 
 use anyhow::{Context, Error, Result};
 use clap::Args;
@@ -11,7 +8,8 @@ use serde::Serialize;
 use zoomr_model::eval::{Row, plot};
 
 use crate::output::{
-    atomic_file::{AtomicFile, distinct},
+    OutFile,
+    places::Places,
     print, print_json,
     table::{columns_within, width},
 };
@@ -41,8 +39,8 @@ pub(super) struct ReportArgs {
 pub(super) struct Report {
     json: bool,
     wide: bool,
-    csv: Option<AtomicFile>,
-    plot: Option<AtomicFile>,
+    csv: Option<OutFile>,
+    plot: Option<OutFile>,
 }
 
 /// What `--json` prints.
@@ -76,24 +74,19 @@ impl ReportArgs {
     /// Begins the files.
     ///
     /// # Errors
-    /// Where one cannot be written; names the flag.
-    /// Also where one is the `input` of the command, a flag and its file.
-    pub(super) fn begin(&self, input: (&str, Option<&Path>)) -> Result<Report> {
-        distinct(&[input, ("--csv", self.csv.as_deref()), ("--plot", self.plot.as_deref())])?;
-        let begin = |flag, path: &Option<PathBuf>| {
-            path.as_ref().map(|path| AtomicFile::create(flag, path)).transpose()
+    /// Where one cannot be written, or is one of `places` already; names the flag.
+    pub(super) fn begin(&self, places: &mut Places) -> Result<Report> {
+        let mut begin = |flag, path: &Option<PathBuf>| {
+            let Some(path) = path else { return Ok(None) };
+            places.output(flag, path)?;
+            OutFile::create(flag, path).map(Some)
         };
-        let (csv, plot) = (begin("csv", &self.csv)?, begin("plot", &self.plot)?);
+        let (csv, plot) = (begin("--csv", &self.csv)?, begin("--plot", &self.plot)?);
         Ok(Report { json: self.json, wide: self.wide, csv, plot })
     }
 }
 
 impl Report {
-    /// Where the unfinished files are.
-    pub(super) fn unfinished(&self) -> Vec<PathBuf> {
-        self.csv.iter().chain(&self.plot).filter_map(AtomicFile::unfinished).collect()
-    }
-
     /// Writes everything.
     ///
     /// # Errors

@@ -38,6 +38,7 @@ use crate::{
         account::{Account, Attended},
         logits::LogitsFile,
         note,
+        places::Places,
         status::Status,
     },
     provider::{self, Job, Provider},
@@ -92,16 +93,18 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
     args.method.check()?;
     // What no model could make good should be said before one is loaded.
     args.settings(&Options::default())?;
-    let (flag, input) = args.text.input();
-    args.watch.check(&[(flag, input.as_deref()), ("--logits", args.logits.as_deref())])?;
+    let mut places = Places::default();
+    args.text.check(&mut places)?;
+    args.logits.iter().try_for_each(|path| places.output("--logits", path))?;
+    args.watch.check(&mut places)?;
     let logits = args.logits.as_deref().map(LogitsFile::create).transpose()?;
-    let watch = Watch::new(&args.watch, logits.as_ref().and_then(LogitsFile::unfinished))?;
+    let watch = Watch::new(&args.watch)?;
     if args.setting.len() > 1 && (logits.is_some() || watch.writes()) {
         bail!("--logits, --trace and --record are of one run; give one --setting with them");
     }
     let given =
         args.text.read(Patience::Endless)?.context("nothing to score: give TEXT, --file or --tokens")?;
-    provider::on(args.model.start()?, Score { args, watch, logits, given })
+    provider::on(args.model.start()?, Score { args, watch, logits, given, places })
 }
 
 impl ScoreArgs {
@@ -122,15 +125,17 @@ struct Score {
     watch: Watch,
     logits: Option<LogitsFile>,
     given: Given,
+    /// What is read and written.
+    places: Places,
 }
 
 impl Job for Score {
     type Output = ExitCode;
 
     fn run<P: Provider>(self) -> Result<ExitCode> {
-        let Self { args, watch, mut logits, given } = self;
+        let Self { args, watch, mut logits, given, places } = self;
         let status = Status::new();
-        let files = ModelFiles::open(&args.model, &given, &status)?;
+        let files = ModelFiles::open(&args.model, &given, places, &status)?;
         let text = files.tokens(given, &Form::Plain)?;
         if text.len() < 2 {
             return Err(EngineError::NothingToScore { tokens: text.len() }.into());

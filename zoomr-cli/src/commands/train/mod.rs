@@ -4,7 +4,6 @@ mod pace;
 mod start;
 
 use std::{
-    fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -12,9 +11,12 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use zoomr_model::train::{
-    Curriculum, LoraOptions, Recipe, RecipeOptions, Run, SavedDtype, StepReport, Trainer, plot, save,
-    save_adapter,
+use zoomr_model::{
+    atomic_file::{Existing, write},
+    train::{
+        Curriculum, LoraOptions, Recipe, RecipeOptions, Run, SavedDtype, StepReport, Trainer, plot, save,
+        save_adapter,
+    },
 };
 
 use self::{
@@ -27,7 +29,7 @@ use crate::{
         training::RecipeArgs,
     },
     interrupt::Interrupt,
-    output::{counter::Counter, note, status::Status},
+    output::{counter::Counter, note, places::Places, status::Status},
     provider::{self, Job, Provider},
 };
 
@@ -89,11 +91,12 @@ enum Dtype {
 /// # Errors
 /// Whatever went wrong, ready to be shown.
 pub(crate) fn run(args: TrainArgs) -> Result<ExitCode> {
-    let recipe = args.recipe.read()?;
+    let mut places = Places::default();
+    let recipe = args.recipe.read(&mut places)?;
     if args.keep_adapter && recipe.lora.is_none() {
         bail!("--keep-adapter: no adapters are trained; give --lora");
     }
-    let interrupt = Interrupt::listen(Vec::new())?;
+    let interrupt = Interrupt::listen()?;
     let start = match (args.model, args.config) {
         (Some(model), _) => Start::Model { dir: find(&model, &Status::new())?, name: model },
         (None, Some(_)) if args.keep_adapter => {
@@ -104,7 +107,7 @@ pub(crate) fn run(args: TrainArgs) -> Result<ExitCode> {
         (None, Some(config)) => Start::Config(config),
         (None, None) => bail!("nothing to train: give --model or --config"),
     };
-    start.check(&args.out)?;
+    start.check(&args.out, &mut places)?;
     let prepared = start.prepare(&recipe.method, args.chat, &args.out)?;
     let recipe = whole_embeddings(recipe, &prepared)?;
     let dtype = match args.dtype {
@@ -196,7 +199,7 @@ impl Job for Train {
 fn draw(log: &[StepReport], path: &Path) -> Result<()> {
     let drawn = plot(log).map_err(anyhow::Error::msg).context("the loss cannot be drawn")?;
     match drawn {
-        Some(svg) => fs::write(path, svg).with_context(|| format!("cannot write {}", path.display())),
+        Some(svg) => Ok(write(path, svg.as_bytes(), Existing::Replace)?),
         None => Ok(()),
     }
 }

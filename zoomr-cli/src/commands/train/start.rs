@@ -8,10 +8,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 use burn::tensor::{Device, backend::Backend};
 use serde_json::Value;
-use tempfile::TempDir;
 use zoomr_core::config::Options;
 use zoomr_model::{
-    atomic_file::Existing,
+    atomic_file::{Existing, Scratch, write},
     config::ModelConfig,
     data::synth::vocabulary,
     pretrained::architecture,
@@ -22,8 +21,22 @@ use zoomr_model::{
     weights::Weights,
 };
 
+use crate::output::places::Places;
+
 /// What of a model directory goes along into the trained one's, beside configuration and tokenizer.
 const COMPANIONS: [&str; 3] = ["tokenizer_config.json", "chat_template.jinja", "generation_config.json"];
+/// What else a run writes to its directory.
+const WRITTEN: [&str; 9] = [
+    CONFIG,
+    "tokenizer.json",
+    "zoomr.json",
+    "model.safetensors",
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "checkpoint.safetensors",
+    "log.jsonl",
+    "loss.svg",
+];
 /// The file that says what a model's numbers mean; an adapter has none of its own.
 const CONFIG: &str = "config.json";
 
@@ -40,12 +53,12 @@ pub(super) enum Start {
 }
 
 impl Start {
-    /// Makes sure that the trained model will not take the place of another: the one that it starts from, or one that
-    /// no run in `out` has left there.
+    /// Makes sure that the trained model will not take the place of another (the one that it starts from, or one that
+    /// no run in `out` has left there), or of what it is made from, as `places` knows.
     ///
     /// # Errors
     /// Where it would.
-    pub(super) fn check(&self, out: &Path) -> Result<()> {
+    pub(super) fn check(&self, out: &Path, places: &mut Places) -> Result<()> {
         let place = |path: &Path| fs::canonicalize(path).ok();
         if let Self::Model { dir, .. } = self
             && place(out).is_some_and(|out| place(dir) == Some(out))
@@ -58,7 +71,12 @@ impl Start {
                 out.display()
             );
         }
-        Ok(())
+        // Not its configuration: a run that goes on may have been given its own.
+        if let Self::Model { dir, .. } = self {
+            places.input_dir("--model", dir)?;
+        }
+        let mut written = WRITTEN.iter().chain(&COMPANIONS).map(|name| out.join(name));
+        written.try_for_each(|path| places.output("--out", &path))
     }
 
     /// Makes everything of the trained model's directory but its weights. It will think between its model's markers,
@@ -67,13 +85,13 @@ impl Start {
     /// # Errors
     /// Where a file is missing or of no use.
     pub(super) fn prepare(self, method: &Options, chat: bool, out: &Path) -> Result<Prepared> {
-        let stage = tempfile::tempdir().context("cannot make a temporary directory")?;
+        let stage = Scratch::new().context("cannot make a temporary directory")?;
         let (original, new_tokens, markers) = match &self {
             Self::Config(path) => {
                 let text = text_file::read(path).with_context(|| format!("--config {}", path.display()))?;
                 let config =
                     ModelConfig::from_json(&text).with_context(|| format!("--config {}", path.display()))?;
-                fs::write(stage.path().join(CONFIG), text).context("cannot write a temporary file")?;
+                write(&stage.path().join(CONFIG), text.as_bytes(), Existing::Replace)?;
                 vocabulary::write_tokenizer(stage.path(), Existing::Replace)?;
                 (config, NewTokens::default(), vocabulary::markers())
             }
@@ -100,7 +118,7 @@ impl Start {
         let config = ModelConfig::from_dir(stage.path())?;
         tokenizer.check_vocabulary(config.vocab_size())?;
         let format = ReasoningFormat { markers, method: method.clone() };
-        format.write(stage.path()).context("cannot write a temporary file")?;
+        format.write(stage.path())?;
         let chat = chat.then(|| ChatTemplate::from_dir(place)).transpose()?;
         Ok(Prepared { start: self, stage, original, config, tokenizer, format, chat, new_tokens })
     }
@@ -140,20 +158,20 @@ fn set(path: &Path, field: &str, value: Value) -> Result<()> {
     let text = text_file::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut config: Value = serde_json::from_str(&text).context("config.json")?;
     config[field] = value;
-    fs::write(path, format!("{config:#}\n")).with_context(|| format!("cannot write {}", path.display()))
+    Ok(write(path, format!("{config:#}\n").as_bytes(), Existing::Replace)?)
 }
 
 fn copy(from: &Path, to: &Path, name: &str) -> Result<()> {
     let path = from.join(name);
     // Not by name: a run that goes on may have been given its own configuration.
-    let copied = fs::read(&path).and_then(|bytes| fs::write(to.join(name), bytes));
-    copied.with_context(|| format!("cannot copy {}", path.display()))
+    let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(write(&to.join(name), &bytes, Existing::Replace)?)
 }
 
 /// The trained model's directory, but for its weights, in a temporary place.
 pub(super) struct Prepared {
     start: Start,
-    stage: TempDir,
+    stage: Scratch,
     /// The architecture of the weights that training starts from.
     original: ModelConfig,
     /// The trained model's: with more tokens, where markers are new.

@@ -26,7 +26,9 @@ use crate::{
     },
     load::{Form, ModelFiles},
     output::{
-        complain, print, print_json,
+        complain,
+        places::Places,
+        print, print_json,
         status::Status,
         table::{aligned, width},
     },
@@ -90,7 +92,7 @@ impl Job for Verify {
     fn run<P: Provider>(self) -> Result<ExitCode> {
         let Self { args, given } = self;
         let status = Status::new();
-        let files = ModelFiles::open(&args.model, &given, &status)?;
+        let files = ModelFiles::open(&args.model, &given, Places::default(), &status)?;
         if files.config().layer_specs().iter().all(|layer| layer.sliding_window.is_some()) {
             bail!(
                 "every layer of this model has a sliding window of its own: zoomr acts in none, and there is nothing to verify"

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use ureq::{Agent, http::Response};
 
 use super::{TeacherError, prompt::tidy, retry::retry_after, summary::one_line};
+use crate::address::{Address, shown};
 
 /// The longest answer that is read, in bytes.
 const LONGEST: u64 = 8 << 20;
@@ -19,7 +20,7 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// The server, and what lets us in.
 pub(super) struct Endpoint {
     agent: Agent,
-    url: String,
+    url: Address,
     key: Option<String>,
 }
 
@@ -110,14 +111,14 @@ impl Endpoint {
         Ok(Self { agent: config.build().into(), url: full_url(url)?, key })
     }
 
-    /// The address that requests go to.
-    pub(super) fn url(&self) -> &str {
-        &self.url
+    /// The address that requests go to, as it may be shown.
+    pub(super) fn url(&self) -> String {
+        self.url.to_string()
     }
 
     /// Asks once.
     pub(super) fn ask(&self, body: &[u8]) -> Result<Answer, Failure> {
-        let mut request = self.agent.post(&self.url).header("Content-Type", "application/json");
+        let mut request = self.agent.post(self.url.as_str()).header("Content-Type", "application/json");
         if let Some(key) = &self.key {
             request = request.header("Authorization", format!("Bearer {key}"));
         }
@@ -153,12 +154,12 @@ impl Endpoint {
 
     /// What a status other than success means.
     fn refusal<B>(&self, response: &Response<B>, bytes: &[u8]) -> Failure {
-        let (status, says, url) = (response.status().as_u16(), self.says(bytes), self.url.clone());
+        let (status, says, url) = (response.status().as_u16(), self.says(bytes), self.url());
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let is_spent = bytes.windows(b"insufficient_quota".len()).any(|part| part == b"insufficient_quota");
         Failure::Final(match status {
             300..=399 => {
-                TeacherError::Moved { url, status, to: header("location").unwrap_or("nowhere").to_owned() }
+                TeacherError::Moved { url, status, to: shown(header("location").unwrap_or("nowhere")) }
             }
             401 | 403 => TeacherError::Denied { url, status, says, with_key: self.key.is_some() },
             404 => TeacherError::NotFound { url, says },
@@ -187,12 +188,16 @@ impl Endpoint {
             E::Io(_) | E::Protocol(_) | E::BodyStalled => {
                 passing(format!("the connection broke: {error}"), None)
             }
-            _ => Failure::Final(TeacherError::Transport { url: self.url.clone(), says: error.to_string() }),
+            // The transport would name the whole address, with the password that may be in it.
+            E::BadUri(_) | E::Http(_) => {
+                Failure::Final(TeacherError::Transport { url: self.url(), says: "it is no address".into() })
+            }
+            _ => Failure::Final(TeacherError::Transport { url: self.url(), says: error.to_string() }),
         }
     }
 
     fn garbled(&self, what: String) -> TeacherError {
-        TeacherError::Garbled { url: self.url.clone(), what }
+        TeacherError::Garbled { url: self.url(), what }
     }
 
     /// The server's own words, on one line: its message where there is one, else the beginning of what it sent.
@@ -214,29 +219,14 @@ fn passing(what: String, after: Option<Duration>) -> Failure {
 }
 
 /// The address of chat completions at a server.
-fn full_url(url: &str) -> Result<String, TeacherError> {
-    let failed = |reason| TeacherError::Url { url: url.to_owned(), reason };
-    let base = url.trim().trim_end_matches('/');
-    let (scheme, rest) = base.split_once("://").ok_or_else(|| failed("http:// or https:// is missing"))?;
-    if !["http", "https"].contains(&scheme) {
-        return Err(failed("only http:// and https:// are known"));
-    }
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    if host.is_empty() || rest.contains(|c: char| c.is_whitespace() || c == '?' || c == '#') {
-        return Err(failed("it should be a host and perhaps a path"));
-    }
-    // ureq takes a port that is none for the scheme's own, and a key would go to whoever listens there.
-    let name = host.rsplit_once('@').map_or(host, |(_, name)| name);
-    let after = name.rsplit_once(']').map_or(name, |(_, after)| after);
-    if after.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_err()) {
-        return Err(failed("its port is no number up to 65535"));
-    }
+fn full_url(url: &str) -> Result<Address, TeacherError> {
+    let base = Address::base(url).map_err(|reason| TeacherError::Url { url: shown(url), reason })?;
     let is_version =
         |part: &str| part.strip_prefix('v').is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit()));
-    Ok(match path {
-        _ if path.ends_with("chat/completions") => base.to_owned(),
-        _ if path.split('/').any(is_version) => format!("{base}/chat/completions"),
-        _ => format!("{base}/v1/chat/completions"),
+    Ok(match base.path() {
+        path if path.ends_with("chat/completions") => base,
+        path if path.split('/').any(is_version) => base.join("chat/completions"),
+        _ => base.join("v1/chat/completions"),
     })
 }
 
@@ -246,7 +236,7 @@ mod tests {
 
     #[test]
     fn addresses_are_completed() {
-        let full = |url| full_url(url).unwrap();
+        let full = |url| full_url(url).unwrap().as_str().to_owned();
         assert_eq!(full("http://localhost:8000"), "http://localhost:8000/v1/chat/completions");
         assert_eq!(full("https://example.org/v1/"), "https://example.org/v1/chat/completions");
         assert_eq!(
@@ -255,19 +245,8 @@ mod tests {
         );
         assert_eq!(full("https://example.org/x/chat/completions"), "https://example.org/x/chat/completions");
         assert_eq!(full("http://a:b@[::1]:80/v1"), "http://a:b@[::1]:80/v1/chat/completions");
-        for bad in [
-            "",
-            "localhost:8000",
-            "ftp://example.org",
-            "https://",
-            "https:///v1",
-            "http://a b",
-            "http://a?k=v",
-            "http://a:99999",
-            "http://[::1]:x",
-        ] {
-            assert!(full_url(bad).is_err(), "{bad}");
-        }
+        let error = full_url("http://me:secret@host:x").unwrap_err().to_string();
+        assert!(error.contains("http://host:x") && !error.contains("secret"), "{error}");
     }
 
     #[test]

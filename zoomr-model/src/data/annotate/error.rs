@@ -64,12 +64,16 @@ pub enum AnnotateError {
     /// Summaries without text.
     #[error("summaries of length 0 say nothing; allow at least 1")]
     NoRoom,
+    /// A teacher, and no place to keep what it was paid for.
+    #[error("what an endpoint was paid for is kept beside the output until that is complete; give a file")]
+    NoJournal,
     /// A template without the thought.
     #[error("the prompt has no {{thought}} in it; put it where the text to be summarised belongs")]
     Prompt,
     /// A journal with a line that no run has written.
     #[error(
-        "{path}, line {line} is no entry of a journal; remove the line, or the file to pay for everything again"
+        "{path}, line {line} is no entry of a journal, and nothing was changed: give another output, or remove the line if \
+         it was a journal"
     )]
     Journal {
         /// The file.

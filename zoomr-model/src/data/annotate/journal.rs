@@ -21,6 +21,9 @@ use crate::{
     digest::Digest,
 };
 
+/// What every line begins with.
+const HEAD: &str = r#"{"key":""#;
+
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
 struct Entry<S> {
@@ -46,11 +49,11 @@ impl Journal {
     /// Opens the journal of an output, or begins it; with what is in it.
     ///
     /// # Errors
-    /// [`AnnotateError::Busy`] where another run has it, [`AnnotateError::Journal`] where a line in its middle is
-    /// none of ours, and [`DataError`] where it cannot be read or written.
+    /// [`AnnotateError::Busy`] where another run has it, [`AnnotateError::Journal`] where a line is none
+    /// of ours, and [`DataError`] where it cannot be read or written.
     pub(super) fn open(output: &Path) -> Result<(Self, HashMap<Digest, Summary>), AnnotateError> {
         let path = path_for(output);
-        let (log, entries) = Log::open::<Entry<Summary>>(&path).map_err(|error| match error {
+        let (log, entries) = Log::open::<Entry<Summary>>(&path, HEAD).map_err(|error| match error {
             LogError::Busy => AnnotateError::Busy { path },
             LogError::Line(line) => AnnotateError::Journal { path, line },
             LogError::Data(error) => error.into(),
@@ -140,12 +143,30 @@ mod tests {
     }
 
     #[test]
-    fn a_strange_line_in_the_middle_is_named() {
+    fn a_strange_line_is_named_wherever_it_is_and_the_file_stays() {
         let dir = tempfile::tempdir().unwrap();
         let output = dir.path().join("out.jsonl");
         let good = format!("{{\"key\": \"{}\", \"summary\": \"x\"}}\n", Digest::of(["a"]));
-        fs::write(path_for(&output), format!("{good}my notes\n{good}")).unwrap();
-        let message = Journal::open(&output).unwrap_err().to_string();
-        assert!(message.contains("out.jsonl.journal") && message.contains("line 2"), "{message}");
+        let torn = r#"{"key":"0"#;
+        for (text, line) in [
+            (format!("{good}my notes\n{good}"), "line 2"),
+            (format!("{good}my notes\n"), "line 2"),
+            (format!("{good}my notes"), "line 2"),
+            ("my notes\n".to_owned(), "line 1"),
+            ("my notes".to_owned(), "line 1"),
+            ("\n".to_owned(), "line 1"),
+            (r#"{"question":"x"#.to_owned(), "line 1"),
+            (format!("{torn}\n"), "line 1"),
+        ] {
+            fs::write(path_for(&output), &text).unwrap();
+            let message = Journal::open(&output).unwrap_err().to_string();
+            assert!(message.contains("out.jsonl.journal") && message.contains(line), "{text}: {message}");
+            assert_eq!(fs::read_to_string(path_for(&output)).unwrap(), text);
+        }
+        for text in [torn.to_owned(), format!("{torn}\0\0"), "\0".to_owned(), "{\"k".to_owned()] {
+            fs::write(path_for(&output), format!("{good}{text}")).unwrap();
+            assert_eq!(Journal::open(&output).unwrap().1.len(), 1, "{text}");
+            assert_eq!(fs::read_to_string(path_for(&output)).unwrap(), good);
+        }
     }
 }

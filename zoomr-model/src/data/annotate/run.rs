@@ -17,7 +17,7 @@ use super::{
     summary::Limit,
 };
 use crate::{
-    atomic_file::Existing,
+    atomic_file::{Existing, is_stream},
     data::{
         example::{Example, Thought, Trace},
         lines::{self, Writer},
@@ -40,7 +40,7 @@ pub enum SummaryWriter {
 pub struct Plan<'a> {
     /// A file of [`Trace`]s.
     pub traces: &'a Path,
-    /// The file of [`Example`]s to write.
+    /// The file of [`Example`]s to write; `-` is standard output.
     pub output: &'a Path,
     /// What to do where that is there already.
     pub existing: Existing,
@@ -122,6 +122,9 @@ impl Plan<'_> {
     pub fn run(&self, observer: &mut Observer<'_>) -> Result<Outcome, AnnotateError> {
         if self.summary == 0 {
             return Err(AnnotateError::NoRoom);
+        }
+        if matches!(self.writer, SummaryWriter::Teacher(_)) && is_stream(self.output) {
+            return Err(AnnotateError::NoJournal);
         }
         // What stands in the way of the output should be known before anything is paid for; but a run that is
         // killed should leave no unfinished file, so this one is given up.

@@ -207,7 +207,7 @@ impl Teacher {
             Failure::Final(error) => return Err(error),
             Failure::Passing { what, after, reached } => (what, after, reached),
         };
-        let url = || self.endpoint.url().to_owned();
+        let url = || self.endpoint.url();
         // Who was never there has a wrong address; who was there comes back.
         if !self.reached.fetch_or(reached, Relaxed) && !reached {
             return Err(TeacherError::Unreachable { url: url(), what });

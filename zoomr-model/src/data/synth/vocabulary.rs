@@ -3,7 +3,7 @@
 //! The order is fixed, as ids are: special tokens, then `answer`, then the words of the formats. A word that is
 //! not here is no token at all: the tokenizer refuses it by name, instead of reading something else.
 
-use std::{ops::RangeInclusive, path::Path};
+use std::{fs, ops::RangeInclusive, path::Path};
 
 use tokenizers::{AddedToken, models::wordlevel::WordLevel, pre_tokenizers::whitespace::WhitespaceSplit};
 
@@ -26,6 +26,9 @@ pub const ANSWER: &str = "answer";
 
 /// The tokens that are no text, in the order of their ids.
 pub const SPECIAL: [&str; 6] = [PAD, EOS, THOUGHT[0], THOUGHT[1], SUMMARY[0], SUMMARY[1]];
+
+/// What the tokenizer is in.
+pub const FILES: [&str; 2] = ["tokenizer.json", "tokenizer_config.json"];
 
 /// Values are below this, so that sums of all kinds are sums of digits; it is a word itself, as the modulus of lagged
 /// sums.
@@ -81,12 +84,12 @@ pub fn count(example: &Example) -> usize {
     pieces.iter().map(|piece| piece.text.split_ascii_whitespace().count()).sum()
 }
 
-/// Writes `tokenizer.json` and `tokenizer_config.json` into a directory.
+/// Writes `tokenizer.json` and `tokenizer_config.json` into a directory; one that is there and the same stays.
 ///
 /// # Errors
-/// [`DataError`] where one of them is there already and must not be replaced, or cannot be written.
+/// [`DataError`] where another one is there already and must not be replaced, or one cannot be written.
 pub fn write_tokenizer(dir: &Path, existing: Existing) -> Result<(), DataError> {
-    let path = dir.join("tokenizer.json");
+    let [path, config_path] = FILES.map(|name| dir.join(name));
     let failed = |source: tokenizers::Error| DataError::Write {
         path: path.clone(),
         source: std::io::Error::other(source),
@@ -98,15 +101,17 @@ pub fn write_tokenizer(dir: &Path, existing: Existing) -> Result<(), DataError> 
         "clean_up_tokenization_spaces": false,
     });
     let tokenizer = tokenizer().and_then(|tokenizer| tokenizer.to_string(true)).map_err(failed)?;
-    let files = [(path.clone(), tokenizer), (dir.join("tokenizer_config.json"), format!("{config:#}"))];
+    let files = [(path.clone(), tokenizer), (config_path, format!("{config:#}"))];
+    let files = files.map(|(path, text)| (path, text + "\n"));
+    let missing =
+        files.iter().filter(|(path, text)| !fs::read(path).is_ok_and(|found| found == text.as_bytes()));
     // Both are started before either is finished: a refusal leaves neither.
-    let files = files.map(|(path, text)| {
-        let mut file = AtomicFile::create(&path, existing)?;
+    let files = missing.map(|(path, text)| {
+        let mut file = AtomicFile::create(path, existing)?;
         file.write(text.as_bytes())?;
-        file.write(b"\n")?;
         Ok(file)
     });
-    let files: Vec<AtomicFile> = files.into_iter().collect::<Result<_, DataError>>()?;
+    let files: Vec<AtomicFile> = files.collect::<Result<_, DataError>>()?;
     Ok(files.into_iter().try_for_each(AtomicFile::finish)?)
 }
 
