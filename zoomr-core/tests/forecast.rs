@@ -1,4 +1,6 @@
-//! Forecasts agree with what runs then take.
+//! Forecasts agree with what runs then take, and with a walk over the whole run.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
 
 use std::time::{Duration, Instant};
 

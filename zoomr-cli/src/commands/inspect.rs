@@ -137,7 +137,7 @@ fn inspect(model: &Described, name: &str) -> Result<Report> {
     }
     match (model.dir(), &config) {
         (None, _) => {
-            report.notes.push("this is a configuration alone: nothing else was looked at".to_owned())
+            report.notes.push("this is a configuration alone: nothing else was looked at".to_owned());
         }
         (Some(dir), config) => {
             config.as_ref().map_or(Ok(()), |config| report.weights(dir, config))?;

@@ -10,7 +10,7 @@ use super::bytes;
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 /// Bars of each of the two lines, at most; from half as many on, each stands for twice as many steps.
-const MOST: usize = 24;
+const MOST: usize = 16;
 
 /// The two lines, over the steps so far.
 #[derive(Debug, Default)]
@@ -85,10 +85,10 @@ mod tests {
 
     #[test]
     fn a_long_run_takes_no_more_room_and_its_ends_stay() {
-        for steps in [24, 25, 49, 1000, 12_345] {
+        for steps in [16, 17, 49, 1000, 12_345] {
             let sparkline = after(steps);
             let bars = sparkline.samples.len();
-            assert!((12..=MOST).contains(&bars), "{steps}: {bars}");
+            assert!((MOST / 2..=MOST).contains(&bars), "{steps}: {bars}");
             assert_eq!(*sparkline.samples.last().unwrap(), (8 * 1024, 1024 * steps), "{steps}");
             assert!(sparkline.line().contains('█'), "{}", sparkline.line());
         }

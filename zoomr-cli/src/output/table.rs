@@ -59,35 +59,51 @@ pub(crate) fn columns_within(
     width: Option<usize>,
 ) -> String {
     let Some(width) = width else { return columns(headings, rows) };
-    let (mut headings, mut rows) = (headings.to_vec(), rows.to_vec());
-    let mut left_out = Vec::new();
-    for name in spare {
-        if taken(&headings, &rows) <= width {
-            break;
-        }
-        let Some(column) = headings.iter().position(|heading| heading == name) else { continue };
-        left_out.push(headings.remove(column));
-        rows.iter_mut().for_each(|row| drop(row.remove(column)));
+    let kept = kept(headings, rows, spare, width);
+    fn of<T: Clone>(kept: &[bool], cells: &[T]) -> Vec<T> {
+        cells.iter().zip(kept).filter(|(_, kept)| **kept).map(|(cell, _)| cell.clone()).collect()
     }
-    let over = taken(&headings, &rows).saturating_sub(width);
+    let shown = of(&kept, headings);
+    let mut rows: Vec<Vec<String>> = rows.iter().map(|row| of(&kept, row)).collect();
+    let over = taken(&widths(&shown, &rows)).saturating_sub(width);
     if over > 0 {
         let first = rows.iter().map(|row| measure_text_width(&row[0])).max().unwrap_or(0);
         let room = first.saturating_sub(over).max(LEAST);
         rows.iter_mut().for_each(|row| row[0] = truncate_str(&row[0], room, "…").into_owned());
     }
-    let table = columns(&headings, &rows);
-    match left_out.len() {
-        0 => table,
-        _ => {
-            let note = format!("left out: {} (--wide shows all)", left_out.join("; "));
-            table + &wrapped(&note, width).join("\n") + "\n"
-        }
+    let table = columns(&shown, &rows);
+    let left_out: Vec<&str> = headings.iter().copied().filter(|heading| !shown.contains(heading)).collect();
+    if left_out.is_empty() {
+        return table;
     }
+    let note = format!("left out: {} (--wide shows all)", left_out.join("; "));
+    table + &wrapped(&note, width).join("\n") + "\n"
 }
 
-/// The columns of the terminal that a table takes.
-fn taken(headings: &[&str], rows: &[Vec<String>]) -> usize {
+/// Which columns fit into `width`: without as many of `spare`, in its order, as that takes.
+fn kept(headings: &[&str], rows: &[Vec<String>], spare: &[&str], width: usize) -> Vec<bool> {
     let widths = widths(headings, rows);
+    let mut kept = vec![true; headings.len()];
+    let fits = |kept: &[bool]| {
+        let shown: Vec<usize> = widths.iter().zip(kept).filter(|(_, kept)| **kept).map(|(w, _)| *w).collect();
+        taken(&shown) <= width
+    };
+    let place = |name: &&str| headings.iter().position(|heading| heading == name);
+    let spare: Vec<usize> = spare.iter().filter_map(place).collect();
+    for &column in &spare {
+        kept[column] &= fits(&kept);
+    }
+    // A wide column that went may have left room for narrow ones that went before it.
+    for &column in spare.iter().rev() {
+        let before = kept[column];
+        kept[column] = true;
+        kept[column] = before || fits(&kept);
+    }
+    kept
+}
+
+/// The columns of the terminal that a table of columns so wide takes.
+fn taken(widths: &[usize]) -> usize {
     widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
 }
 

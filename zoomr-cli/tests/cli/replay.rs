@@ -65,7 +65,9 @@ fn settings_are_compared_without_the_weights() {
     let csv = fs::read_to_string(csv).unwrap();
     assert!(csv.starts_with("setting,policy,") && csv.lines().count() == 5, "{csv}");
     let svg = fs::read_to_string(svg).unwrap();
-    assert!(svg.contains("attention missed") && svg.matches("<circle").count() == 4, "{svg}");
+    assert!(svg.contains("attention missed") && svg.contains("Attention missed over KV memory"), "{svg}");
+    // Each policy has a line, in the picture and in the legend.
+    assert!(["full", "zoomr", "window"].iter().all(|policy| svg.contains(policy)), "{svg}");
 
     // A text that is scored is a run, too; without --setting it is full attention and zoomr.
     let ids = vec!["7,8,9,250,11"; 20].join(",");

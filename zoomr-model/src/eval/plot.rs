@@ -20,7 +20,7 @@ const LEGEND: u32 = 130;
 /// Of a mark, in pixels.
 const RADIUS: i32 = 5;
 /// Marks closer than this share of either axis are drawn beside each other.
-const NEAR: f64 = 0.012;
+const NEAR: f64 = 0.02;
 /// Bytes of a KiB.
 const KIB: f64 = 1024.0;
 /// One colour per policy, in the order of [`PolicyKind::ALL`]; they differ in brightness too, and can be told from dark
@@ -31,7 +31,7 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(86, 180, 233),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
-    RGBColor(0, 114, 178),
+    RGBColor(38, 120, 220),
     RGBColor(213, 94, 0),
     RGBColor(140, 140, 140),
 ];

@@ -111,6 +111,7 @@ fn a_run_may_become_longer_but_not_shorter() {
     let of = |steps: usize| {
         let mut options = options();
         options.phases.last_mut().unwrap().steps = steps;
+        options.warm_up = 1;
         options
     };
     let mut first = trainer(of(20));
