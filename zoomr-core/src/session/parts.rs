@@ -81,10 +81,15 @@ impl<B: Backend, K: AttentionKernels<B>> Parts<'_, B, K> {
         if self.band.keeps_all() {
             return Ok(());
         }
-        let keeps_detail = self.band.policy.keeps_detail();
         let mut tiers = self.band.tiers(self.cold, self.budget);
-        *moved += self.state.residency.evict(self.layout, keep, keeps_detail, &mut tiers)?;
+        *moved += self.state.residency.evict(self.layout, keep, &mut tiers)?;
         Ok(())
+    }
+
+    /// Destroys what `keep` does not hold, under a policy that keeps no detail.
+    pub(super) fn destroy(&mut self, keep: &PositionSet) {
+        let mut tiers = self.band.tiers(self.cold, self.budget);
+        self.state.residency.destroy(self.layout, keep, &mut tiers);
     }
 
     /// As [`evict`](Self::evict), but for the thoughts held from earlier steps.
