@@ -62,6 +62,20 @@ impl DensePages {
         Ok(())
     }
 
+    /// The last page, where it has free slots and another sequence holds it too, as one may after a
+    /// [`truncate`](Self::truncate): it must be [replaced](Self::replace_last) before anything is written there.
+    pub fn shared_end(&self, numbers: &Pages) -> Option<usize> {
+        let last = self.pages.last().copied().filter(|_| !self.len.is_multiple_of(self.page_size));
+        last.filter(|&page| numbers.is_shared(page))
+    }
+
+    /// Holds `page`, a copy of the last page, in its place.
+    pub fn replace_last(&mut self, page: usize, numbers: &mut Pages, budget: &mut KvBudget) {
+        if let Some(last) = self.pages.last_mut() {
+            numbers.release(std::mem::replace(last, page), budget);
+        }
+    }
+
     /// Keeps the first `len` slots.
     pub fn truncate(&mut self, len: usize, numbers: &mut Pages, budget: &mut KvBudget) {
         self.len = self.len.min(len);

@@ -60,6 +60,16 @@ impl<S> Tiers<'_, S> {
     {
         self.store.resize(self.pages.slabs())
     }
+
+    /// A page of which the store has the bytes.
+    fn allocate<B: Backend>(&mut self) -> Result<usize, Error>
+    where
+        S: KvStore<B>,
+    {
+        let page = self.pages.allocate(self.budget)?;
+        self.fit().inspect_err(|_| self.pages.release(page, self.budget))?;
+        Ok(page)
+    }
 }
 
 /// The places of one sequence's logical pages in one band.
@@ -115,8 +125,7 @@ impl Residency {
                 Some(Place::Resident { page, copy }) => {
                     copy.take().into_iter().for_each(|handle| tiers.cold.forget(handle));
                     if tiers.pages.is_shared(*page) {
-                        let own = tiers.pages.allocate(tiers.budget)?;
-                        tiers.fit()?;
+                        let own = tiers.allocate()?;
                         tiers.store.copy(&[Move { from: *page, to: own }]);
                         tiers.pages.release(*page, tiers.budget);
                         *page = own;
@@ -124,13 +133,12 @@ impl Residency {
                 }
                 Some(_) => return Err(Error::Protocol("a dropped page cannot be appended to")),
                 None => {
-                    let page = tiers.pages.allocate(tiers.budget)?;
+                    let page = tiers.allocate()?;
                     self.places.push(Place::Resident { page, copy: None });
                     self.resident.insert(logical);
                 }
             }
         }
-        tiers.fit()?;
         Ok(moved)
     }
 
@@ -162,14 +170,12 @@ impl Residency {
             }
         }
         if !coming.is_empty() {
-            tiers.fit()?;
             tiers.store.import(&coming);
         }
         outcome.map(|()| moved)
     }
 
-    /// Takes every page off the device that holds nothing of `keep`; into the tier if `keeps_detail`, else
-    /// into nothing.
+    /// Takes every page off the device that holds nothing of `keep`, into the tier.
     ///
     /// # Errors
     /// [`Error::Tier`] where the tier fails; pages that have not left stay where they are.
@@ -177,26 +183,38 @@ impl Residency {
         &mut self,
         layout: &Layout,
         keep: &PositionSet,
-        keeps_detail: bool,
         tiers: &mut Tiers<'_, S>,
     ) -> Result<Moved, Error> {
         let mut moved = Moved::default();
         for logical in self.leaving(layout, keep) {
             let Place::Resident { page, copy } = self.places[logical] else { continue };
-            self.places[logical] = match copy {
-                Some(handle) => Place::Cold(handle),
-                None if keeps_detail => {
+            let handle = match copy {
+                Some(handle) => handle,
+                None => {
                     let bytes = tiers.store.export(&[page]).remove(0);
                     moved.stored += bytes.len();
-                    Place::Cold(tiers.cold.store(bytes)?)
+                    tiers.cold.store(bytes)?
                 }
-                None => Place::Dropped,
             };
-            tiers.pages.release(page, tiers.budget);
-            self.resident.remove(&logical);
+            self.leave(logical, page, Place::Cold(handle), tiers);
         }
         tiers.fit()?;
         Ok(moved)
+    }
+
+    /// Destroys every page on the device that holds nothing of `keep`.
+    pub fn destroy<S>(&mut self, layout: &Layout, keep: &PositionSet, tiers: &mut Tiers<'_, S>) {
+        for logical in self.leaving(layout, keep) {
+            let Place::Resident { page, copy } = self.places[logical] else { continue };
+            copy.into_iter().for_each(|handle| tiers.cold.forget(handle));
+            self.leave(logical, page, Place::Dropped, tiers);
+        }
+    }
+
+    fn leave<S>(&mut self, logical: usize, page: usize, to: Place, tiers: &mut Tiers<'_, S>) {
+        self.places[logical] = to;
+        self.resident.remove(&logical);
+        tiers.pages.release(page, tiers.budget);
     }
 
     /// The resident pages that hold nothing of `keep`.
@@ -273,7 +291,10 @@ impl Residency {
 }
 
 /// A page for what the tier keeps under `handle`, and its content.
-fn load<S>(handle: Handle, tiers: &mut Tiers<'_, S>) -> Result<(usize, PageBytes), Error> {
+fn load<B: Backend, S: KvStore<B>>(
+    handle: Handle,
+    tiers: &mut Tiers<'_, S>,
+) -> Result<(usize, PageBytes), Error> {
     let bytes = tiers.cold.load(handle)?;
-    Ok((tiers.pages.allocate(tiers.budget)?, bytes))
+    Ok((tiers.allocate()?, bytes))
 }

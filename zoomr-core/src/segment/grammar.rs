@@ -26,13 +26,23 @@ pub enum Due {
     Summary,
 }
 
+/// What is known of the token to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Outlook {
+    /// The segment that it begins, if that has been said.
+    next: Option<Kind>,
+    /// What the engine owes before it.
+    due: Due,
+}
+
 /// What the log keeps of one token.
 #[derive(Clone, Debug)]
 struct Entry {
     mark: Mark,
-    /// The segment that the next token begins, as the token's text said.
-    next: Option<Kind>,
-    due: bool,
+    /// What was known of the token, by what the engine had said until then.
+    before: Outlook,
+    /// What its text said of the next one.
+    after: Outlook,
     /// The token, where the segmenter has seen it.
     observed: Option<(u32, Box<[u8]>)>,
 }
@@ -44,15 +54,18 @@ pub struct Grammar {
     trigger: Trigger,
     stream: Stream,
     log: Vec<Entry>,
-    next: Option<Kind>,
-    due: Due,
+    outlook: Outlook,
+}
+
+impl Outlook {
+    const NONE: Self = Self { next: None, due: Due::Nothing };
 }
 
 impl Grammar {
     /// An empty sequence.
     pub fn new(segmenter: Box<dyn Segmenter>, trigger: Trigger) -> Self {
         let stream = Stream::new(trigger == Trigger::Pooled);
-        Self { segmenter, trigger, stream, log: Vec::new(), next: None, due: Due::Nothing }
+        Self { segmenter, trigger, stream, log: Vec::new(), outlook: Outlook::NONE }
     }
 
     /// The segments so far.
@@ -62,43 +75,39 @@ impl Grammar {
 
     /// What the engine owes before the next token.
     pub fn due(&self) -> Due {
-        self.due
+        self.outlook.due
     }
 
     /// Adds one token; `resident` is the resident KV memory in bytes, which a pressure trigger goes by.
     pub fn push(&mut self, token: Token<'_>, role: Role, resident: u64) {
-        self.due = Due::Nothing;
+        let before = self.outlook;
         let observed = role == Role::Stream && !self.engine_writes();
         let events = if observed { self.segmenter.observe(token) } else { Vec::new() };
         let events = self.accepted(events, resident);
         let begins = self.begins(role, events.first());
         let mut mark = Mark { begins, ends: false };
         let kind = begins.or(self.stream.open_kind());
-        self.next = None;
+        let mut after = Outlook::NONE;
         for event in events {
             match event {
                 Event::End(ended) if Some(ended) == kind && !mark.ends => mark.ends = true,
-                Event::Begin(next) if mark.ends => self.next = Some(next),
+                Event::Begin(next) if mark.ends => after.next = Some(next),
                 Event::Begin(_) | Event::End(_) => {}
             }
         }
         self.stream.push(mark);
         if mark.ends && kind == Some(Kind::Thought) && self.trigger.asks_the_engine() {
-            self.due = Due::Summary;
+            after.due = Due::Summary;
         }
-        self.log.push(Entry {
-            mark,
-            next: self.next,
-            due: self.due == Due::Summary,
-            observed: observed.then(|| (token.id, token.text.into())),
-        });
+        self.outlook = after;
+        let observed = observed.then(|| (token.id, token.text.into()));
+        self.log.push(Entry { mark, before, after, observed });
     }
 
     /// The next token begins a summary of the thought that just closed; without one, nothing happens.
     pub fn open_summary(&mut self) {
         if self.stream.awaits_summary() {
-            self.next = Some(Kind::Summary);
-            self.due = Due::Nothing;
+            self.outlook = Outlook { next: Some(Kind::Summary), due: Due::Nothing };
         }
     }
 
@@ -112,51 +121,66 @@ impl Grammar {
         }
     }
 
-    /// Cuts the sequence back to its first `len` tokens, as if no more had ever come.
+    /// Cuts the sequence back to its first `len` tokens, as if no more had ever come; what the engine has said after
+    /// the last of them is forgotten too.
     pub fn truncate(&mut self, len: usize) {
         if len < self.log.len() {
-            self.replay(len);
+            self.log.truncate(len);
+            self.unsay();
+            self.replay();
         }
     }
 
-    /// Goes through the first `len` entries of the log anew, and forgets the others.
-    fn replay(&mut self, len: usize) {
-        let cut = len < self.log.len();
-        self.log.truncate(len);
+    /// Takes back all tokens but the first `len`: it is then as it was when the next one came, with what the engine
+    /// had said by then.
+    pub fn undo(&mut self, len: usize) {
+        if let Some(taken_back) = self.log.get(len) {
+            self.outlook = taken_back.before;
+            self.log.truncate(len);
+            self.replay();
+        }
+    }
+
+    /// A grammar that has taken in the first `len` tokens of this one: all, with what the engine has said since, or
+    /// fewer, as [`truncate`](Self::truncate) leaves them.
+    #[must_use]
+    pub fn fork(&self, len: usize) -> Self {
+        let mut fork = Self::new(self.segmenter.fresh(), self.trigger);
+        fork.log.clone_from(&self.log);
+        fork.outlook = self.outlook;
+        if len < self.log.len() {
+            fork.log.truncate(len);
+            fork.unsay();
+        }
+        fork.replay();
+        fork
+    }
+
+    /// Forgets what the engine has said since the last token of the log; a summary that it closed there is open again.
+    fn unsay(&mut self) {
+        let last = self.log.last_mut();
+        self.outlook = last.as_ref().map_or(Outlook::NONE, |entry| entry.after);
+        if let Some(entry) = last {
+            entry.mark.ends &= entry.observed.is_some();
+        }
+    }
+
+    /// Goes through the log anew.
+    fn replay(&mut self) {
         self.segmenter.reset();
         self.stream = Stream::new(self.trigger == Trigger::Pooled);
-        // A summary that the engine closed right at the cut is open again.
-        if let Some(last) = self.log.last_mut().filter(|_| cut) {
-            last.mark.ends &= last.observed.is_some();
-        }
         for entry in &self.log {
             if let Some((id, text)) = &entry.observed {
                 self.segmenter.observe(Token { id: *id, text });
             }
             self.stream.push(entry.mark);
         }
-        let last = self.log.last();
-        self.next = last.and_then(|entry| entry.next);
-        self.due = if last.is_some_and(|entry| entry.due) { Due::Summary } else { Due::Nothing };
-    }
-
-    /// A grammar that has taken in the first `len` tokens of this one, as [`truncate`](Self::truncate) leaves it.
-    #[must_use]
-    pub fn fork(&self, len: usize) -> Self {
-        let mut fork = Self::new(self.segmenter.fresh(), self.trigger);
-        fork.log.clone_from(&self.log);
-        fork.replay(len);
-        if len >= self.log.len() {
-            // What the engine has said since the last token.
-            (fork.next, fork.due) = (self.next, self.due);
-        }
-        fork
     }
 
     /// Whether the engine is writing a summary, which no segmenter judges.
     fn engine_writes(&self) -> bool {
         let summary = Some(Kind::Summary);
-        self.trigger.asks_the_engine() && (self.next == summary || self.stream.open_kind() == summary)
+        self.trigger.asks_the_engine() && (self.outlook.next == summary || self.stream.open_kind() == summary)
     }
 
     /// The events that the trigger lets through.
@@ -173,7 +197,7 @@ impl Grammar {
         if role == Role::Prompt {
             return (open != Some(Kind::Prompt)).then_some(Kind::Prompt);
         }
-        let wanted = match (self.next, first) {
+        let wanted = match (self.outlook.next, first) {
             (Some(kind), _) => Some(kind),
             (None, Some(Event::Begin(kind))) => Some(*kind),
             _ => None,

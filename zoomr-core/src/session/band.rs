@@ -144,10 +144,15 @@ impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
         self.layers.last() == Some(&layer)
     }
 
-    /// Whether everything stays on the device: true masses are found by attending to everything, pages are chosen
-    /// from everything, and what evictors destroy goes when the step is over.
+    /// Whether everything stays on the device while a step runs: true masses are found by attending to everything, pages
+    /// are chosen from everything, and what policies destroy goes when the step cannot fail any more.
     pub(super) fn keeps_all(&self) -> bool {
-        matches!(self.policy.choice(), Choice::Mass | Choice::Pages(_)) || self.policy.eviction().is_some()
+        matches!(self.policy.choice(), Choice::Mass | Choice::Pages(_)) || !self.policy.keeps_detail()
+    }
+
+    /// Whether what rows no longer see is destroyed, whole pages at a time.
+    pub(super) fn destroys_pages(&self) -> bool {
+        !self.policy.keeps_detail() && self.policy.eviction().is_none()
     }
 
     /// Vectors of the index of a sequence whose segments are `stream`.

@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 
 use super::{
     Feed, Session,
-    plan::{Admission, Step, Trace},
+    plan::{Admission, SequencePlan, Step, Trace},
 };
 use crate::{
     Error,
@@ -188,9 +188,24 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             }
         }
         for band in 0..self.bands.len() {
+            self.destroy_unseen(band, &step.plans)?;
             self.compact(band)?;
         }
         self.close(step);
+        Ok(())
+    }
+
+    /// Destroys what the last rows do not see, in a band whose policy keeps no detail. A step that fails must leave it:
+    /// other tokens may see it.
+    fn destroy_unseen(&mut self, band: usize, plans: &[SequencePlan]) -> Result<(), Error> {
+        if !self.bands[band].destroys_pages() {
+            return Ok(());
+        }
+        for plan in plans {
+            if let Some(seen) = &plan.bands[band].seen {
+                self.parts(band, plan.sequence)?.destroy(&seen.last_row(plan.rows()));
+            }
+        }
         Ok(())
     }
 

@@ -247,8 +247,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             let Some(seen) = chosen[number].as_ref().or(plan.bands[home.band].seen.as_ref()) else {
                 continue;
             };
-            let mut last = PositionSet::default();
-            seen.last(plan.rows()).iter().for_each(|set| last.extend(set));
+            let last = seen.last_row(plan.rows());
             let left = self.parts(home.band, plan.sequence)?.evict_unheld(&last, &mut step.stats.moved);
             if let Err(error) = left {
                 step.refused = Some((number, error));

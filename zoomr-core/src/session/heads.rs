@@ -37,6 +37,13 @@ impl Visible {
         &sets[sets.len() - sets.len() / rows..]
     }
 
+    /// What any head of the last row of `rows` sees.
+    pub(super) fn last_row(&self, rows: usize) -> PositionSet {
+        let mut union = PositionSet::default();
+        self.last(rows).iter().for_each(|set| union.extend(set));
+        union
+    }
+
     /// One row per set, of the group's rows `[rows, query_heads, head_dim]`.
     fn expand<B: Backend>(&self, rows: Tensor<B, 3>) -> Tensor<B, 3> {
         let [n, heads, head_dim] = rows.dims();

@@ -191,6 +191,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// [`Error::NoSequence`].
     pub fn truncate(&mut self, id: SequenceId, len: usize) -> Result<(), Error> {
         self.check_recoverable(id.0, len)?;
+        self.sequence_mut(id.0)?.grammar.truncate(len);
         self.cut(id.0, len)
     }
 
@@ -228,7 +229,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         Ok(())
     }
 
-    /// Cuts a sequence back to its first `len` tokens, whatever its policy has destroyed.
+    /// Takes back all tokens of a sequence but the first `len`, whatever its policy has destroyed; what the engine had
+    /// said by then, holds.
     fn cut(&mut self, id: usize, len: usize) -> Result<(), Error> {
         let sequence = self.sequences.get_mut(&id).ok_or(Error::NoSequence(id))?;
         sequence.truncate(len, &mut self.bands, &mut self.cold, &mut self.budget);

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Error,
     cache::{ColdPages, KvBudget, Layout, Moved},
-    kernels::AttentionKernels,
+    kernels::{AttentionKernels, KvStore, Move},
     positions::PositionSet,
     segment::Grammar,
 };
@@ -41,8 +41,25 @@ impl<B: Backend, K: AttentionKernels<B>> Parts<'_, B, K> {
 
     /// Makes the index as long as the segments ask for.
     pub(super) fn lengthen_index(&mut self, len: usize) -> Result<(), Error> {
+        let shared = self.state.index.shared_end(&self.band.index_pages);
+        if let Some(shared) = shared.filter(|_| len > self.state.index.len()) {
+            self.own_index_end(shared)?;
+        }
         self.state.index.resize(len, &mut self.band.index_pages, self.budget)?;
         self.band.fit()
+    }
+
+    /// Gives the index a copy of its last page, which it shares.
+    fn own_index_end(&mut self, shared: usize) -> Result<(), Error> {
+        let Band { index, index_pages, .. } = &mut *self.band;
+        let own = index_pages.allocate(self.budget)?;
+        if let Err(error) = index.resize(index_pages.slabs()) {
+            index_pages.release(own, self.budget);
+            return Err(error);
+        }
+        index.copy(&[Move { from: shared, to: own }]);
+        self.state.index.replace_last(own, index_pages, self.budget);
+        Ok(())
     }
 
     /// Makes `needed` resident.
@@ -64,10 +81,15 @@ impl<B: Backend, K: AttentionKernels<B>> Parts<'_, B, K> {
         if self.band.keeps_all() {
             return Ok(());
         }
-        let keeps_detail = self.band.policy.keeps_detail();
         let mut tiers = self.band.tiers(self.cold, self.budget);
-        *moved += self.state.residency.evict(self.layout, keep, keeps_detail, &mut tiers)?;
+        *moved += self.state.residency.evict(self.layout, keep, &mut tiers)?;
         Ok(())
+    }
+
+    /// Destroys what `keep` does not hold, under a policy that keeps no detail.
+    pub(super) fn destroy(&mut self, keep: &PositionSet) {
+        let mut tiers = self.band.tiers(self.cold, self.budget);
+        self.state.residency.destroy(self.layout, keep, &mut tiers);
     }
 
     /// As [`evict`](Self::evict), but for the thoughts held from earlier steps.

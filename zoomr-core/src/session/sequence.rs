@@ -49,7 +49,8 @@ impl Sequence {
         self.grammar.stream().len()
     }
 
-    /// Cuts back to the first `len` tokens; where a policy evicts, that is nothing or what the last step left.
+    /// Takes back all tokens but the first `len`; what the engine had said when the next one came, holds. Where a policy
+    /// evicts, `len` is nothing or what the last step left.
     pub(super) fn truncate<B: Backend, K: AttentionKernels<B>>(
         &mut self,
         len: usize,
@@ -57,7 +58,7 @@ impl Sequence {
         cold: &mut ColdPages,
         budget: &mut KvBudget,
     ) {
-        self.grammar.truncate(len);
+        self.grammar.undo(len);
         self.layout.truncate(len);
         self.chosen.truncate(len);
         let (stream, pages) = (self.grammar.stream(), self.layout.pages().len());

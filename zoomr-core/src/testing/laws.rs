@@ -200,9 +200,7 @@ pub fn law_5_detail_returns_bit_for_bit<B: Backend, K: AttentionKernels<B>>(kern
     };
     let before = bits(&residency, tiers.store);
     for _ in 0..2 {
-        residency
-            .evict(&layout, &PositionSet::default(), true, &mut tiers)
-            .expect("host memory does not fail");
+        residency.evict(&layout, &PositionSet::default(), &mut tiers).expect("host memory does not fail");
         assert_eq!(tiers.pages.bytes(), 0, "an empty store gives its slabs up");
         assert!(tiers.cold.bytes() > 0);
         residency.fetch(0..layout.pages().len(), &mut tiers).expect("no cap is set");
