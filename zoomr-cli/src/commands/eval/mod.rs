@@ -14,7 +14,7 @@ use zoomr_model::eval::{Bench, Description, Ended, EvalError, Plan, Problem, Rec
 
 use self::{replay::Replaying, report::ReportArgs, shown::Shown};
 use crate::{
-    args::{method::MethodArgs, model::ModelArgs, problems::ProblemArgs, text::Given},
+    args::{method::MethodArgs, model::ModelArgs, parse::directory, problems::ProblemArgs, text::Given},
     interrupt::Interrupt,
     load::ModelFiles,
     output::{note, places::Places, status::Status},
@@ -63,7 +63,7 @@ pub(crate) struct EvalArgs {
     mass: usize,
 
     /// Keep what comes of each run in this directory, from where the same command goes on.
-    #[arg(long, short, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR", value_parser = directory)]
     out: Option<PathBuf>,
 
     /// Runs side by side; what comes of them does not depend on it [default: one for each processor].
