@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result};
 use zoomr_model::atomic_file::remove_unfinished;
 
-use crate::output::note;
+use crate::{echo::Silenced, output::note};
 
 /// What a shell expects of a process that Ctrl-C ended: 128 + SIGINT.
 const CODE: u8 = 130;
@@ -30,6 +30,8 @@ const STOPPING: u8 = 2;
 #[derive(Clone, Debug)]
 pub(crate) struct Interrupt {
     state: Arc<AtomicU8>,
+    /// As long as somebody listens, what is typed does not move what is drawn.
+    _silenced: Arc<Silenced>,
 }
 
 impl Interrupt {
@@ -39,17 +41,19 @@ impl Interrupt {
     /// Where the system refuses.
     pub(crate) fn listen() -> Result<Self> {
         let state = Arc::new(AtomicU8::new(IDLE));
-        let seen = Arc::clone(&state);
+        let silenced = Arc::new(Silenced::begin());
+        let (seen, silent) = (Arc::clone(&state), Arc::downgrade(&silenced));
         let handler = move || {
             let first = seen.compare_exchange(STEPPING, STOPPING, Ordering::SeqCst, Ordering::SeqCst);
             if first.is_err() {
                 note("interrupted");
                 remove_unfinished();
+                silent.upgrade().iter().for_each(|silent| silent.end());
                 exit(CODE.into());
             }
         };
         ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")?;
-        Ok(Self { state })
+        Ok(Self { state, _silenced: silenced })
     }
 
     /// From now on somebody looks at [`stopping`](Self::stopping) soon after Ctrl-C.

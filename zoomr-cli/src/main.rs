@@ -1,7 +1,7 @@
 //! `zoomr`: long reasoning in a fraction of the key-value memory.
 //!
 //! Glue only. `args` is the command line, checked; `commands` has one file per command; `load` and `provider`
-//! turn `--model` and the Cargo features into a model on a backend; `builtin` is the model without `--model`; `output` is everything that is printed or
+//! turn `--model` and the Cargo features into a model on a backend; `builtin` is the model without `--model`; `interrupt` and `echo` are Ctrl-C; `output` is everything that is printed or
 //! written. What is computed, and how, is in the other crates.
 //!
 //! Exit codes: 0, 1 for any error (bad flags included), 3 where the cap on KV memory ended a text, 130 after Ctrl-C (or
@@ -10,6 +10,7 @@
 mod args;
 mod builtin;
 mod commands;
+mod echo;
 mod interrupt;
 mod load;
 mod output;

@@ -25,6 +25,13 @@ const BANNED: [(&str, &str); 5] = [
     ("\t", "use spaces for indentation, and \\t in a string"),
 ];
 
+/// What a file is written by that may be found empty when the process is killed.
+const PLAIN_WRITES: [&str; 3] =
+    [concat!("fs::", "write("), concat!("File::", "create("), concat!("fs::", "copy(")];
+
+/// Where that may be: what is below goes with the process, or is no part of what is delivered.
+const PLAIN_WRITERS: [&str; 2] = ["zoomr-cli/src/builtin.rs", "xtask/"];
+
 /// The lint that every use of unsafe code has to lift first.
 const UNSAFE_LINT: &str = concat!("unsafe", "_code");
 
@@ -33,6 +40,7 @@ pub(super) fn lint(source: &Source) -> Vec<String> {
         return vec![format!("{}: no UTF-8", source.path)];
     };
     let mut findings = shape(&source.path, text);
+    findings.extend(plain_writes(&source.path, text));
     for (number, line) in (1..).zip(text.lines()) {
         let banned = BANNED.iter().filter(|(what, _)| line.contains(what));
         findings.extend(
@@ -44,6 +52,16 @@ pub(super) fn lint(source: &Source) -> Vec<String> {
         }
     }
     findings
+}
+
+/// Files that are written otherwise than whole or not at all, outside of tests.
+fn plain_writes(path: &str, text: &str) -> Vec<String> {
+    if !path.contains("/src/") || PLAIN_WRITERS.iter().any(|place| path.starts_with(place)) {
+        return Vec::new();
+    }
+    let code = (1..).zip(text.lines()).take_while(|(_, line)| *line != "#[cfg(test)]");
+    let found = code.filter(|(_, line)| PLAIN_WRITES.iter().any(|what| line.contains(what)));
+    found.map(|(number, _)| format!("{path}:{number}: write files by `zoomr_model::atomic_file`")).collect()
 }
 
 fn shape(path: &str, text: &str) -> Vec<String> {
@@ -90,6 +108,15 @@ mod tests {
         for (what, _) in BANNED {
             assert_eq!(findings("a/src/lib.rs", &format!("//! Doc.\n{what}\n")), 1, "{what:?}");
         }
+    }
+
+    #[test]
+    fn files_are_written_whole() {
+        let text = format!("//! Doc.\n{}p, b);\n", PLAIN_WRITES[0]);
+        assert_eq!(findings("zoomr-model/src/text/grow.rs", &text), 1);
+        let test = format!("//! Doc.\n#[cfg(test)]\nmod tests {{\n{}p, b);\n}}\n", PLAIN_WRITES[0]);
+        assert_eq!(findings("zoomr-model/src/text/grow.rs", &test), 0);
+        assert_eq!(findings("zoomr-cli/tests/cli/data.rs", &text), 0);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Numbers with suffixes, ranges and names, as value parsers for clap.
 
+#[cfg(feature = "train")]
+use std::path::PathBuf;
 use std::{num::NonZeroUsize, ops::RangeInclusive, str::FromStr};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -13,6 +15,15 @@ where
 {
     let names = all.iter().map(|value| name(*value));
     PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+}
+
+/// A directory to write to, which cannot be standard output, as a file could.
+#[cfg(feature = "train")]
+pub(crate) fn directory(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "-" => Err("give a directory: several files are written (`./-` is one of that name)".to_owned()),
+        path => Ok(path.into()),
+    }
 }
 
 /// A count of bytes: a number with a suffix `k`, `M`, `G` or `T` (powers of 1024), or with none.

@@ -264,3 +264,48 @@ fn ctrl_c_waits_for_what_is_paid_for() {
     // Not one request more than there are thoughts.
     assert_eq!((server.requests().len(), thoughts(&dir).len()), (12, 12));
 }
+
+#[test]
+fn standard_output_has_the_examples_where_nobody_is_paid() {
+    let dir = traces();
+    let piped = ran(&dir, "--out - --extractive --summary-tokens 4");
+    assert!(piped.stderr.contains("summary : thought"), "{}", piped.stderr);
+    ran(&dir, "--out out.jsonl --extractive --summary-tokens 4").succeeded();
+    assert_eq!(piped.succeeded(), fs::read_to_string(dir.path().join("out.jsonl")).unwrap());
+    // What is paid for has to be kept somewhere.
+    let server = Server::start(good);
+    for out in ["-", "/dev/null"].into_iter().take(if cfg!(unix) { 2 } else { 1 }) {
+        ran(&dir, &asking(&server, "").replace("out.jsonl", out)).refused(&["--out", "give a file"]);
+    }
+    assert_eq!((server.requests().len(), names(&dir).len()), (0, 2));
+}
+
+#[test]
+fn a_journal_that_is_none_is_refused_and_left() {
+    let dir = traces();
+    let server = Server::start(good);
+    let journal = dir.path().join("out.jsonl.journal");
+    for notes in ["my notes", "my notes\n", "{\"question\": 1", ""] {
+        fs::write(&journal, notes).unwrap();
+        let ran = ran(&dir, &asking(&server, ""));
+        if notes.is_empty() {
+            ran.succeeded();
+            continue;
+        }
+        ran.refused(&["--out", "out.jsonl.journal, line 1", "nothing was changed"]);
+        assert_eq!(fs::read_to_string(&journal).unwrap(), notes);
+        assert_eq!(server.requests().len(), 0);
+    }
+}
+
+#[test]
+fn passwords_in_addresses_are_not_printed() {
+    let dir = traces();
+    for endpoint in
+        ["http://me:secret@127.0.0.1:9", "me:secret@host", "http://me:secret@host:x", "http://me:se?cret@h"]
+    {
+        let ran = ran(&dir, &format!("--out out.jsonl --model tiny --retries 0 --endpoint {endpoint}"));
+        assert!(!ran.stderr.contains("secret") && !ran.stderr.contains("se?cret"), "{}", ran.stderr);
+        ran.refused(&["--endpoint"].map(|flag| if endpoint.ends_with(":9") { "127.0.0.1:9" } else { flag }));
+    }
+}

@@ -153,6 +153,7 @@ fn bad_flags_are_named() {
     refused("--count 1 --out x --tokens many", &["--tokens", "MIN..MAX"]);
     refused("--count 1 --out missing/x", &["--out", "missing/x"]);
     refused("--count 1 --out .", &["--out"]);
+    refused("--count 1 --out x --tokenizer -", &["--tokenizer", "give a directory"]);
     assert_eq!(names(&dir), [""; 0]);
 }
 

@@ -185,6 +185,30 @@ fn half_a_download_is_never_taken_for_a_model() {
     assert_eq!(ran(&mut generate(&server.url(), &home)).succeeded().trim_end(), expected().1);
 }
 
+/// Killed at any moment, a fetch leaves no weights that are not whole, and the next one goes on.
+#[cfg(unix)]
+#[test]
+fn a_killed_fetch_is_gone_on_with() {
+    let server = server();
+    let whole = fs::read(golden("llama").join("model.safetensors")).unwrap();
+    let one = TempDir::new().unwrap();
+    let begun = std::time::Instant::now();
+    ran(&mut generate(&server.url(), &one)).succeeded();
+    let time = begun.elapsed();
+    for kill in 1..8 {
+        let home = TempDir::new().unwrap();
+        let mut command = generate(&server.url(), &home);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(time * kill / 16);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for path in weights_below(home.path()) {
+            assert!(fs::read(path).unwrap() == whole);
+        }
+        assert_eq!(ran(&mut generate(&server.url(), &home)).succeeded().trim_end(), expected().1);
+    }
+}
+
 #[test]
 fn passwords_of_hubs_and_proxies_are_not_printed() {
     let home = TempDir::new().unwrap();

@@ -95,6 +95,34 @@ fn before_the_first_step_they_end_it_at_once_and_leave_nothing_unfinished() {
     }
 }
 
+/// On a terminal, which repeats what is typed: `^C` must not move the status line, whose text would be there twice.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_is_not_echoed_into_the_status_line() {
+    let dir = with_config("llama", "max_position_embeddings", json!(1_000_000));
+    let run = format!(
+        "trap : INT; stty cols 80; {} generate --model {} --tokens {PROMPT} --policy window -n 900000; echo code $?; stty -a",
+        env!("CARGO_BIN_EXE_zoomr"),
+        dir.path().display()
+    );
+    let typescript = dir.path().join("typescript");
+    let mut command = Command::new("script");
+    command.args(["-qec", &run]).arg(&typescript).env("SHELL", "/bin/sh");
+    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let Ok(mut child) = spawned else { return println!("SKIPPED: no `script` to make a terminal with") };
+    let shown = || fs::read_to_string(&typescript).unwrap_or_default();
+    while !shown().contains(" tokens, ") {
+        assert!(child.try_wait().unwrap().is_none(), "{}", shown());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"\x03").unwrap();
+    child.wait().unwrap();
+    let shown = shown();
+    assert!(shown.contains("code 130") && shown.contains("interrupted after"), "{shown}");
+    assert!(!shown.contains("^C"), "{shown}");
+    assert!(shown.contains(" echoctl"), "the terminal is as it was: {shown}");
+}
+
 /// A file may be standard output, which then has nothing else in it: the result goes to standard error.
 #[test]
 fn a_file_may_be_standard_output() {

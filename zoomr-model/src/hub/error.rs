@@ -184,9 +184,10 @@ impl TransportError {
         let reason = match error {
             // The transport would name the whole address, with the password that may be in it.
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => "it is no address".to_owned(),
+            ureq::Error::Io(error) => error.to_string(),
             error => error.to_string(),
         };
-        Self::Unreachable { host: url.to_string(), reason }
+        Self::Unreachable { host: url.origin(), reason }
     }
 
     /// An answer that broke off.

@@ -19,7 +19,7 @@ use zoomr_model::{
 
 use super::statistics::{Statistics, table};
 use crate::{
-    args::parse::token_range,
+    args::parse::{directory, token_range},
     interrupt::Interrupt,
     output::{note, places::Places, print, status::Status},
 };
@@ -54,7 +54,7 @@ pub(crate) struct SynthArgs {
 
     /// Also write the tokenizer of these problems, in which each word is a token, into this directory; where it is already,
     /// it stays.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = directory)]
     tokenizer: Option<PathBuf>,
 
     /// Replace files that exist.

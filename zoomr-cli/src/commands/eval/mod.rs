@@ -20,6 +20,7 @@ use crate::{
     args::{
         method::{MethodArgs, setting},
         model::ModelArgs,
+        parse::directory,
         problems::ProblemArgs,
         text::Given,
     },
@@ -71,7 +72,7 @@ pub(crate) struct EvalArgs {
     mass: usize,
 
     /// Keep what comes of each run in this directory, from where the same command goes on.
-    #[arg(long, short, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR", value_parser = directory)]
     out: Option<PathBuf>,
 
     /// Runs side by side; what comes of them does not depend on it [default: one for each processor].

@@ -26,6 +26,7 @@ use self::{
 use crate::{
     args::{
         model::{ComputeArgs, find},
+        parse::directory,
         training::RecipeArgs,
     },
     interrupt::Interrupt,
@@ -45,7 +46,7 @@ pub(crate) struct TrainArgs {
     config: Option<PathBuf>,
 
     /// Where the model, its log and its checkpoint go.
-    #[arg(long, short, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR", value_parser = directory)]
     out: PathBuf,
 
     /// Go on from the last checkpoint in that directory, if there is one. --steps (or the steps of a recipe's last
