@@ -5,6 +5,7 @@
 
 mod circles;
 mod graph;
+mod readme;
 mod rust;
 mod sources;
 mod text;
@@ -37,6 +38,7 @@ pub(crate) fn findings(workspace: &Workspace) -> Result<Vec<String>> {
         }
     }
     findings.extend(circles::lint(&sources));
+    findings.extend(readme::lint(&sources));
     findings.extend(graph::lint(workspace));
     findings.extend(features::unlisted(workspace));
     Ok(findings)

@@ -16,6 +16,8 @@
 pub(crate) mod foreign;
 pub(crate) mod method;
 pub(crate) mod model;
+#[cfg(test)]
+mod page;
 pub(crate) mod parse;
 pub(crate) mod piped;
 #[cfg_attr(not(feature = "train"), path = "unposed.rs")]
