@@ -27,7 +27,7 @@ const BANNED: [(&str, &str); 5] = [
 
 /// What a file is written by that may be found empty when the process is killed.
 const PLAIN_WRITES: [&str; 3] =
-    [concat!("fs::", "write("), concat!("File::", "create("), concat!("fs::", "copy(")];
+    [concat!("fs::", "write("), concat!(" File::", "create("), concat!("fs::", "copy(")];
 
 /// Where that may be: what is below goes with the process, or is no part of what is delivered.
 const PLAIN_WRITERS: [&str; 2] = ["zoomr-cli/src/builtin.rs", "xtask/"];

@@ -49,7 +49,7 @@ fn take_standard_output() {
     TAKEN.store(true, Ordering::Relaxed);
 }
 
-/// Whether what [`print`] writes is seen on a terminal.
+/// Whether what [`print()`] writes is seen on a terminal.
 fn result_is_seen() -> bool {
     if TAKEN.load(Ordering::Relaxed) { stderr().is_terminal() } else { stdout().is_terminal() }
 }
@@ -90,7 +90,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
     written.context("cannot write to standard output")
 }
 
-/// Writes a value as one line of JSON, as [`print`].
+/// Writes a value as one line of JSON, as [`print()`].
 ///
 /// # Errors
 /// Where standard output is closed or full.

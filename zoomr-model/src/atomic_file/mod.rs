@@ -180,7 +180,7 @@ pub fn write(path: &Path, bytes: &[u8], existing: Existing) -> Result<(), Atomic
 /// Writes a value as indented JSON, with a newline at the end.
 ///
 /// # Errors
-/// As [`write`]; also where the value is none that JSON knows.
+/// As [`write()`]; also where the value is none that JSON knows.
 pub fn write_json(path: &Path, value: &impl Serialize, existing: Existing) -> Result<(), AtomicFileError> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| AtomicFileError::Write { path: path.to_owned(), source: error.into() })?;

@@ -144,6 +144,10 @@ impl Download<'_> {
     fn failed(&self, file: &str, source: TransportError) -> HubError {
         // Of a file that the hub itself has listed, a 404 says nothing about the model.
         let refused = source.refusal(self.id).filter(|error| matches!(error, HubError::Denied { .. }));
-        refused.unwrap_or_else(|| HubError::Download { id: self.id.clone(), file: file.to_owned(), source })
+        refused.unwrap_or_else(|| HubError::Download {
+            id: self.id.clone(),
+            file: file.to_owned(),
+            source: Box::new(source),
+        })
     }
 }

@@ -70,7 +70,7 @@ impl Environment {
             cache: cache.ok_or(HubError::NoHome)?,
             endpoint: Address::base(&endpoint)
                 .map_err(|reason| HubError::Endpoint { url: shown(&endpoint), reason })?,
-            token: token.map_or(Ok(None), checked)?,
+            token: token.as_deref().map_or(Ok(None), checked)?,
             offline: matches!(offline.as_deref(), Some("1" | "ON" | "YES" | "TRUE")),
             question: seconds("HF_HUB_ETAG_TIMEOUT"),
             stall: seconds("HF_HUB_DOWNLOAD_TIMEOUT"),
@@ -79,7 +79,7 @@ impl Environment {
 }
 
 /// A token as a header can carry it; none where there is nothing but white space.
-fn checked(token: String) -> Result<Option<String>, HubError> {
+fn checked(token: &str) -> Result<Option<String>, HubError> {
     let token = token.trim();
     match token.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(Some(token.to_owned()).filter(|token| !token.is_empty())),

@@ -76,7 +76,7 @@ pub enum HubError {
         /// The cache.
         cache: PathBuf,
         /// What went wrong.
-        source: TransportError,
+        source: Box<TransportError>,
     },
     /// A download was cut.
     #[error("fetching {file} of {id} failed: {source}; run again to go on where it stopped")]
@@ -86,7 +86,7 @@ pub enum HubError {
         /// The file.
         file: String,
         /// What went wrong.
-        source: TransportError,
+        source: Box<TransportError>,
     },
     /// What arrived is not what was announced; it was thrown away.
     #[error("{file} of {id} arrived with {problem} and was discarded; run again")]

@@ -104,7 +104,11 @@ impl Hub {
                     return Err(refusal);
                 }
                 let Some(snapshot) = cached.complete(id) else {
-                    return Err(HubError::Unreachable { id: id.clone(), cache: cache(), source });
+                    return Err(HubError::Unreachable {
+                        id: id.clone(),
+                        cache: cache(),
+                        source: Box::new(source),
+                    });
                 };
                 progress.using_cached(id, &source);
                 return Ok(snapshot);

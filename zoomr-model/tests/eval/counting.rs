@@ -96,8 +96,8 @@ fn every_policy_of_a_table_is_drawn() {
     let rows = rows(&settings, &outcomes);
     let svg = plot(&rows.iter().collect::<Vec<_>>()).unwrap().unwrap();
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{svg}");
-    // A point for each row, and a line and a name for each policy.
-    assert_eq!(svg.matches("<circle").count(), 3);
+    // A mark for each row at least, and a name for each policy.
+    assert!(svg.matches("<circle").count() >= 3, "{svg}");
     assert!(svg.contains("full") && svg.contains("zoomr") && !svg.contains("quest"), "{svg}");
     assert_eq!(plot(&[]), Ok(None));
 }
