@@ -39,7 +39,7 @@ fn nothing_is_paid_for_twice_however_often_a_run_dies() {
         assert_eq!(fs::read_to_string(bench.journal()).unwrap().lines().count(), 3 * number);
         // As if it had been killed while it wrote.
         let mut journal = fs::File::options().append(true).open(bench.journal()).unwrap();
-        journal.write_all(b"{\"key\": \"0123").unwrap();
+        journal.write_all(b"{\"key\":\"0123").unwrap();
     }
     bench.written(hasty(&servers[3])).unwrap();
     assert_eq!(servers[3].requests().len(), 1);

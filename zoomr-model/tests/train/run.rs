@@ -75,7 +75,7 @@ fn a_run_that_was_cut_off_leaves_no_trace_of_it() {
     }
     // Killed in the middle of a checkpoint: the log is ahead, and an unfinished file lies there.
     fs::write(log_of(&parts), log.clone() + log.lines().last().unwrap()).unwrap();
-    let left = parts.join("checkpoint.safetensorsaB3xYz.part");
+    let left = parts.join("checkpoint.safetensors.aB3xYz.zoomr.part");
     fs::write(&left, "unfinished").unwrap();
     let parts = run_in(&parts, &tokenizer, true, STEPS).unwrap();
     assert!(parts.0 == expected.0, "{} is not {}", parts.0, expected.0);
