@@ -331,7 +331,11 @@ fn near(found: &Rows, expected: &Rows) -> Outcome {
     prop_assert_eq!(found.len(), expected.len());
     for (row, (found, expected)) in found.iter().zip(expected).enumerate() {
         // A NaN is near nothing.
-        let far = found.iter().zip(expected).find(|(found, expected)| !((*found - *expected).abs() < SLACK));
+        let far = found.iter().zip(expected).find(|(found, expected)| {
+            // What is no number is far, too.
+            let distance = (*found - *expected).abs();
+            distance.is_nan() || distance >= SLACK
+        });
         prop_assert!(far.is_none() && found.len() == expected.len(), "row {}: {:?}", row, far);
     }
     Ok(())

@@ -40,7 +40,7 @@ fn scenario(policy: PolicyKind, trigger: Trigger) -> Scenario {
 }
 
 fn start(scenario: &Scenario) -> Session<'_> {
-    scenario.start(Portable, &Default::default()).unwrap()
+    scenario.start(Portable, &Default::default()).expect("the scenario is sound")
 }
 
 /// A step of `tokens` whose model fails after so many layers.

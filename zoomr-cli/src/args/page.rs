@@ -5,6 +5,7 @@
 use std::{fs, path::Path};
 
 use clap::{Command, CommandFactory};
+use zoomr_model::atomic_file::{self, Existing};
 
 use super::Cli;
 
@@ -38,6 +39,6 @@ fn the_page_of_all_commands_is_up_to_date() {
         return;
     }
     let fresh = root.join("target/cli.md");
-    fs::write(&fresh, now).unwrap();
+    atomic_file::write(&fresh, now.as_bytes(), Existing::Replace).unwrap();
     panic!("copy {} to {}", fresh.display(), path.display());
 }

@@ -33,7 +33,7 @@ pub(super) fn piped(patience: Patience) -> Result<Option<String>> {
         return Ok(None);
     }
     let failed = "cannot read standard input";
-    let (begun, whole) = reading().context(failed)?;
+    let Reading { begun, whole } = Reading::start().context(failed)?;
     if begun.recv_timeout(QUIET) == Err(RecvTimeoutError::Timeout) {
         if patience == Patience::Short {
             return Ok(None);
@@ -45,17 +45,26 @@ pub(super) fn piped(patience: Patience) -> Result<Option<String>> {
     Ok(Some(text).filter(|text| !text.trim().is_empty()))
 }
 
-/// Reads standard input on a thread of its own: says when something has come, and then all of it.
-fn reading() -> io::Result<(Receiver<()>, Receiver<io::Result<Vec<u8>>>)> {
-    let ((say, begun), (send, whole)) = (channel(), channel());
-    let read = move || {
-        let (mut input, mut bytes) = (stdin().lock(), Vec::new());
-        let first = input.by_ref().take(1).read_to_end(&mut bytes);
-        // Whoever does not listen any more goes on without the text.
-        let _ = say.send(());
-        let read = first.and_then(|_| input.read_to_end(&mut bytes));
-        let _ = send.send(read.map(|_| bytes));
-    };
-    thread::Builder::new().name("standard input".to_owned()).spawn(read)?;
-    Ok((begun, whole))
+/// Standard input, read on a thread of its own.
+struct Reading {
+    /// Says when something has come.
+    begun: Receiver<()>,
+    /// All of it.
+    whole: Receiver<io::Result<Vec<u8>>>,
+}
+
+impl Reading {
+    fn start() -> io::Result<Self> {
+        let ((say, begun), (send, whole)) = (channel(), channel());
+        let read = move || {
+            let (mut input, mut bytes) = (stdin().lock(), Vec::new());
+            let first = input.by_ref().take(1).read_to_end(&mut bytes);
+            // Whoever does not listen any more goes on without the text.
+            let _ = say.send(());
+            let read = first.and_then(|_| input.read_to_end(&mut bytes));
+            let _ = send.send(read.map(|_| bytes));
+        };
+        thread::Builder::new().name("standard input".to_owned()).spawn(read)?;
+        Ok(Self { begun, whole })
+    }
 }
