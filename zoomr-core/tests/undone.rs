@@ -105,6 +105,33 @@ fn a_summary_that_was_opened_or_closed_stays_so() {
 }
 
 #[test]
+fn a_thought_that_retired_between_steps_is_indexed_by_the_next_that_goes_well() {
+    // Steps fail all along, also right after a summary was closed, when some layers have its vector and others do not.
+    let mut scenario = scenario(PolicyKind::Zoomr, Trigger::Forced);
+    scenario.options.scope = Scope::Layer;
+    scenario.segmentation = Segmentation::Budget(3);
+    let run = |layers: Option<usize>| {
+        let mut driven = start(&scenario);
+        let (id, mut rows) = (driven.id, Vec::new());
+        for (at, &token) in scenario.tokens.iter().enumerate() {
+            rows.extend(driven.step(id, &[token], Role::Stream).unwrap().1);
+            if driven.session.due(id).unwrap() == Due::Summary {
+                driven.session.open_summary(id).unwrap();
+                rows.extend(driven.step(id, &[7], Role::Stream).unwrap().1);
+                driven.session.close_summary(id).unwrap();
+            }
+            if let (Some(layers), true) = (layers, at % 2 == 0) {
+                fail(&mut driven, &scenario, &[9], Role::Stream, layers);
+            }
+        }
+        rows
+    };
+    for layers in 0..=3 {
+        assert_eq!(run(Some(layers)), run(None), "{layers} layers");
+    }
+}
+
+#[test]
 fn a_fork_that_is_cut_back_leaves_the_index_of_its_original() {
     // Index vectors of both lie on one page, which is not full for the one that is cut back.
     let mut scenario = scenario(PolicyKind::Zoomr, Trigger::Pooled);

@@ -179,6 +179,9 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 chosen.zoomed.shrink_to_fit();
                 self.sequence_mut(plan.sequence)?.chosen[plan.last()] = Some(chosen);
             }
+            for state in &mut self.sequence_mut(plan.sequence)?.bands {
+                state.indexed = state.index.len();
+            }
             trace.stats.votes = std::mem::take(&mut trace.total.votes);
             for asked in std::mem::take(&mut trace.asked) {
                 let parts = self.parts(asked.band, plan.sequence)?;

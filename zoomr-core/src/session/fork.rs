@@ -74,6 +74,6 @@ impl BandState {
         let residency = self.residency.fork(fork.layout.pages().len(), &mut band.pages, cold);
         let retired = stream.retired(stream.len());
         let recent = self.recent.iter().copied().filter(|&thought| thought < retired).collect();
-        Ok(Self { residency, index, recent, evicting })
+        Ok(Self { residency, indexed: index.len(), index, recent, evicting })
     }
 }

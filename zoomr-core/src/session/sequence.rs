@@ -19,6 +19,9 @@ pub(super) struct BandState {
     pub(super) residency: Residency,
     /// Its index vectors.
     pub(super) index: DensePages,
+    /// How many there were when the last step ended, written in all layers: what a failed step goes back to. The segments
+    /// do not tell, since the engine may have closed a summary since.
+    pub(super) indexed: usize,
     /// Thoughts whose detail is held resident, the most recently zoomed first.
     pub(super) recent: VecDeque<usize>,
     /// Under a policy that evicts, the tokens held; `residency` is then empty.
@@ -63,7 +66,8 @@ impl Sequence {
         self.chosen.truncate(len);
         let (stream, pages) = (self.grammar.stream(), self.layout.pages().len());
         for (state, band) in self.bands.iter_mut().zip(bands) {
-            state.index.truncate(band.indexed(stream), &mut band.index_pages, budget);
+            state.indexed = state.indexed.min(band.indexed(stream));
+            state.index.truncate(state.indexed, &mut band.index_pages, budget);
             state.recent.retain(|&thought| thought < stream.retired(len));
             state.residency.truncate(pages, &mut band.pages, cold, budget);
             match &mut state.evicting {
@@ -83,6 +87,7 @@ impl BandState {
         Self {
             residency: Residency::default(),
             index: DensePages::new(band.index.shape().page_size),
+            indexed: 0,
             recent: VecDeque::new(),
             evicting: Evicting::new(band),
         }

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, ops::ControlFlow};
 
 use zoomr_core::{
     Error as CoreError,
-    config::{Options, PolicyKind, Settings},
+    config::{Options, PolicyKind, Scope, Settings},
     segment::Kind,
     trigger::Trigger,
 };
@@ -136,6 +136,30 @@ fn one_that_outgrows_the_cap_keeps_what_it_has_written() {
     let written = together.written(long).len();
     assert!((5..40).contains(&written), "{written}");
     assert_eq!(together.written(long), &asks[1].alone(&model, &full()).tokens[..written]);
+}
+
+#[test]
+fn summaries_go_on_where_another_request_outgrows_the_cap() {
+    let (model, expected) = golden("llama");
+    // Layers find out for themselves that there is no room for what they have chosen: the step is done again without
+    // that request, and others are about to open or to close a summary.
+    let choosing = Options { scope: Scope::Layer, window: 8, ..Options::clone(&zoomr().settings) };
+    let options = EngineOptions { settings: Settings::try_from(choosing).unwrap(), ..zoomr() };
+    let asks: Vec<Ask> =
+        (0..5).map(|i| Ask::new(&expected.prompt[i..12 + 3 * i], Trigger::Forced, 80)).collect();
+    let alone: Vec<_> = asks.iter().map(|ask| ask.alone(&model, &options).tokens).collect();
+    let mut refused = 0;
+    for tokens in (120..300).step_by(6) {
+        let mut together = Together::with(&model, &options, capped(&options, tokens * 768));
+        let ids: Vec<_> = asks.iter().map(|ask| together.ask(ask)).collect();
+        together.finish(64);
+        for (id, alone) in ids.iter().zip(&alone) {
+            let written = together.written(*id);
+            assert_eq!(written, &alone[..written.len()], "a cap of {tokens} tokens");
+            refused += usize::from(together.ended[id].is_err());
+        }
+    }
+    assert!(refused > 20, "{refused}");
 }
 
 #[test]
