@@ -5,14 +5,12 @@
 //! in another order, as the set, and as the round brackets in its own order.
 
 use super::{
-    expression::{Quantity, quantity},
+    expression::{LONGEST, Quantity, quantity},
     lead::{TEXT, skip},
     plain,
 };
 
-/// Longer answers are text.
-const LONGEST: usize = 4096;
-/// So are parts within more brackets than this.
+/// Parts are text within more brackets than this.
 const DEEPEST: usize = 16;
 /// More parts than this make a text.
 const MOST_PARTS: usize = 256;
@@ -207,20 +205,8 @@ fn bracketed(text: &str) -> Option<(&'static str, &str, &'static str)> {
         closers.iter().find_map(|(written, close)| Some((*close, rest.strip_suffix(written)?)))?;
     let inside = inside.strip_suffix("\\right").unwrap_or(inside);
     // The bracket must not have been closed before.
-    let mut open_ones = 0usize;
-    for bracket in brackets(inside) {
-        open_ones = if bracket.1 { open_ones + 1 } else { open_ones.checked_sub(1)? };
-    }
-    (open_ones == 0 && (open == "{") == (close == "}")).then_some((open, inside, close))
-}
-
-/// Where brackets and braces of any kind are, and whether they open.
-fn brackets(text: &str) -> impl Iterator<Item = (usize, bool)> {
-    text.bytes().enumerate().filter_map(|(at, byte)| match byte {
-        b'(' | b'[' | b'{' => Some((at, true)),
-        b')' | b']' | b'}' => Some((at, false)),
-        _ => None,
-    })
+    split(inside, &[])?;
+    ((open == "{") == (close == "}")).then_some((open, inside, close))
 }
 
 /// The parts between `separators` that stand in no bracket; `None` where brackets do not match, or parts are too many.

@@ -16,8 +16,8 @@ use super::{
     value::Value,
 };
 
-/// Longer answers are not read.
-const LONGEST: usize = 4096;
+/// Longer answers are text.
+pub(super) const LONGEST: usize = 4096;
 /// Nor are brackets within more brackets than this.
 const DEEPEST: usize = 64;
 /// Units that may follow a number at once, as in `5kg`, and single letters that are units at all; other letters

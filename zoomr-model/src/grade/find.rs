@@ -13,9 +13,10 @@ use super::{
 /// The answer that a text gives, as it stands there; `None` where there is none.
 pub fn find(text: &str) -> Option<&str> {
     let text = without_end_markers(text);
-    let lower = text.to_ascii_lowercase();
-    let found = boxed(text).or_else(|| tagged(text, &lower)).or_else(|| announced(text, &lower));
-    found.or_else(|| last_number(text))
+    boxed(text).or_else(|| {
+        let lower = text.to_ascii_lowercase();
+        tagged(text, &lower).or_else(|| announced(text, &lower)).or_else(|| last_number(text))
+    })
 }
 
 /// The inside of the innermost box that begins last, its braces balanced.
