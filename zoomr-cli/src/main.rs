@@ -21,6 +21,7 @@ use clap::{Parser, error::ErrorKind};
 use self::args::Cli;
 
 fn main() -> ExitCode {
+    output::report_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
 
 /// Prints what clap has to say: help and version are no errors.
 fn usage(error: &clap::Error) -> ExitCode {
-    let printed = error.print();
+    let printed = output::usage(error);
     if cfg!(not(feature = "train")) && error.kind() == ErrorKind::InvalidSubcommand {
         output::note(
             "\nThe commands train, eval and data take a zoomr with the Cargo feature `train` (on by default).",

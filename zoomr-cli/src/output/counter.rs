@@ -8,6 +8,7 @@ use std::{
 use indicatif::{HumanDuration, ProgressBar};
 
 use super::{
+    harmless::harmless,
     note,
     status::{self, Status},
 };
@@ -63,7 +64,7 @@ impl Counter {
         if self.lines.as_ref().is_some_and(Lines::are_due) {
             note(&self.line(done, &remark));
         }
-        self.bar.set_message(remark);
+        self.bar.set_message(harmless(&remark).into_owned());
     }
 
     fn line(&self, done: usize, remark: &str) -> String {

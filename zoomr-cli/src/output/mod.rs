@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `screen` | the text, to standard output as it comes |
 //! | `thoughts` | reasoning under headings, with what each thought reopened |
+//! | `harmless` | text that a terminal may be shown |
 //! | `wrap` | lines of a terminal, broken between words |
 //! | `status` | the line below the text, on a terminal's standard error |
 //! | `counter` | a bar of work that is counted, in the same place; elsewhere a line from time to time |
@@ -17,6 +18,7 @@ pub(crate) mod account;
 pub(crate) mod atomic_file;
 #[cfg(feature = "train")]
 pub(crate) mod counter;
+mod harmless;
 pub(crate) mod logits;
 pub(crate) mod screen;
 pub(crate) mod status;
@@ -25,10 +27,15 @@ pub(crate) mod thoughts;
 pub(crate) mod trace;
 mod wrap;
 
-use std::io::{ErrorKind, Write, stderr, stdout};
+use std::{
+    borrow::Cow,
+    io::{ErrorKind, Write, stderr, stdout},
+};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+
+use self::harmless::{fit_for, harmless};
 
 /// Says on standard error what went wrong: the error and its causes, each once.
 pub(crate) fn complain(error: &anyhow::Error) {
@@ -44,7 +51,24 @@ pub(crate) fn complain(error: &anyhow::Error) {
 
 /// Writes a line to standard error; where nobody listens, nothing can be said.
 pub(crate) fn note(line: &str) {
-    let _ = writeln!(stderr(), "{line}");
+    let _ = writeln!(stderr(), "{}", fit_for(&stderr(), line));
+}
+
+/// Says what clap has to say: with colours, unless an argument would command the terminal.
+///
+/// # Errors
+/// Where the stream is closed or full.
+pub(crate) fn usage(error: &clap::Error) -> std::io::Result<()> {
+    let text = error.render().to_string();
+    match harmless(&text) {
+        Cow::Borrowed(_) => error.print(),
+        Cow::Owned(text) => writeln!(stderr(), "{text}"),
+    }
+}
+
+/// Makes a fault of the program itself say what it must without commanding the terminal.
+pub(crate) fn report_panics() {
+    std::panic::set_hook(Box::new(|fault| note(&format!("zoomr: internal fault: {fault}"))));
 }
 
 /// Writes to standard output, at once.
@@ -52,6 +76,11 @@ pub(crate) fn note(line: &str) {
 /// # Errors
 /// Where standard output is closed or full.
 pub(crate) fn print(text: &str) -> Result<()> {
+    print_styled(&fit_for(&stdout(), text))
+}
+
+/// As [`print()`], with escape sequences of our own.
+fn print_styled(text: &str) -> Result<()> {
     let mut out = stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     written.map_err(|error| match error.kind() {
