@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use minijinja::{Error, ErrorKind, Value, value::ValueKind};
 
 /// Instructions of one rendering: some hundred thousand turns through a loop.
-pub(super) const FUEL: u64 = 10_000_000;
+pub(super) const FUEL: u64 = 5_000_000;
 /// Nested calls, in MiniJinja's units: a macro takes 4 of them.
 pub(super) const RECURSION: usize = 200;
 /// Units that every rendering has.
-const BASE: u64 = 48 << 20;
+const BASE: u64 = 96 << 20;
 /// Units more for each byte of the conversation.
-const PER_BYTE: u64 = 32;
+const PER_BYTE: u64 = 64;
 /// Units of a value in a list: about the bytes that it takes.
 pub(super) const ITEM: usize = 32;
 /// Units of looking at a value.
@@ -63,6 +63,8 @@ impl From<Limit> for Error {
 pub(super) enum Cost {
     /// Looks at what kind of values they are, or takes one out.
     Peek,
+    /// Takes the items one by one; the characters of a text are made for that.
+    Each,
     /// Puts each item into a new list.
     Items,
     /// Compares them with others, all through.
@@ -101,7 +103,8 @@ impl Meter {
     pub(super) fn pay(&self, cost: Cost, value: &Value) -> Result<(), Error> {
         match (cost, value.as_str()) {
             (Cost::Peek, text) => self.spend(VISIT + text.map_or(0, |text| text.len() / COMPARED)),
-            (Cost::Items, Some(text)) => self.spend(text.len().saturating_mul(ITEM)),
+            (Cost::Each, None) => self.spend(VISIT),
+            (Cost::Each | Cost::Items, Some(text)) => self.spend(text.len().saturating_mul(ITEM)),
             (Cost::Items, None) => self.spend(value.len().unwrap_or(1).saturating_mul(ITEM)),
             (Cost::Walk, _) => self.walk(value),
             (Cost::Text, _) => self.text(value),

@@ -27,7 +27,7 @@ pub(super) mod names {
     pub(in super::super) const REMAINDER: &str = "%";
     pub(in super::super) const SLICE: &str = "[:]";
     pub(in super::super) const MADE: &str = ":made";
-    pub(in super::super) const EACH: &str = "pay:items";
+    pub(in super::super) const EACH: &str = "pay:each";
     pub(in super::super) const PEEK: &str = "pay:peek";
     pub(in super::super) const WALK: &str = "pay:walk";
     pub(in super::super) const TEXT: &str = "pay:text";

@@ -31,7 +31,7 @@ pub(super) fn register(environment: &mut Environment<'static>, meter: &Arc<Meter
     let m = Arc::clone(meter);
     environment.add_filter(names::MADE, move |value: Value| m.made(value));
     let costs = [
-        (names::EACH, Cost::Items),
+        (names::EACH, Cost::Each),
         (names::PEEK, Cost::Peek),
         (names::WALK, Cost::Walk),
         (names::TEXT, Cost::Text),
