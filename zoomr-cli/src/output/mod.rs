@@ -59,11 +59,11 @@ pub(crate) fn note(line: &str) {
 /// # Errors
 /// Where the stream is closed or full.
 pub(crate) fn usage(error: &clap::Error) -> std::io::Result<()> {
-    let text = error.render().to_string();
-    match harmless(&text) {
-        Cow::Borrowed(_) => error.print(),
-        Cow::Owned(text) => writeln!(stderr(), "{text}"),
+    let commanding = std::env::args_os().any(|arg| matches!(harmless(&arg.to_string_lossy()), Cow::Owned(_)));
+    if !commanding {
+        return error.print();
     }
+    write!(stderr(), "{}", harmless(&error.render().to_string()))
 }
 
 /// Makes a fault of the program itself say what it must without commanding the terminal.

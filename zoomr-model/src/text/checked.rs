@@ -8,7 +8,6 @@
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
 };
 
 use serde::{
@@ -18,7 +17,7 @@ use serde::{
 use serde_json::Value;
 use tokenizers::{ModelWrapper, Tokenizer};
 
-use super::{charsmap, tokenizer::TokenizerError};
+use super::charsmap;
 
 /// How often the number of tokens the highest id may be, and how much more.
 const SPARSE: (u64, u64) = (4, 1 << 20);
@@ -29,18 +28,25 @@ const INSERTED: usize = 1_000;
 /// The most bytes that the words of added tokens may have together: the crate makes an automaton of them.
 const ADDED: usize = 4 << 20;
 
+/// Why a file is no tokenizer.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// None can be made of it: what the parser or the `tokenizers` crate says.
+    Corrupt(tokenizers::Error),
+    /// It asks for more than any text needs.
+    Refused(String),
+}
+
 /// A tokenizer of a file's bytes, without padding, truncation or dropout: a prompt arrives whole, and the same each time.
 ///
 /// # Errors
-/// [`TokenizerError::Corrupt`] or [`TokenizerError::Refused`], naming the file.
-pub(super) fn load(path: &Path, bytes: &[u8]) -> Result<Tokenizer, TokenizerError> {
-    let corrupt = |source| TokenizerError::Corrupt { path: path.to_owned(), source };
-    let outline: Outline = serde_json::from_slice(bytes).map_err(|error| corrupt(Box::new(error)))?;
-    let refused = |reason| TokenizerError::Refused { path: path.to_owned(), reason };
-    outline.check().map_err(refused)?;
-    let mut tokenizer = caught(|| Tokenizer::from_bytes(bytes)).map_err(corrupt)?;
+/// [`Fault`].
+pub(super) fn load(bytes: &[u8]) -> Result<Tokenizer, Fault> {
+    let outline: Outline = serde_json::from_slice(bytes).map_err(|error| Fault::Corrupt(Box::new(error)))?;
+    outline.check().map_err(Fault::Refused)?;
+    let mut tokenizer = caught(|| Tokenizer::from_bytes(bytes)).map_err(Fault::Corrupt)?;
     tokenizer.with_padding(None);
-    tokenizer.with_truncation(None).map_err(corrupt)?;
+    tokenizer.with_truncation(None).map_err(Fault::Corrupt)?;
     if let ModelWrapper::BPE(bpe) = tokenizer.get_model()
         && bpe.dropout.is_some()
     {

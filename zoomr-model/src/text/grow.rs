@@ -15,7 +15,7 @@ pub fn add_special(from: &Path, words: &[&str], to: &Path) -> Result<(), Tokeniz
     let path = from.join("tokenizer.json");
     let bytes = fs::read(&path).map_err(|source| FileError::Read { path: path.clone(), source })?;
     let corrupt = |source| TokenizerError::Corrupt { path: path.clone(), source };
-    let mut tokenizer = checked::load(&path, &bytes)?;
+    let mut tokenizer = checked::load(&bytes).map_err(|fault| TokenizerError::loading(&path, fault))?;
     let missing: Vec<AddedToken> = words
         .iter()
         .filter(|word| tokenizer.token_to_id(word).is_none())

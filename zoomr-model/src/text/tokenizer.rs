@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    checked,
+    checked::{self, Fault},
     pieces::Pieces,
     sidecar::{EndIds, FileError, read_if_there, read_optional},
     special::SpecialTokens,
@@ -94,6 +94,15 @@ pub enum TokenizerError {
 }
 
 impl TokenizerError {
+    /// Why a file is no tokenizer.
+    pub(super) fn loading(path: &Path, fault: Fault) -> Self {
+        let path = path.to_owned();
+        match fault {
+            Fault::Corrupt(source) => Self::Corrupt { path, source },
+            Fault::Refused(reason) => Self::Refused { path, reason },
+        }
+    }
+
     /// The directory has no `tokenizer.json`.
     pub(crate) fn missing(dir: &Path) -> Self {
         let hint = if dir.join("tokenizer.model").exists() {
@@ -123,7 +132,7 @@ impl Tokenizer {
     pub fn from_dir(dir: &Path) -> Result<Self, TokenizerError> {
         let path = dir.join("tokenizer.json");
         let bytes = read_if_there(&path)?.ok_or_else(|| TokenizerError::missing(dir))?;
-        let mut inner = checked::load(&path, &bytes)?;
+        let mut inner = checked::load(&bytes).map_err(|fault| TokenizerError::loading(&path, fault))?;
         let special = SpecialTokens::from_dir(dir)?;
         let named = ["bos_token", "eos_token"].map(|name| special.text(name).map(str::to_owned));
         add_missing(&mut inner, special)

@@ -3,7 +3,7 @@
 //! Those that change a list or dict are not there: Hugging Face runs templates in a sandbox that forbids them.
 
 use minijinja::{
-    Error, ErrorKind, State, Value,
+    Error, ErrorKind, Value,
     value::{Tuple, ValueKind},
 };
 
@@ -13,20 +13,14 @@ use super::{
     formats::braces,
     meter::{Cost, ITEM, Meter, items},
     repr,
-    reshaping::{Side, padded, replaced},
+    texts::{Side, lines, padded, replaced},
 };
 
 /// Calls a method that the value itself does not have.
 ///
 /// # Errors
 /// Where there is no such method, its arguments are wrong, or a limit is passed.
-pub(super) fn call(
-    meter: &Meter,
-    _state: &mut State,
-    value: &Value,
-    method: &str,
-    args: &[Value],
-) -> Result<Value, Error> {
+pub(super) fn call(meter: &Meter, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
     for arg in args {
         meter.pay(if method == "join" { Cost::Text } else { Cost::Walk }, arg)?;
     }
@@ -135,30 +129,6 @@ fn partition(text: &str, bound: &Bound, from_the_end: bool) -> Result<Value, Err
         None => [text, "", ""],
     };
     Ok(Value::from(Tuple::from(parts.map(Value::from))))
-}
-
-/// The lines of a text, with their ends or without.
-pub(super) fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
-    let is_end = |c: char| {
-        matches!(
-            c,
-            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
-        )
-    };
-    let mut lines = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(is_end) {
-        let after = rest[at..].strip_prefix("\r\n").unwrap_or_else(|| {
-            let end = rest[at..].chars().next().map_or(0, char::len_utf8);
-            &rest[at + end..]
-        });
-        lines.push(if keep_ends { &rest[..rest.len() - after.len()] } else { &rest[..at] });
-        rest = after;
-    }
-    if !rest.is_empty() {
-        lines.push(rest);
-    }
-    lines
 }
 
 fn strip(text: &str, bound: &Bound, method: &str) -> Result<Value, Error> {

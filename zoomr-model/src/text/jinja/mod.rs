@@ -13,6 +13,7 @@
 //! | `filters` | filters and tests |
 //! | `reshaping` | the filters that MiniJinja has not, or has with other arguments |
 //! | `methods`, `characters` | methods of Python's strings, lists and dicts |
+//! | `texts` | what filters and methods both do |
 //! | `functions` | `range`, `dict`, `namespace`, and Hugging Face's `raise_exception` and `strftime_now` |
 //! | `repr`, `json` | values as Python's `str` and `json.dumps` write them |
 //! | `strftime` | dates |
@@ -31,6 +32,7 @@ mod repr;
 mod reshaping;
 mod source;
 mod strftime;
+mod texts;
 
 use std::{
     collections::BTreeMap,
@@ -111,8 +113,8 @@ fn environment(meter: &Arc<Meter>) -> Environment<'static> {
     operators::register(&mut environment, meter);
     functions::register(&mut environment, meter);
     let methods = Arc::clone(meter);
-    environment.set_unknown_method_callback(move |state, value, method, args| {
-        methods::call(&methods, state, value, method, args)
+    environment.set_unknown_method_callback(move |_, value, method, args| {
+        methods::call(&methods, value, method, args)
     });
     let printed = Arc::clone(meter);
     environment.set_formatter(move |out, state, value| {

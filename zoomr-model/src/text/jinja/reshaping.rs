@@ -9,8 +9,9 @@ use super::{
     failed,
     formats::printf,
     json,
-    meter::{Cost, Limit, Meter, WIDTH, items},
+    meter::{Cost, Meter, items},
     repr,
+    texts::{Side, lines, padded, replaced},
 };
 
 /// A filter on bound arguments, the value being the first.
@@ -78,39 +79,6 @@ fn center(meter: &Meter, args: &Bound) -> Result<Value, Error> {
     padded(meter, &text, args.int(1)?.unwrap_or(80), ' ', Side::Both).map(Value::from)
 }
 
-/// Where a text is filled up.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    /// Before it.
-    Left,
-    /// After it.
-    Right,
-    /// On both sides.
-    Both,
-}
-
-/// A text filled up to a width, in characters.
-///
-/// # Errors
-/// [`Limit::Width`].
-pub(super) fn padded(meter: &Meter, text: &str, width: i64, fill: char, side: Side) -> Result<String, Error> {
-    let width = u64::try_from(width).unwrap_or(0);
-    if width > WIDTH {
-        return Err(Limit::Width(width).into());
-    }
-    let length = text.chars().count();
-    let missing = usize::try_from(width).unwrap_or(0).saturating_sub(length);
-    meter.spend(text.len() + 4 * missing)?;
-    let left = match side {
-        Side::Left => missing,
-        Side::Right => 0,
-        // CPython puts the odd one before a text where the width is odd as well.
-        Side::Both => missing / 2 + (missing & width as usize & 1),
-    };
-    let fill = |count: usize| std::iter::repeat_n(fill, count);
-    Ok(fill(left).chain(text.chars()).chain(fill(missing - left)).collect())
-}
-
 fn indent(meter: &Meter, args: &Bound) -> Result<Value, Error> {
     let text = subject(meter, args)?;
     let margin = match args.some(1) {
@@ -119,7 +87,7 @@ fn indent(meter: &Meter, args: &Bound) -> Result<Value, Error> {
     };
     let (first, blank) = (args.flag(2), args.flag(3));
     meter.spend(margin.len().saturating_mul(text.lines().count()))?;
-    let mut lines = super::methods::lines(&text, false);
+    let mut lines = lines(&text, false);
     if text.ends_with('\n') || text.is_empty() {
         lines.push("");
     }
@@ -157,24 +125,6 @@ fn attribute(item: Value, path: Option<&Value>) -> Result<Value, Error> {
 fn replace(meter: &Meter, args: &Bound) -> Result<Value, Error> {
     let text = subject(meter, args)?;
     replaced(meter, &text, args.required(1)?, args.required(2)?, args.int(3)?)
-}
-
-/// A text with others put in the place of some; as often as may be, unless `count` says.
-///
-/// # Errors
-/// Where the outcome passes a limit.
-pub(super) fn replaced(
-    meter: &Meter,
-    text: &str,
-    old: &str,
-    new: &str,
-    count: Option<i64>,
-) -> Result<Value, Error> {
-    meter.spend(text.len())?;
-    let most = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
-    let found = text.matches(old).take(most).count();
-    meter.spend(found.saturating_mul(new.len()))?;
-    Ok(Value::from(text.replacen(old, new, most)))
 }
 
 fn int(_: &Meter, args: &Bound) -> Result<Value, Error> {
