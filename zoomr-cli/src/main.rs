@@ -27,6 +27,7 @@ use self::args::Cli;
 const CLOSED_PIPE: u8 = 141;
 
 fn main() -> ExitCode {
+    output::report_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
 
 /// Prints what clap has to say: help and version are no errors.
 fn usage(error: &clap::Error) -> ExitCode {
-    let printed = error.print();
+    let printed = output::usage(error);
     if cfg!(not(feature = "train")) && error.kind() == ErrorKind::InvalidSubcommand {
         output::note(
             "\nThe commands train, eval and data take a zoomr with the Cargo feature `train` (on by default).",

@@ -8,6 +8,7 @@ use std::{
 use indicatif::{HumanDuration, ProgressBar};
 
 use super::{
+    harmless::harmless,
     note,
     status::{self, Status},
 };
@@ -58,12 +59,12 @@ impl Counter {
     }
 
     /// So many are done; `remark` stands behind the bar.
-    pub(crate) fn at(&self, done: usize, remark: String) {
+    pub(crate) fn at(&self, done: usize, remark: &str) {
         self.bar.set_position(done as u64);
         if self.lines.as_ref().is_some_and(Lines::are_due) {
-            note(&self.line(done, &remark));
+            note(&self.line(done, remark));
         }
-        self.bar.set_message(remark);
+        self.bar.set_message(harmless(remark).into_owned());
     }
 
     fn line(&self, done: usize, remark: &str) -> String {

@@ -5,6 +5,7 @@
 //! | `screen` | the text, to standard output as it comes |
 //! | `thoughts` | reasoning under headings, with what each thought reopened |
 //! | `sparkline` | memory over a run, in a few characters |
+//! | `harmless` | text that a terminal may be shown |
 //! | `wrap` | lines of a terminal, broken between words |
 //! | `status` | the line below the text, on a terminal's standard error |
 //! | `counter` | a bar of work that is counted, in the same place; elsewhere a line from time to time |
@@ -20,6 +21,7 @@ pub(crate) mod account;
 pub(crate) mod account_table;
 #[cfg(feature = "train")]
 pub(crate) mod counter;
+mod harmless;
 pub(crate) mod logits;
 mod out_file;
 pub(crate) mod places;
@@ -32,6 +34,7 @@ pub(crate) mod trace;
 mod wrap;
 
 use std::{
+    borrow::Cow,
     io::{self, ErrorKind, IsTerminal, Write, stderr, stdout},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -39,6 +42,7 @@ use std::{
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use self::harmless::{fit_for, harmless};
 pub(crate) use self::out_file::OutFile;
 
 /// Whether a flag has taken standard output for a file: the result then goes to standard error.
@@ -74,7 +78,24 @@ pub(crate) fn complain(error: &anyhow::Error) {
 
 /// Writes a line to standard error; where nobody listens, nothing can be said.
 pub(crate) fn note(line: &str) {
-    let _ = writeln!(stderr(), "{line}");
+    let _ = writeln!(stderr(), "{}", fit_for(&stderr(), line));
+}
+
+/// Says what clap has to say: with colours, unless an argument would command the terminal.
+///
+/// # Errors
+/// Where the stream is closed or full.
+pub(crate) fn usage(error: &clap::Error) -> io::Result<()> {
+    let commanding = std::env::args_os().any(|arg| matches!(harmless(&arg.to_string_lossy()), Cow::Owned(_)));
+    if !commanding {
+        return error.print();
+    }
+    write!(stderr(), "{}", harmless(&error.render().to_string()))
+}
+
+/// Makes a fault of the program itself say what it must without commanding the terminal.
+pub(crate) fn report_panics() {
+    std::panic::set_hook(Box::new(|fault| note(&format!("zoomr: internal fault: {fault}"))));
 }
 
 /// Writes a result, at once: to standard output, unless a flag has taken that for a file.
@@ -82,6 +103,12 @@ pub(crate) fn note(line: &str) {
 /// # Errors
 /// Where standard output is closed or full.
 pub(crate) fn print(text: &str) -> Result<()> {
+    let taken = TAKEN.load(Ordering::Relaxed);
+    print_styled(&if taken { fit_for(&stderr(), text) } else { fit_for(&stdout(), text) })
+}
+
+/// As [`print()`], with escape sequences of our own.
+fn print_styled(text: &str) -> Result<()> {
     if TAKEN.load(Ordering::Relaxed) {
         return stderr().write_all(text.as_bytes()).context("cannot write to standard error");
     }

@@ -13,7 +13,7 @@ use anyhow::Result;
 use console::Term;
 use zoomr_core::segment::Kind;
 
-use super::{print, result_is_seen, status::Status, wrap::Wrap};
+use super::{harmless::harmless, print, print_styled, result_is_seen, status::Status, wrap::Wrap};
 
 /// Columns that are left free, for a terminal that would break a full line by itself.
 const MARGIN: usize = 1;
@@ -65,13 +65,13 @@ impl<'a> Screen<'a> {
         match &mut self.form {
             Form::Silent => Ok(()),
             Form::Plain { styled } if *styled && faint => {
-                print(&console::style(text).dim().force_styling(true).to_string())
+                print_styled(&console::style(harmless(text)).dim().force_styling(true).to_string())
             }
             Form::Plain { .. } => print(text),
             Form::Wrapped(wrap) => {
                 let lines = wrap.push(text, faint);
                 if !lines.is_empty() {
-                    self.status.aside(|| print(&(lines.join("\n") + "\n")))?;
+                    self.status.aside(|| print_styled(&(lines.join("\n") + "\n")))?;
                 }
                 self.refresh();
                 Ok(())
@@ -88,7 +88,7 @@ impl<'a> Screen<'a> {
     fn refresh(&self) {
         match &self.form {
             Form::Wrapped(wrap) if !wrap.line().is_empty() => {
-                self.status.say(&format!("{}\n{}", wrap.line(), self.line));
+                self.status.say_styled(&format!("{}\n{}", wrap.line(), harmless(&self.line)));
             }
             _ => self.status.say(&self.line),
         }
@@ -104,7 +104,7 @@ impl<'a> Screen<'a> {
             Form::Silent => Ok(()),
             Form::Plain { .. } if self.at_start => Ok(()),
             Form::Plain { .. } => print("\n"),
-            Form::Wrapped(wrap) => wrap.finish().map_or(Ok(()), |line| print(&(line + "\n"))),
+            Form::Wrapped(wrap) => wrap.finish().map_or(Ok(()), |line| print_styled(&(line + "\n"))),
         }
     }
 }

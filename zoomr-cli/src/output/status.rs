@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 #[cfg(feature = "hub")]
 use zoomr_model::hub::{ModelId, Progress, TransportError};
 
+use super::harmless::harmless;
 #[cfg(feature = "hub")]
 use super::{bytes, note};
 
@@ -28,6 +29,11 @@ impl Status {
 
     /// Replaces the line; more than one line will do.
     pub(crate) fn say(&self, line: &str) {
+        self.say_styled(&harmless(line));
+    }
+
+    /// As [`say`](Self::say), with escape sequences of our own.
+    pub(super) fn say_styled(&self, line: &str) {
         self.bar.set_message(line.to_owned());
         self.bar.tick();
     }
@@ -73,7 +79,7 @@ impl Progress for Download {
             note(&format!("fetching {file}, {}", bytes(size)));
         }
         let bar = bar(Some(size), template);
-        bar.set_prefix(file.to_owned());
+        bar.set_prefix(harmless(file).into_owned());
         self.bar = Some(bar);
     }
 

@@ -4,6 +4,8 @@
 
 use console::measure_text_width;
 
+use super::harmless::mark;
+
 /// Starts a faint passage, and ends it.
 const FAINT: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[22m";
@@ -53,11 +55,7 @@ impl Wrap {
             return Some(self.take(self.line.len(), self.column));
         }
         // A text must not command the terminal.
-        let shown = match c {
-            '\t' => ' ',
-            c if c.is_control() => char::REPLACEMENT_CHARACTER,
-            c => c,
-        };
+        let shown = if c == '\t' { ' ' } else { mark(c) };
         let columns = measure_text_width(shown.encode_utf8(&mut [0; 4]));
         let full = self.column + columns > self.width && self.column > 0;
         let finished = full.then(|| {

@@ -2,21 +2,18 @@
 //!
 //! A template is a Jinja program that comes with the model: `chat_template.jinja`, or the field
 //! `chat_template` of `tokenizer_config.json`, which holds one or several by name. It is run as Hugging Face
-//! runs it, with `messages`, `add_generation_prompt` and the special tokens. What
-//! it renders spells out special tokens, the first one included: encode it with
+//! runs it, with `messages`, `add_generation_prompt` and the special tokens, but within limits: whoever wrote it
+//! cannot make it run forever, or take all memory. What it renders spells out special tokens, the first one included: encode it with
 //! [`encode_verbatim`](super::tokenizer::Tokenizer::encode_verbatim).
 
 use std::{
-    error::Error as _,
+    error::Error,
     path::{Path, PathBuf},
 };
 
-use minijinja::{Environment, Value};
+use minijinja::{ErrorKind, Value};
 
-use super::{
-    jinja,
-    sidecar::{FileError, NamedTemplate, TemplateField, TokenizerConfig, read_if_there, read_optional},
-};
+use super::{jinja, sidecar::FileError, special::SpecialTokens, templates::Templates};
 
 /// What can be wrong with a chat template, or with a conversation given to it.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +27,7 @@ pub enum ChatError {
         /// The model directory.
         dir: PathBuf,
     },
-    /// There are several templates, and none is the default.
+    /// There are templates by name, and none is the default.
     #[error(
         "{path} has chat templates {names}, but none named \"default\"; keep the one you want as chat_template.jinja"
     )]
@@ -52,6 +49,16 @@ pub enum ChatError {
         path: PathBuf,
         /// What the template engine says.
         source: minijinja::Error,
+    },
+    /// The template would take too much time or memory.
+    #[error(
+        "the chat template in {path} passes a limit: {limit}; run without --chat, or correct the template"
+    )]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit: String,
     },
     /// The template itself refused the conversation.
     #[error("the chat template in {path} refuses these messages: {message}")]
@@ -102,12 +109,9 @@ impl Message {
 #[derive(Debug)]
 pub struct ChatTemplate {
     path: PathBuf,
-    environment: Environment<'static>,
-    special: Vec<(&'static str, String)>,
+    program: jinja::Program,
+    special: Vec<(String, String)>,
 }
-
-/// The template's name in its environment; it has no extension, so that nothing is escaped as HTML.
-const NAME: &str = "chat";
 
 impl ChatTemplate {
     /// Reads the chat template of a model directory; `chat_template.jinja` comes before
@@ -116,23 +120,19 @@ impl ChatTemplate {
     /// # Errors
     /// [`ChatError`] where there is none, or none that can be used.
     pub fn from_dir(dir: &Path) -> Result<Self, ChatError> {
-        let config_path = dir.join("tokenizer_config.json");
-        let config: TokenizerConfig = read_optional(&config_path)?.unwrap_or_default();
-        let special = special_tokens(&config);
-        let jinja_path = dir.join("chat_template.jinja");
-        let (path, source) = match (read_if_there(&jinja_path)?, config.chat_template) {
-            (Some(source), _) => (jinja_path, source),
-            (None, Some(TemplateField::One(source))) => (config_path, source),
-            (None, Some(TemplateField::Named(named))) => {
-                let source = default_of(named, &config_path)?;
-                (config_path, source)
-            }
-            (None, None) => return Err(ChatError::None { dir: dir.to_owned() }),
+        let none = || ChatError::None { dir: dir.to_owned() };
+        let Templates { path, mut named } = Templates::from_dir(dir)?.ok_or_else(none)?;
+        let Some(source) = named.remove("default") else {
+            let names = named.into_keys().collect::<Vec<_>>().join(", ");
+            return Err(ChatError::NoDefault { path, names });
         };
-        let mut environment = jinja::environment();
-        match environment.add_template_owned(NAME, jinja::without_generation_tags(&source)) {
-            Ok(()) => Ok(Self { path, environment, special }),
-            Err(source) => Err(ChatError::Syntax { path, source }),
+        let special = SpecialTokens::from_dir(dir)?.into_texts();
+        match jinja::Program::parse(&source) {
+            Ok(program) => Ok(Self { path, program, special }),
+            Err(source) => match cause(&source) {
+                Some(jinja::Limit::Steps) | None => Err(ChatError::Syntax { path, source }),
+                Some(limit) => Err(ChatError::Limit { path, limit: limit.to_string() }),
+            },
         }
     }
 
@@ -141,8 +141,8 @@ impl ChatTemplate {
     /// `add_generation_prompt` appends what comes before an answer (`<|im_start|>assistant`, say).
     ///
     /// # Errors
-    /// [`ChatError::Refused`] where the template says so (roles that do not alternate, say), and
-    /// [`ChatError::Render`] where it fails.
+    /// [`ChatError::Refused`] where the template says so (roles that do not alternate, say),
+    /// [`ChatError::Limit`] where it takes too much, and [`ChatError::Render`] where it fails.
     pub fn render(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String, ChatError> {
         let fixed = [
             ("messages", messages.iter().map(Message::to_value).collect()),
@@ -151,36 +151,39 @@ impl ChatTemplate {
             ("tools", Value::from(())),
             ("documents", Value::from(())),
         ];
-        let special = self.special.iter().map(|(name, text)| (*name, Value::from(text.as_str())));
-        let context = Value::from_pairs(fixed.into_iter().chain(special));
-        self.environment
-            .get_template(NAME)
-            .and_then(|template| template.render(context))
-            .map_err(|error| self.render_error(error))
+        let special = self.special.iter().map(|(name, text)| (name.as_str(), Value::from(text.as_str())));
+        let context = Value::from_pairs(special.chain(fixed));
+        let given = messages.iter().map(|message| message.role.len() + message.content.len()).sum();
+        self.program.render(context, given).map_err(|error| self.render_error(error))
     }
 
     fn render_error(&self, source: minijinja::Error) -> ChatError {
         let path = self.path.clone();
-        match source.source().and_then(|cause| cause.downcast_ref::<jinja::Raised>()) {
-            Some(jinja::Raised(message)) => ChatError::Refused { path, message: message.clone() },
+        if let Some(jinja::Raised(message)) = cause(&source) {
+            return ChatError::Refused { path, message: message.clone() };
+        }
+        match cause(&source) {
+            Some(limit) => ChatError::Limit { path, limit: jinja::Limit::to_string(limit) },
+            None if is_out_of_fuel(&source) => {
+                ChatError::Limit { path, limit: jinja::Limit::Steps.to_string() }
+            }
             None => ChatError::Render { path, source },
         }
     }
 }
 
-fn special_tokens(config: &TokenizerConfig) -> Vec<(&'static str, String)> {
-    let tokens = [
-        ("bos_token", &config.bos_token),
-        ("eos_token", &config.eos_token),
-        ("pad_token", &config.pad_token),
-        ("unk_token", &config.unk_token),
-    ];
-    let given = tokens.into_iter().filter_map(|(name, token)| Some((name, token.as_ref()?)));
-    given.map(|(name, token)| (name, token.as_str().to_owned())).collect()
+/// The cause of a kind, however deep in macros it came about.
+fn cause<T: Error + 'static>(error: &minijinja::Error) -> Option<&T> {
+    let mut next: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(cause) = next {
+        if let Some(found) = cause.downcast_ref() {
+            return Some(found);
+        }
+        next = cause.source();
+    }
+    None
 }
 
-fn default_of(named: Vec<NamedTemplate>, path: &Path) -> Result<String, ChatError> {
-    let names = named.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
-    let default = named.into_iter().find(|one| one.name == "default");
-    default.map(|one| one.template).ok_or_else(|| ChatError::NoDefault { path: path.to_owned(), names })
+fn is_out_of_fuel(error: &minijinja::Error) -> bool {
+    error.kind() == ErrorKind::OutOfFuel || cause::<minijinja::Error>(error).is_some_and(is_out_of_fuel)
 }

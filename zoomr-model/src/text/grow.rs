@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use tokenizers::AddedToken;
 
-use super::{FileError, tokenizer::TokenizerError};
+use super::{FileError, checked, tokenizer::TokenizerError};
 use crate::atomic_file::{self, Existing};
 
 /// Writes the tokenizer of the model directory `from` to the directory `to`, with the special tokens `words`, each
@@ -16,7 +16,7 @@ pub fn add_special(from: &Path, words: &[&str], to: &Path) -> Result<(), Tokeniz
     let path = from.join("tokenizer.json");
     let bytes = fs::read(&path).map_err(|source| FileError::Read { path: path.clone(), source })?;
     let corrupt = |source| TokenizerError::Corrupt { path: path.clone(), source };
-    let mut tokenizer = tokenizers::Tokenizer::from_bytes(&bytes).map_err(corrupt)?;
+    let mut tokenizer = checked::load(&bytes).map_err(|fault| TokenizerError::loading(&path, fault))?;
     let missing: Vec<AddedToken> = words
         .iter()
         .filter(|word| tokenizer.token_to_id(word).is_none())

@@ -9,19 +9,25 @@
 //! | [`defaults`] | the sampling that a model's makers recommend |
 //! | [`stream`] | bytes of tokens to text that never splits a character |
 //! | [`stop`] | stop strings and stop tokens |
+//! | `special`, `templates`, `sidecar` | the small files beside a tokenizer |
+//! | `checked`, `charsmap` | a `tokenizer.json` before it is believed |
+//! | `jinja` | the language of chat templates |
 //!
 //! Nothing here knows tensors, the cache or the method; the generation loop joins the two sides.
 
+mod charsmap;
 pub mod chat;
+mod checked;
 pub mod defaults;
 pub mod grow;
 mod jinja;
 mod pieces;
 pub mod sample;
 mod sidecar;
+mod special;
 pub mod stop;
 pub mod stream;
-mod strftime;
+mod templates;
 pub mod tokenizer;
 
 pub use sidecar::FileError;

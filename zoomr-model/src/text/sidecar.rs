@@ -1,5 +1,5 @@
-//! The small JSON files beside `tokenizer.json`: `tokenizer_config.json`, `generation_config.json` and the
-//! two ids of `config.json` that concern text.
+//! The small files beside `tokenizer.json`: how they are read, and the ids of `generation_config.json` and
+//! `config.json` that end a text.
 //!
 //! All of them are optional; one that is there must be readable. Fields that zoomr does not use are ignored.
 
@@ -31,7 +31,7 @@ pub enum FileError {
         /// What the system says.
         source: io::Error,
     },
-    /// The file is not the JSON that it should be.
+    /// The file is no JSON.
     #[error("{path} is not valid: {source}; the file is damaged or of another format: fetch the model again")]
     Json {
         /// The file.
@@ -39,47 +39,22 @@ pub enum FileError {
         /// Where the parser stopped, and why.
         source: serde_json::Error,
     },
+    /// The file is JSON, but a field of it holds something else than zoomr expects there.
+    #[error("{path} is not valid here: {source}; the file is whole, but zoomr does not read this form of it")]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// Where, and what was expected.
+        source: serde_json::Error,
+    },
 }
 
-/// What zoomr reads of `tokenizer_config.json`.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct TokenizerConfig {
-    pub(super) bos_token: Option<TokenText>,
-    pub(super) eos_token: Option<TokenText>,
-    pub(super) pad_token: Option<TokenText>,
-    pub(super) unk_token: Option<TokenText>,
-    pub(super) chat_template: Option<TemplateField>,
-}
-
-/// A special token: its text, or an object that holds its text.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum TokenText {
-    Plain(String),
-    Added { content: String },
-}
-
-impl TokenText {
-    pub(super) fn as_str(&self) -> &str {
-        match self {
-            Self::Plain(text) | Self::Added { content: text } => text,
-        }
+impl FileError {
+    /// What a parser says of a file: that it is no JSON, or that a field holds something unexpected.
+    pub(super) fn parsing(path: &Path, source: serde_json::Error) -> Self {
+        let path = path.to_owned();
+        if source.is_data() { Self::Form { path, source } } else { Self::Json { path, source } }
     }
-}
-
-/// The chat template: one, or several by name.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum TemplateField {
-    One(String),
-    Named(Vec<NamedTemplate>),
-}
-
-/// One of several chat templates.
-#[derive(Debug, Deserialize)]
-pub(super) struct NamedTemplate {
-    pub(super) name: String,
-    pub(super) template: String,
 }
 
 /// The ids that end a text, as `generation_config.json` and `config.json` give them.
@@ -110,7 +85,7 @@ pub(crate) fn read_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T
     let Some(json) = read_if_there(path)? else {
         return Ok(None);
     };
-    serde_json::from_str(&json).map(Some).map_err(|source| FileError::Json { path: path.to_owned(), source })
+    serde_json::from_str(&json).map(Some).map_err(|source| FileError::parsing(path, source))
 }
 
 /// The text of a file; a file that is not there is `None`.

@@ -10,8 +10,10 @@ use std::{
 };
 
 use super::{
+    checked::{self, Fault},
     pieces::Pieces,
-    sidecar::{EndIds, FileError, TokenText, TokenizerConfig, read_if_there, read_optional},
+    sidecar::{EndIds, FileError, read_if_there, read_optional},
+    special::SpecialTokens,
 };
 
 /// The most characters of an unknown word that a message repeats.
@@ -38,6 +40,14 @@ pub enum TokenizerError {
         path: PathBuf,
         /// What the `tokenizers` crate says.
         source: tokenizers::Error,
+    },
+    /// `tokenizer.json` asks for more than any text needs.
+    #[error("{path} is refused: {reason}")]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What it asks for.
+        reason: String,
     },
     /// The tokenizer's decoder gives single tokens no bytes of their own.
     #[error(
@@ -84,6 +94,15 @@ pub enum TokenizerError {
 }
 
 impl TokenizerError {
+    /// Why a file is no tokenizer.
+    pub(super) fn loading(path: &Path, fault: Fault) -> Self {
+        let path = path.to_owned();
+        match fault {
+            Fault::Corrupt(source) => Self::Corrupt { path, source },
+            Fault::Refused(reason) => Self::Refused { path, reason },
+        }
+    }
+
     /// The directory has no `tokenizer.json`.
     pub(crate) fn missing(dir: &Path) -> Self {
         let hint = if dir.join("tokenizer.model").exists() {
@@ -113,19 +132,15 @@ impl Tokenizer {
     pub fn from_dir(dir: &Path) -> Result<Self, TokenizerError> {
         let path = dir.join("tokenizer.json");
         let json = read_if_there(&path)?.ok_or_else(|| TokenizerError::missing(dir))?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(json)
-            .map_err(|source| TokenizerError::Corrupt { path: path.clone(), source })?;
-        // Files saved while training may cut or pad every text; a prompt must arrive whole.
-        inner.with_padding(None);
-        inner
-            .with_truncation(None)
-            .map_err(|source| TokenizerError::Corrupt { path: path.clone(), source })?;
+        let mut inner =
+            checked::load(json.as_bytes()).map_err(|fault| TokenizerError::loading(&path, fault))?;
+        let special = SpecialTokens::from_dir(dir)?;
+        let named = ["bos_token", "eos_token"].map(|name| special.text(name).map(str::to_owned));
+        add_missing(&mut inner, special)
+            .map_err(|reason| TokenizerError::Refused { path: dir.to_owned(), reason })?;
         let pieces = Pieces::new(&inner).map_err(|decoder| TokenizerError::Decoder { path, decoder })?;
-
-        let config: TokenizerConfig = read_optional(&dir.join("tokenizer_config.json"))?.unwrap_or_default();
-        let id = |token: Option<&TokenText>| token.and_then(|t| inner.token_to_id(t.as_str()));
-        let bos = id(config.bos_token.as_ref());
-        let eos = end_ids(dir, id(config.eos_token.as_ref()))?;
+        let [bos, own_eos] = named.map(|token| inner.token_to_id(&token?));
+        let eos = end_ids(dir, own_eos)?;
         Ok(Self { dir: dir.to_owned(), inner, pieces, bos, eos })
     }
 
@@ -166,14 +181,17 @@ impl Tokenizer {
     }
 
     fn encode_with(&self, text: &str, special: bool) -> Result<Vec<u32>, TokenizerError> {
-        let encoding = self.inner.encode_fast(text, special).map_err(|source| self.explain(text, source))?;
-        Ok(encoding.get_ids().to_vec())
+        self.ids_of(text, special).map_err(|source| self.explain(text, source))
+    }
+
+    fn ids_of(&self, text: &str, special: bool) -> tokenizers::Result<Vec<u32>> {
+        checked::caught(|| Ok(self.inner.encode_fast(text, special)?.get_ids().to_vec()))
     }
 
     /// Why a text has no ids: most often for one word, which the `tokenizers` crate does not name.
     fn explain(&self, text: &str, source: tokenizers::Error) -> TokenizerError {
         let dir = self.dir.clone();
-        let unknown = |(_, word): &(usize, &str)| self.inner.encode_fast(*word, false).is_err();
+        let unknown = |(_, word): &(usize, &str)| self.ids_of(word, false).is_err();
         match (1..).zip(text.split_whitespace()).find(unknown) {
             Some((number, word)) => {
                 let word = word.chars().take(SHOWN).collect();
@@ -214,6 +232,16 @@ impl Tokenizer {
     pub fn vocab_size(&self) -> usize {
         self.pieces.len()
     }
+}
+
+/// Gives a tokenizer the tokens that files beside it name and it does not have.
+fn add_missing(tokenizer: &mut tokenizers::Tokenizer, special: SpecialTokens) -> Result<(), String> {
+    let known = tokenizer.get_added_vocabulary().get_vocab();
+    let mut missing = special.into_all();
+    missing.retain(|token| !known.contains_key(&token.content));
+    checked::check_words(missing.iter().map(|token| token.content.as_str()))?;
+    tokenizer.add_tokens(&missing);
+    Ok(())
 }
 
 fn end_ids(dir: &Path, own: Option<u32>) -> Result<Vec<u32>, FileError> {

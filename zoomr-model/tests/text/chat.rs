@@ -90,19 +90,6 @@ fn json_is_written_as_python_writes_it() {
 }
 
 #[test]
-fn one_of_several_templates_is_the_default() {
-    let named = |first: &str| {
-        json!({"chat_template": [
-            {"name": first, "template": "first"}, {"name": "tool_use", "template": "second"},
-        ]})
-    };
-    let chat = ChatTemplate::from_dir(with_config(&named("default")).path()).unwrap();
-    assert_eq!(chat.render(&[], true).unwrap(), "first");
-    let message = load_error(&with_config(&named("rag")));
-    assert!(message.contains("rag, tool_use") && message.contains("tokenizer_config.json"), "{message}");
-}
-
-#[test]
 fn no_template_says_to_run_without_chat() {
     for dir in [TempDir::new().unwrap(), with_config(&json!({"eos_token": null}))] {
         let message = load_error(&dir);
@@ -133,4 +120,24 @@ fn a_template_may_refuse() {
     let error = chat.render(&[Message::system("x")], true).unwrap_err();
     assert!(matches!(&error, ChatError::Refused { message, .. } if message == "User goes first"));
     assert!(error.to_string().ends_with("refuses these messages: User goes first"));
+}
+
+#[test]
+fn a_template_that_takes_too_much_is_refused() {
+    let template =
+        "{% set n = namespace(s='a') %}{% for i in range(60) %}{% set n.s = n.s ~ n.s %}{% endfor %}";
+    let chat = ChatTemplate::from_dir(with_jinja(template).path()).unwrap();
+    let error = chat.render(&[Message::user("x")], true).unwrap_err();
+    assert!(matches!(error, ChatError::Limit { .. }), "{error}");
+    let endless = "{% set r = range(9999) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}";
+    let error = ChatTemplate::from_dir(with_jinja(endless).path()).unwrap().render(&[], true).unwrap_err();
+    assert!(matches!(error, ChatError::Limit { .. }) && error.to_string().contains("steps"), "{error}");
+    let message = load_error(&with_jinja(&format!("{{{{ {} }}}}", vec!["1"; 9_000].join("+"))));
+    assert!(message.contains("chat_template.jinja passes a limit"), "{message}");
+}
+
+#[test]
+fn newlines_of_a_template_are_one_character_and_those_of_a_text_stay() {
+    let user = [Message::user("a\r\nb")];
+    assert_eq!(rendered("x\r\ny{{ messages[0].content }}\rz\r\n", &user), "x\nya\r\nb\nz");
 }

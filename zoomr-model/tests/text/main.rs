@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
 
 mod chat;
+mod hostile;
 mod real_tokenizer;
 mod sampling;
+mod sidecars;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokenizer;

@@ -10,7 +10,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use zoomr_model::text::tokenizer::{Tokenizer, TokenizerError};
 
 /// Bytes as in GPT-2, one merge, an ordinary and two special added tokens.
-fn byte_level() -> Value {
+pub(crate) fn byte_level() -> Value {
     let mut alphabet: Vec<char> = ByteLevel::alphabet().into_iter().collect();
     alphabet.sort_unstable();
     let mut vocabulary: serde_json::Map<String, Value> =
@@ -38,7 +38,7 @@ fn byte_level() -> Value {
 }
 
 /// As Llama 2 and Mistral have it: `▁` for spaces, `<0xNN>` for bytes.
-fn sentencepiece() -> Value {
+pub(crate) fn sentencepiece() -> Value {
     let mut vocabulary = serde_json::Map::new();
     for token in ["<unk>", "<s>", "</s>"] {
         vocabulary.insert(token.into(), json!(vocabulary.len()));
@@ -77,7 +77,7 @@ fn added(id: u32, content: &str, special: bool) -> Value {
 }
 
 /// A model directory with these files.
-fn directory(files: &[(&str, &Value)]) -> TempDir {
+pub(crate) fn directory(files: &[(&str, &Value)]) -> TempDir {
     let dir = TempDir::new().unwrap();
     for (name, content) in files {
         fs::write(dir.path().join(name), content.to_string()).unwrap();

@@ -153,7 +153,7 @@ impl Shown {
                     self.status.clear();
                     Counter::new("thoughts", done, total)
                 });
-                counter.at(done, remark(&tally));
+                counter.at(done, &remark(&tally));
                 if self.interrupt.stopping() && !self.told && done < total {
                     counter.note(
                         "interrupted: waiting for answers that are paid for; Ctrl-C again gives them up",

@@ -69,7 +69,7 @@ impl Job for Replaying {
         interrupt.begin_steps();
         let counter = Counter::new("settings", 0, settings.len());
         let replayed = replay.run(&mut |done| {
-            counter.at(done, String::new());
+            counter.at(done, "");
             if interrupt.stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         counter.clear();

@@ -34,7 +34,7 @@ impl<'a> Shown<'a> {
         }
         let remark = self.remark();
         let counter = self.counter.get_or_insert_with(|| Counter::new("runs", progress.done, progress.total));
-        counter.at(progress.done, remark);
+        counter.at(progress.done, &remark);
         if self.interrupt.stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 

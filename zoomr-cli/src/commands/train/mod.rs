@@ -173,7 +173,7 @@ impl Job for Train {
         let (mut pace, counter) = (Pace::new(), Counter::new("steps", done, steps));
         let over = run.go_on(&mut |report| {
             pace.add(report);
-            counter.at(report.step, pace.line().map_or(String::new(), |line| format!("; {line}")));
+            counter.at(report.step, &pace.line().map_or(String::new(), |line| format!("; {line}")));
             if self.interrupt.stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         counter.clear();
