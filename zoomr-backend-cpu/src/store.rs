@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use zoomr_core::{
     Error,
-    kernels::{HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, Slot},
+    kernels::{HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, PageStore, Slot},
 };
 
 use crate::{Cpu, owned::tensor, view::Pinned};
@@ -64,7 +64,7 @@ impl CpuStore {
     }
 }
 
-impl KvStore<Cpu> for CpuStore {
+impl PageStore for CpuStore {
     fn shape(&self) -> PageShape {
         self.shape
     }
@@ -86,6 +86,19 @@ impl KvStore<Cpu> for CpuStore {
         Ok(())
     }
 
+    fn copy(&mut self, moves: &[Move]) {
+        for &Move { from, to } in moves {
+            let ((from_slab, from), (to_slab, to)) = (self.locate(from), self.locate(to));
+            if from_slab == to_slab {
+                self.slabs[to_slab].copy_within(from, to.start);
+            } else if let Ok([source, target]) = self.slabs.get_disjoint_mut([from_slab, to_slab]) {
+                target[to].copy_from_slice(&source[from]);
+            }
+        }
+    }
+}
+
+impl KvStore<Cpu> for CpuStore {
     fn append(&mut self, layer: usize, parts: &[&Tensor<Cpu, 3>], slots: &[Slot]) {
         let PageShape { kv_heads, page_size, head_dim, .. } = self.shape;
         for (part, tokens) in parts.iter().enumerate() {
@@ -98,17 +111,6 @@ impl KvStore<Cpu> for CpuStore {
                     let at = first + (head * page_size + slot.slot) * head_dim;
                     page[at..at + head_dim].copy_from_slice(vector);
                 }
-            }
-        }
-    }
-
-    fn copy(&mut self, moves: &[Move]) {
-        for &Move { from, to } in moves {
-            let ((from_slab, from), (to_slab, to)) = (self.locate(from), self.locate(to));
-            if from_slab == to_slab {
-                self.slabs[to_slab].copy_within(from, to.start);
-            } else if let Ok([source, target]) = self.slabs.get_disjoint_mut([from_slab, to_slab]) {
-                target[to].copy_from_slice(&source[from]);
             }
         }
     }

@@ -99,6 +99,18 @@ pub enum SummaryVisibility {
 
 named!(SummaryVisibility, "summaries", Voted => "voted", All => "all");
 
+/// Whose shares choose blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BlockScope {
+    /// Those of the query heads that read a KV head, for that KV head.
+    Kv,
+    /// Those of all query heads of a layer, for the layer.
+    Layer,
+}
+
+named!(BlockScope, "block-scope", Kv => "kv", Layer => "layer");
+
 /// Settings as a user writes them. Serialises with the names of the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -111,6 +123,14 @@ pub struct Options {
     pub votes: usize,
     /// `c`: how much a consensus zooms into.
     pub zoom: Zoom,
+    /// `b`: tokens of a block, the unit that layers zoom into by their own queries; `None` to attend to whole thoughts.
+    pub blocks: Option<usize>,
+    /// The least share of attention per 16 tokens that a block must promise to be attended, from 0 (all blocks) to 1.
+    pub zoom_share: f64,
+    /// `A`: the most tokens of blocks that are attended; `None` for no limit but the share.
+    pub zoom_tokens: Option<usize>,
+    /// Whose shares choose blocks.
+    pub block_scope: BlockScope,
     /// `W`: the most recent tokens, always attended, the current one included; at least 1.
     pub window: usize,
     /// `P`: how many of the prompt's first tokens stay visible; `None` for all.
@@ -145,6 +165,10 @@ impl Default for Options {
             scope: Scope::Global,
             votes: 4,
             zoom: Zoom::Thoughts(2),
+            blocks: None,
+            zoom_share: 0.006,
+            zoom_tokens: None,
+            block_scope: BlockScope::Kv,
             window: 128,
             keep_prompt: None,
             sinks: 4,
@@ -200,6 +224,24 @@ impl TryFrom<Options> for Settings {
             && !(0.0..=1.0).contains(&share)
         {
             return refuse("zoom-mass", "a share of the softmax score lies between 0 and 1");
+        }
+        if let Some(block) = options.blocks {
+            if block == 0 || !options.page_size.is_multiple_of(block) {
+                let reason = format!(
+                    "blocks of {block} tokens do not fill pages of {}; give 4, 8 or 16, and a page-size that is a multiple of it",
+                    options.page_size
+                );
+                return Err(Error::Setting { name: "blocks", reason });
+            }
+            if options.summaries == SummaryVisibility::Voted {
+                return refuse(
+                    "summaries",
+                    "with blocks no thought is voted for; show `all` summaries, or set blocks `off`",
+                );
+            }
+        }
+        if !(0.0..=1.0).contains(&options.zoom_share) {
+            return refuse("zoom-share", "a share of attention lies between 0 and 1");
         }
         if options.cap == Some(0) {
             return refuse("cap", "no KV memory at all cannot hold a token; leave the cap out for no limit");

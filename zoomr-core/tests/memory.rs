@@ -7,7 +7,7 @@ use burn_ndarray::NdArray;
 use zoomr_core::{
     Error,
     cache::{ColdPages, HostTier, KvBudget, Layout, Pages, Residency, Tiers},
-    kernels::{HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, Slot},
+    kernels::{HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, PageStore, Slot},
     portable::PortableStore,
     positions::PositionSet,
 };
@@ -21,7 +21,7 @@ struct Small {
     most: usize,
 }
 
-impl KvStore<B> for Small {
+impl PageStore for Small {
     fn shape(&self) -> PageShape {
         self.store.shape()
     }
@@ -34,12 +34,14 @@ impl KvStore<B> for Small {
         if slabs > self.most { Err(Error::Memory { bytes: 1 }) } else { self.store.resize(slabs) }
     }
 
-    fn append(&mut self, layer: usize, parts: &[&Tensor<B, 3>], slots: &[Slot]) {
-        self.store.append(layer, parts, slots);
-    }
-
     fn copy(&mut self, moves: &[Move]) {
         self.store.copy(moves);
+    }
+}
+
+impl KvStore<B> for Small {
+    fn append(&mut self, layer: usize, parts: &[&Tensor<B, 3>], slots: &[Slot]) {
+        self.store.append(layer, parts, slots);
     }
 
     fn copy_heads(&mut self, moves: &[HeadMove]) {

@@ -5,7 +5,7 @@ use burn_ndarray::NdArray;
 use proptest::prelude::*;
 use zoomr_core::{
     cache::{KvBudget, Pages, Slots},
-    kernels::{KvStore, PageShape, PageSpan},
+    kernels::{KvStore, PageShape, PageSpan, PageStore},
     portable::PortableStore,
 };
 

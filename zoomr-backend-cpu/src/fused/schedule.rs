@@ -85,9 +85,9 @@ mod tests {
     fn many_rows_are_not_cut_by_tokens() {
         let spans = vec![span(64); 64];
         let visible = vec![PositionSet::default(); 512];
-        let group = AttendGroup { first_row: 0, spans: &spans, visible: &visible };
+        let group = AttendGroup::new(0, &spans, &visible);
         assert_eq!(tasks(&[group]).len(), 512 / TILE_ROWS);
-        let one = AttendGroup { first_row: 5, spans: &spans, visible: &visible[..1] };
+        let one = AttendGroup::new(5, &spans, &visible[..1]);
         let tasks = tasks(&[one]);
         assert_eq!(tasks.len(), 64 * 64 / CHUNK_TOKENS);
         assert!(tasks.iter().all(|task| task.rows == (5..6)));

@@ -72,11 +72,11 @@ fn check<K: AttentionKernels<Cpu, Store = CpuStore>>(
     let mut first_row = 0;
     let mut groups = Vec::new();
     for (sequence, visible) in all {
-        groups.push(AttendGroup { first_row, spans: &sequence.spans, visible });
+        groups.push(AttendGroup::new(first_row, &sequence.spans, visible));
         first_row += visible.len();
     }
     let (q_tensor, table) = (permuted(&q, [rows, heads, dim]), kernels.table(&groups));
-    let state = kernels.attend(&q_tensor, &pool.store(), LAYER, &table, scale);
+    let state = kernels.attend(&q_tensor, &pool.store(), LAYER, &table, scale, None);
     let output: Vec<f32> = state.output.to_data().to_vec().unwrap();
     let lse: Vec<f32> = state.lse.to_data().to_vec().unwrap();
     let rows = all.iter().flat_map(|rows| (0..rows.1.len()).map(move |r| (rows, r)));

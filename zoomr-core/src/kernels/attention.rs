@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, backend::Backend};
 
-use super::{KvStore, PageShape, PageSpan};
+use super::{BlockStore, Candidates, KvStore, OwnedCandidates, PageShape, PageSpan, Zoom};
 use crate::{positions::PositionSet, select::Ballot, state::AttentionState};
 
 /// Rows of one sequence that attend together.
@@ -14,6 +14,15 @@ pub struct AttendGroup<'a> {
     pub spans: &'a [PageSpan],
     /// What each row sees; tokens of `spans` outside of a row's set contribute nothing to that row.
     pub visible: &'a [PositionSet],
+    /// The blocks that the rows may zoom into, none of which lies in `spans`.
+    pub candidates: Option<Candidates<'a>>,
+}
+
+impl<'a> AttendGroup<'a> {
+    /// Rows from `first_row` on that see `visible` of the tokens in `spans`, and choose nothing.
+    pub fn new(first_row: usize, spans: &'a [PageSpan], visible: &'a [PositionSet]) -> Self {
+        Self { first_row, spans, visible, candidates: None }
+    }
 }
 
 /// Groups as they were handed in: the table of a provider that works nothing out ahead.
@@ -27,6 +36,7 @@ struct OwnedGroup {
     first_row: usize,
     spans: Vec<PageSpan>,
     visible: Vec<PositionSet>,
+    candidates: Option<OwnedCandidates>,
 }
 
 impl GroupTable {
@@ -36,6 +46,7 @@ impl GroupTable {
             first_row: group.first_row,
             spans: group.spans.to_vec(),
             visible: group.visible.to_vec(),
+            candidates: group.candidates.as_ref().map(OwnedCandidates::new),
         };
         Self { groups: groups.iter().map(own).collect() }
     }
@@ -46,6 +57,7 @@ impl GroupTable {
             first_row: group.first_row,
             spans: &group.spans,
             visible: &group.visible,
+            candidates: group.candidates.as_ref().map(OwnedCandidates::get),
         })
     }
 }
@@ -64,9 +76,11 @@ pub struct ScoreGroup<'a> {
 }
 
 /// Attention over pages.
-pub trait AttentionKernels<B: Backend>: Send + Sync {
+pub trait AttentionKernels<B: Backend>: Send + Sync + Sized {
     /// Pages on the device.
     type Store: KvStore<B>;
+    /// Vectors of blocks on the device.
+    type Blocks: BlockStore<B>;
     /// What rows attend to, as [`attend`](Self::attend) takes it: made once for all layers that share it.
     type Table: std::fmt::Debug + Send;
     /// Votes, where they are cast.
@@ -74,6 +88,9 @@ pub trait AttentionKernels<B: Backend>: Send + Sync {
 
     /// A store without slabs.
     fn store(&self, shape: PageShape, device: &Device<B>) -> Self::Store;
+
+    /// A store of blocks' vectors, without slabs; `shape` has one part.
+    fn blocks(&self, shape: PageShape, device: &Device<B>) -> Self::Blocks;
 
     /// What the groups' rows attend to. The groups cover all rows of the queries once, in order.
     fn table(&self, groups: &[AttendGroup<'_>]) -> Self::Table;
@@ -102,11 +119,14 @@ pub trait AttentionKernels<B: Backend>: Send + Sync {
         into: &mut Self::Ballot,
     );
 
-    /// Step 8 of METHOD.md: exact softmax attention of each row over the tokens that the table shows it.
+    /// Steps 4 to 8 of METHOD.md: exact softmax attention of each row over the tokens that the table shows it, and, with
+    /// `zoom`, over the blocks that the row's query heads choose from the table's candidates.
     ///
     /// * `q`: `[rows, query_heads, head_dim]`, as in [`vote`](Self::vote).
+    /// * `zoom`: what candidates are chosen by; without it none is attended.
     ///
-    /// A row that sees nothing gets a zero output and a log-sum-exp of minus infinity.
+    /// Equal shares give equal choices: [`BlockRule::choose`](crate::select::BlockRule::choose), or something equal to
+    /// it. A row that sees nothing gets a zero output and a log-sum-exp of minus infinity.
     fn attend(
         &self,
         q: &Tensor<B, 3>,
@@ -114,5 +134,6 @@ pub trait AttentionKernels<B: Backend>: Send + Sync {
         layer: usize,
         table: &Self::Table,
         scale: f32,
+        zoom: Option<Zoom<'_, B, Self>>,
     ) -> AttentionState<B>;
 }

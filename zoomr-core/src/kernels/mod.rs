@@ -10,7 +10,8 @@
 //!
 //! One trait a file:
 //! * [`AttentionKernels`]: votes and attention over pages.
-//! * [`KvStore`]: where the pages lie, and what policies work out from their keys.
+//! * [`PageStore`], [`KvStore`]: where the pages lie, and what policies work out from their keys.
+//! * [`Zoom`]: blocks of tokens that a layer's own queries choose from; [`BlockStore`]: their vectors.
 //! * [`LinearKernels`]: products with weight matrices.
 //! * [`BlockKernels`]: what a layer does between its products. All of it has defaults.
 //! * [`TrainingKernels`]: gradients. Decoding needs none of it.
@@ -21,10 +22,12 @@ mod grouped;
 mod linear;
 mod store;
 mod training;
+mod zoom;
 
 pub use attention::{AttendGroup, AttentionKernels, GroupTable, ScoreGroup};
 pub use block::{BlockKernels, HeadForm, RmsNorm, Rotation};
 pub(crate) use grouped::{by_kv_head, by_row};
 pub use linear::LinearKernels;
-pub use store::{HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, Slot};
+pub use store::{HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, PageStore, Slot};
 pub use training::{TrainingKernels, Whole};
+pub use zoom::{BlockStore, Candidates, OwnedCandidates, Zoom};

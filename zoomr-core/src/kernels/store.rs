@@ -115,11 +115,11 @@ impl PageBytes {
     }
 }
 
-/// One band's pages on the compute device.
+/// Pages on the compute device, whatever lies in them.
 ///
 /// Slots that nothing was written to hold anything, NaN included. Where a page number is out of range, or a
 /// tensor does not fit the shape, a store may panic: the core has checked both.
-pub trait KvStore<B: Backend>: Debug + Send {
+pub trait PageStore: Debug + Send {
     /// The shape of its pages.
     fn shape(&self) -> PageShape;
 
@@ -133,12 +133,15 @@ pub trait KvStore<B: Backend>: Debug + Send {
     /// [`Error::Memory`] where the device has no room.
     fn resize(&mut self, slabs: usize) -> Result<(), Error>;
 
+    /// Copies pages within the store, in order; no page is the source of a move after it was the target of one.
+    fn copy(&mut self, moves: &[Move]);
+}
+
+/// One band's keys and values.
+pub trait KvStore<B: Backend>: PageStore {
     /// Writes the tokens' `parts`, each `[tokens, kv_heads, head_dim]`, of one layer of the band into `slots`, one
     /// for each token.
     fn append(&mut self, layer: usize, parts: &[&Tensor<B, 3>], slots: &[Slot]);
-
-    /// Copies pages within the store, in order; no page is the source of a move after it was the target of one.
-    fn copy(&mut self, moves: &[Move]);
 
     /// Copies single heads' slots within the store, in order.
     fn copy_heads(&mut self, moves: &[HeadMove]);
@@ -155,6 +158,32 @@ pub trait KvStore<B: Backend>: Debug + Send {
     /// Their mean, `[1, kv_heads, head_dim]`: a thought's index vector.
     fn mean_key(&self, layer: usize, spans: &[PageSpan]) -> Tensor<B, 3> {
         self.keys(layer, spans).mean_dim(0)
+    }
+
+    /// The mean key of each of `blocks`, `[blocks, kv_heads, head_dim]`.
+    fn block_means(&self, layer: usize, blocks: &[PageSpan]) -> Tensor<B, 3> {
+        let means =
+            by_length(blocks).map(|blocks| in_blocks(self.keys(layer, blocks), blocks[0].len).mean_dim(1));
+        Tensor::cat(means.map(|means| means.squeeze_dim::<3>(1)).collect(), 0)
+    }
+
+    /// How the keys of `blocks` spread, `[3, kv_heads, head_dim]`: their mean; their deviation from it, but at least a
+    /// thousandth of the head's largest, since it is divided by; the mean variance of keys within a block.
+    fn key_spread(&self, layer: usize, blocks: &[PageSpan]) -> Tensor<B, 3> {
+        let keys = self.keys(layer, blocks);
+        let tokens = keys.dims()[0] as f32;
+        let mean = keys.clone().mean_dim(0);
+        let deviation = (keys - mean.clone()).square().mean_dim(0).sqrt();
+        let least = deviation.clone().max_dim(2) * LEAST_DEVIATION;
+        let deviation = deviation.max_pair(least);
+        let deviation = deviation.clone().mask_fill(deviation.equal_elem(0.0), 1.0);
+        let squares = by_length(blocks).map(|blocks| {
+            let keys = in_blocks(self.keys(layer, blocks), blocks[0].len);
+            let off = keys.clone() - keys.mean_dim(1);
+            off.square().sum_dim(1).squeeze_dim::<3>(1).sum_dim(0)
+        });
+        let within = Tensor::cat(squares.collect(), 0).sum_dim(0) / tokens;
+        Tensor::cat(vec![mean, deviation, within], 0)
     }
 
     /// The largest and the smallest value of each of their channels, each `[1, kv_heads, head_dim]`.
@@ -197,4 +226,18 @@ pub trait KvStore<B: Backend>: Debug + Send {
         let smallest = q.clamp_max(0.0).matmul(bound(1));
         by_row(largest + smallest, rows).into_data().iter().collect()
     }
+}
+
+/// The least deviation of a channel, of the largest of its head.
+const LEAST_DEVIATION: f32 = 1e-3;
+
+/// Runs of blocks of one length.
+fn by_length(blocks: &[PageSpan]) -> impl Iterator<Item = &[PageSpan]> {
+    blocks.chunk_by(|a, b| a.len == b.len)
+}
+
+/// The keys of blocks of `len` tokens, block by block: `[blocks, len, kv_heads, head_dim]`.
+fn in_blocks<B: Backend>(keys: Tensor<B, 3>, len: usize) -> Tensor<B, 4> {
+    let [tokens, kv_heads, head_dim] = keys.dims();
+    keys.reshape([tokens / len, len, kv_heads, head_dim])
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, activation, backend::Backend};
 
-use super::{AttendGroup, AttentionKernels, KvStore, LinearKernels, PageShape, PageSpan, Slot};
+use super::{AttendGroup, AttentionKernels, KvStore, LinearKernels, PageShape, PageSpan, PageStore, Slot};
 use crate::{positions::PositionSet, state::AttentionState};
 
 /// One sequence whose rows attend to each other, as training sees it: whole, and on the device.
@@ -36,8 +36,8 @@ pub trait TrainingKernels<B: Backend>: AttentionKernels<B> + LinearKernels<B> {
         let shape = PageShape { layers: 1, parts: 2, kv_heads, page_size: rows, head_dim, pages_per_slab: 1 };
         let store = self.page_of(shape, &[&whole.k, &whole.v]);
         let spans = [PageSpan { page: 0, start: 0, len: rows, position: 0 }];
-        let group = AttendGroup { first_row: 0, spans: &spans, visible: whole.visible };
-        self.attend(&whole.q, &store, 0, &self.table(&[group]), whole.scale)
+        let group = AttendGroup::new(0, &spans, whole.visible);
+        self.attend(&whole.q, &store, 0, &self.table(&[group]), whole.scale, None)
     }
 
     /// A store of one page, filled with `parts`, each `[page_size, kv_heads, head_dim]`.

@@ -2,11 +2,11 @@
 
 use burn::tensor::{Bool, Device, Tensor, TensorData, backend::Backend};
 
-use super::{Portable, PortableStore};
+use super::{Portable, PortableStore, zoom::zoom};
 use crate::{
     kernels::{
-        AttendGroup, AttentionKernels, GroupTable, KvStore, PageShape, PageSpan, ScoreGroup, by_kv_head,
-        by_row,
+        AttendGroup, AttentionKernels, GroupTable, KvStore, PageShape, PageSpan, ScoreGroup, Zoom,
+        by_kv_head, by_row,
     },
     positions::PositionSet,
     select::{HostBallot, Tally},
@@ -15,10 +15,15 @@ use crate::{
 
 impl<B: Backend> AttentionKernels<B> for Portable {
     type Ballot = HostBallot;
+    type Blocks = PortableStore<B>;
     type Store = PortableStore<B>;
     type Table = GroupTable;
 
     fn store(&self, shape: PageShape, device: &Device<B>) -> Self::Store {
+        PortableStore::new(shape, device.clone())
+    }
+
+    fn blocks(&self, shape: PageShape, device: &Device<B>) -> Self::Blocks {
         PortableStore::new(shape, device.clone())
     }
 
@@ -53,9 +58,16 @@ impl<B: Backend> AttentionKernels<B> for Portable {
         layer: usize,
         table: &GroupTable,
         scale: f32,
+        mut chosen_by: Option<Zoom<'_, B, Self>>,
     ) -> AttentionState<B> {
         let groups = table.groups().filter(|group| !group.visible.is_empty());
-        let states = groups.map(|group| attend_group(q, kv, layer, &group, scale));
+        let states = groups.map(|group| {
+            let base = attend_group(q, kv, layer, &group, scale);
+            match (&mut chosen_by, &group.candidates) {
+                (Some(by), Some(candidates)) => zoom(q, kv, layer, &group, candidates, scale, base, by),
+                _ => base,
+            }
+        });
         let (outputs, lses) = states.map(|s| (s.output, s.lse)).unzip();
         AttentionState { output: Tensor::cat(outputs, 0), lse: Tensor::cat(lses, 0) }
     }
@@ -111,16 +123,30 @@ fn attend_group<B: Backend>(
     let rows = group.visible.len();
     let [_, heads, head_dim] = q.dims();
     let q = q.clone().slice(group.first_row..group.first_row + rows);
-    let device = q.device();
     if group.spans.is_empty() {
-        let lse = Tensor::full([rows, heads], f32::NEG_INFINITY, &device);
-        return AttentionState { output: Tensor::zeros([rows, heads, head_dim], &device), lse };
+        let lse = Tensor::full([rows, heads], f32::NEG_INFINITY, &q.device());
+        return AttentionState { output: Tensor::zeros([rows, heads, head_dim], &q.device()), lse };
     }
-    let (keys, values) = (kv.gather(layer, 0, group.spans), kv.gather(layer, 1, group.spans));
+    attend_spans(&q, kv, layer, group.spans, std::slice::from_ref(&group.visible), scale)
+}
+
+/// What the rows `q` find where they see `visible` of the spans' tokens: for each KV head what each row sees of it, or
+/// once for all of them.
+pub(super) fn attend_spans<B: Backend, S: AsRef<[PositionSet]>>(
+    q: &Tensor<B, 3>,
+    kv: &PortableStore<B>,
+    layer: usize,
+    spans: &[PageSpan],
+    visible: &[S],
+    scale: f32,
+) -> AttentionState<B> {
+    let [rows, heads, _] = q.dims();
+    let (keys, values) = (kv.gather(layer, 0, spans), kv.gather(layer, 1, spans));
     let [_, kv_heads, _] = keys.dims();
-    let scores = by_kv_head(q, kv_heads).matmul(keys.permute([1, 2, 0])) * scale;
-    let hidden = hidden(group.spans, group.visible, heads / kv_heads, &device);
-    let hidden = hidden.unsqueeze_dim::<3>(0).expand([kv_heads as i64, -1, -1]);
+    let scores = by_kv_head(q.clone(), kv_heads).matmul(keys.permute([1, 2, 0])) * scale;
+    let of_head =
+        |visible: &S| hidden(spans, visible.as_ref(), heads / kv_heads, &q.device()).unsqueeze_dim::<3>(0);
+    let hidden = Tensor::cat(visible.iter().map(of_head).collect(), 0).expand([kv_heads as i64, -1, -1]);
     let scores = scores.mask_fill(hidden.clone(), f32::NEG_INFINITY);
     // A row that sees nothing has no maximum: any finite reference gives exp(-inf) = 0 instead of NaN.
     let max = scores.clone().max_dim(2);

@@ -2,13 +2,14 @@
 //! other provider is tested against, and what a new backend starts from.
 //!
 //! * [`PortableStore`]: pages in slabs of tensors.
-//! * `attention`: votes and attention; `training`: its gradients; `linear`: products with weights.
+//! * `attention`: votes and attention; `zoom`: blocks chosen and attended; `training`: its gradients; `linear`: products with weights.
 
 mod attention;
 mod block;
 mod linear;
 mod store;
 mod training;
+mod zoom;
 
 pub use self::store::PortableStore;
 

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Element, Tensor, TensorData, backend::Backend};
 
 use crate::{
     Error,
-    kernels::{HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, Slot},
+    kernels::{BlockStore, HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, PageStore, Slot},
 };
 
 /// A store of Burn tensors, in the backend's float type.
@@ -67,7 +67,7 @@ impl<B: Backend> PortableStore<B> {
     }
 }
 
-impl<B: Backend> KvStore<B> for PortableStore<B> {
+impl<B: Backend> PageStore for PortableStore<B> {
     fn shape(&self) -> PageShape {
         self.shape
     }
@@ -86,6 +86,15 @@ impl<B: Backend> KvStore<B> for PortableStore<B> {
         Ok(())
     }
 
+    fn copy(&mut self, moves: &[Move]) {
+        for &Move { from, to } in moves {
+            let page = self.page(from);
+            self.assign(to, [0; 3], page);
+        }
+    }
+}
+
+impl<B: Backend> KvStore<B> for PortableStore<B> {
     fn append(&mut self, layer: usize, parts: &[&Tensor<B, 3>], slots: &[Slot]) {
         let together = |a: &Slot, b: &Slot| a.page == b.page && a.slot + 1 == b.slot;
         let mut row = 0;
@@ -95,13 +104,6 @@ impl<B: Backend> KvStore<B> for PortableStore<B> {
                 self.assign(run[0].page, [layer * self.shape.parts + part, 0, run[0].slot], tokens);
             }
             row += run.len();
-        }
-    }
-
-    fn copy(&mut self, moves: &[Move]) {
-        for &Move { from, to } in moves {
-            let page = self.page(from);
-            self.assign(to, [0; 3], page);
         }
     }
 
@@ -128,5 +130,19 @@ impl<B: Backend> KvStore<B> for PortableStore<B> {
 
     fn keys(&self, layer: usize, spans: &[PageSpan]) -> Tensor<B, 3> {
         self.gather(layer, 0, spans)
+    }
+}
+
+/// The largest whole number of eight bits and a sign.
+const LARGEST: f32 = 127.0;
+
+impl<B: Backend> BlockStore<B> for PortableStore<B> {
+    /// Keeps what eight bits would, as the backend's floats.
+    fn write(&mut self, layer: usize, means: &Tensor<B, 3>, spread: &Tensor<B, 3>, slots: &[Slot]) {
+        let [mean, deviation] = [0, 1].map(|row| spread.clone().narrow(0, row, 1));
+        let centred = (means.clone() - mean) / deviation;
+        let step = centred.clone().abs().max_dim(2) / LARGEST;
+        let step = step.clone().mask_fill(step.equal_elem(0.0), 1.0);
+        self.append(layer, &[&((centred / step.clone()).round() * step)], slots);
     }
 }

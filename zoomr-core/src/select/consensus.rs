@@ -118,7 +118,7 @@ mod tests {
 
     fn tally(votes: &[u32], mass: &[f64]) -> Tally {
         let shares = mass.iter().map(|mass| (mass * f64::from(SHARE_UNITS)).round() as u32).collect();
-        Tally { votes: votes.to_vec(), shares, heads: 1 }
+        Tally { votes: votes.to_vec(), shares, heads: 1, attended: 0 }
     }
 
     fn zoomed(tally: &Tally, zoom: Zoom) -> Vec<usize> {

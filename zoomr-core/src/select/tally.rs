@@ -13,19 +13,21 @@ pub const SHARE_UNITS: u32 = 1 << 18;
 /// Candidates are thoughts `0..len()`, oldest first. Tallies of several layers add up ([`Tally::add`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Heads that voted for each thought.
+    /// Heads that voted for each thought. With blocks, the tokens of it that were attended, summed over KV heads.
     pub votes: Vec<u32>,
     /// Shares: the softmax of each head's scores over the candidates, summed over the heads, in units of
     /// 1 / [`SHARE_UNITS`], saturating; what breaks ties.
     pub shares: Vec<u32>,
-    /// How many heads voted.
+    /// How many heads voted; with blocks, how many KV heads chose.
     pub heads: u32,
+    /// Tokens of chosen blocks, of thoughts and of anything else, summed over KV heads.
+    pub attended: u64,
 }
 
 impl Tally {
     /// No votes for so many candidates.
     pub fn none(candidates: usize) -> Self {
-        Self { votes: vec![0; candidates], shares: vec![0; candidates], heads: 0 }
+        Self { votes: vec![0; candidates], shares: vec![0; candidates], heads: 0, attended: 0 }
     }
 
     /// Lets each head vote for its `votes` best candidates.
@@ -55,6 +57,18 @@ impl Tally {
         self.shares[j] = self.shares[j].saturating_add(units);
     }
 
+    /// Counts that `kv_heads` heads have chosen some blocks: of each the thought that it belongs to and its tokens.
+    pub fn read(&mut self, kv_heads: usize, chosen: impl Iterator<Item = (Option<usize>, usize)>) {
+        self.heads += kv_heads as u32;
+        for (thought, tokens) in chosen {
+            let tokens = kv_heads * tokens;
+            self.attended += tokens as u64;
+            if let Some(j) = thought {
+                self.votes[j] = self.votes[j].saturating_add(tokens as u32);
+            }
+        }
+    }
+
     /// How many candidates there are.
     pub fn len(&self) -> usize {
         self.votes.len()
@@ -74,6 +88,7 @@ impl Tally {
         self.votes.iter_mut().zip(&other.votes).for_each(|(a, b)| *a += b);
         self.shares.iter_mut().zip(&other.shares).for_each(|(a, b)| *a = a.saturating_add(*b));
         self.heads += other.heads;
+        self.attended += other.attended;
     }
 }
 
@@ -112,7 +127,7 @@ mod tests {
 
     #[test]
     fn shares_saturate() {
-        let mut tally = Tally { votes: vec![0], shares: vec![u32::MAX - 5], heads: 0 };
+        let mut tally = Tally { votes: vec![0], shares: vec![u32::MAX - 5], ..Tally::default() };
         tally.vote(&[1.0], 1);
         assert_eq!((tally.shares[0], tally.votes[0]), (u32::MAX, 1));
     }

@@ -11,7 +11,7 @@ use crate::{
     Error,
     cache::{ColdPages, KvBudget, Pages, Tiers},
     config::{Scope, Settings},
-    kernels::{AttentionKernels, KvStore, Move, PageShape},
+    kernels::{AttentionKernels, Move, PageShape, PageStore},
     layer::LayerSpec,
     policy::{Choice, Full, Policy, Window, quest},
     segment::Stream,

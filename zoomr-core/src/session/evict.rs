@@ -11,7 +11,7 @@ use burn::tensor::{Tensor, backend::Backend};
 use super::band::Band;
 use crate::{
     cache::{KvBudget, Slots},
-    kernels::{AttentionKernels, KvStore, PageSpan},
+    kernels::{AttentionKernels, KvStore, PageSpan, PageStore},
     layer::LayerSpec,
     policy::{Evictor, Keys},
 };

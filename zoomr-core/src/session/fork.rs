@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Error,
     cache::{ColdPages, KvBudget},
-    kernels::{AttentionKernels, KvStore},
+    kernels::{AttentionKernels, PageStore},
 };
 
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {

@@ -195,7 +195,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         if chosen.iter().any(Option::is_some) {
             let table = self.table(home.band, &step.plans, &seen)?;
             return Ok(attend_sets(&seen, q, |q| {
-                self.kernels.attend(q, store, home.layer, &table, spec.scale)
+                self.kernels.attend(q, store, home.layer, &table, spec.scale, None)
             }));
         }
         if table.is_none() {
@@ -203,7 +203,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         }
         // Just made, if it was not there.
         let table = table.as_ref().ok_or(Error::Protocol("no table"))?;
-        Ok(attend_sets(&seen, q, |q| self.kernels.attend(q, store, home.layer, table, spec.scale)))
+        Ok(attend_sets(&seen, q, |q| self.kernels.attend(q, store, home.layer, table, spec.scale, None)))
     }
 
     /// What the rows attend to in a band.
@@ -218,7 +218,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             .map(|(seen, spans)| {
                 let visible = seen.sets();
                 first_row += visible.len();
-                AttendGroup { first_row: first_row - visible.len(), spans, visible }
+                AttendGroup::new(first_row - visible.len(), spans, visible)
             })
             .collect();
         Ok(self.kernels.table(&groups))

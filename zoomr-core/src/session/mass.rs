@@ -38,16 +38,12 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 std::iter::once(base.clone()).chain(details).chain(summaries).collect();
             let spans: Vec<_> = sets.iter().map(|set| state.spans(&sequence.layout, set)).collect();
             let groups: Vec<_> = (sets.iter().zip(&spans).enumerate())
-                .map(|(i, (set, spans))| AttendGroup {
-                    first_row: i,
-                    spans,
-                    visible: std::slice::from_ref(set),
-                })
+                .map(|(i, (set, spans))| AttendGroup::new(i, spans, std::slice::from_ref(set)))
                 .collect();
             let row = plan.first_row + row;
             let copies = q.clone().slice(row..row + 1).repeat_dim(0, sets.len());
             let table = self.kernels.table(&groups);
-            let parts = self.kernels.attend(&copies, store, home.layer, &table, spec.scale);
+            let parts = self.kernels.attend(&copies, store, home.layer, &table, spec.scale, None);
             let lse: Vec<f32> = parts.lse.into_data().iter().collect();
             tallies.push(mass_tally(&lse, spec.query_heads, self.settings.votes));
         }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Error,
     cache::{ColdPages, KvBudget, Layout, Moved},
-    kernels::{AttentionKernels, KvStore, Move},
+    kernels::{AttentionKernels, Move, PageStore},
     positions::PositionSet,
     segment::Grammar,
 };

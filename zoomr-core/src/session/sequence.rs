@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use super::{band::Band, evict::Evicting};
 use crate::{
     cache::{ColdPages, DensePages, KvBudget, Layout, Residency},
-    kernels::{AttentionKernels, KvStore, Move, PageSpan},
+    kernels::{AttentionKernels, Move, PageSpan, PageStore},
     positions::PositionSet,
     segment::Grammar,
     select::Selection,

@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use super::oracle::DenseKv;
 use crate::{
-    kernels::{AttentionKernels, KvStore, PageShape, PageSpan, Slot},
+    kernels::{AttentionKernels, KvStore, PageShape, PageSpan, PageStore, Slot},
     positions::PositionSet,
 };
 
@@ -258,10 +258,10 @@ impl<B: Backend> Inputs<B> {
     }
 }
 
-fn random(count: usize, range: f32, rng: &mut StdRng) -> Vec<f32> {
+pub(super) fn random(count: usize, range: f32, rng: &mut StdRng) -> Vec<f32> {
     (0..count).map(|_| rng.random_range(-range..range)).collect()
 }
 
-fn widen(values: &[f32]) -> Vec<f64> {
+pub(super) fn widen(values: &[f32]) -> Vec<f64> {
     values.iter().copied().map(f64::from).collect()
 }

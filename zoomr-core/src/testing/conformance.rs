@@ -9,7 +9,10 @@ use super::{
     tolerance::{Arithmetic, allowed, error},
 };
 use crate::{
-    kernels::{AttendGroup, AttentionKernels, KvStore, LinearKernels, PageShape, PageSpan, ScoreGroup, Slot},
+    kernels::{
+        AttendGroup, AttentionKernels, KvStore, LinearKernels, PageShape, PageSpan, PageStore, ScoreGroup,
+        Slot,
+    },
     portable::Portable,
     positions::PositionSet,
     select::{Ballot, Tally},
@@ -73,10 +76,10 @@ fn run<B: Backend, K: AttentionKernels<B>>(kernels: &K, inputs: &Inputs<B>) -> A
     let parts: Vec<_> = inputs.sequences.iter().map(group).collect();
     let groups: Vec<_> = parts
         .iter()
-        .map(|(first_row, spans, visible)| AttendGroup { first_row: *first_row, spans, visible })
+        .map(|(first_row, spans, visible)| AttendGroup::new(*first_row, spans, visible))
         .collect();
     let (store, table) = (inputs.store(kernels), kernels.table(&groups));
-    kernels.attend(&inputs.q, &store, Inputs::<B>::LAYER, &table, inputs.scale)
+    kernels.attend(&inputs.q, &store, Inputs::<B>::LAYER, &table, inputs.scale, None)
 }
 
 fn errors<B: Backend>(state: &AttentionState<B>, output: &[f64], lse: &[f64]) -> [f64; 2] {
@@ -228,6 +231,8 @@ macro_rules! conformance_tests {
             conformance::linear_matches_the_oracle,
             conformance::law_7_votes_are_the_same_everywhere,
             conformance::law_9_weights_sum_to_one,
+            blocks::blocks_match_the_oracle,
+            blocks::law_7_equal_blocks_are_chosen_by_age,
             block::norms_match_the_oracle,
             block::sums_match_the_oracle,
             block::swiglu_matches_the_oracle,

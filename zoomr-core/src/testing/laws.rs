@@ -18,7 +18,7 @@ use crate::{
     Error,
     cache::{ColdPages, HostTier, KvBudget, Layout, Pages, Residency, Tiers},
     config::{Options, PolicyKind, SummaryVisibility},
-    kernels::{AttentionKernels, KvStore, PageBytes, PageShape, PageSpan},
+    kernels::{AttentionKernels, KvStore, PageBytes, PageShape, PageSpan, PageStore},
     positions::PositionSet,
     segment::Role,
     select::Zoom,

@@ -4,6 +4,7 @@
 //! * [`cases`]: one catalogue of kernel inputs, hostile ones included, that tests and benchmarks share.
 //! * [`tolerance`]: how much error is too much.
 //! * [`block`]: norms, heads, gates and sums, and products of one input with several matrices.
+//! * [`blocks`]: level 2.
 //! * [`host`], [`scenario`]: a host model and random sequences for it.
 //! * [`forecast`]: forecasts made by walking over the whole run.
 //! * [`watched`]: a provider whose calls are written down.
@@ -16,6 +17,7 @@
 mod baselines;
 pub mod batches;
 pub mod block;
+pub mod blocks;
 pub mod cases;
 pub mod conformance;
 pub mod forecast;

@@ -91,6 +91,6 @@ pub fn mean_key(kv: &DenseKv, positions: std::ops::Range<usize>) -> Vec<f64> {
     (0..width).map(|i| positions.clone().map(|p| kv.keys[p * width + i]).sum::<f64>() / count).collect()
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::tensor::{Device, Tensor, backend::Backend};
 
 use crate::{
-    kernels::{AttendGroup, AttentionKernels, PageShape, ScoreGroup},
+    kernels::{AttendGroup, AttentionKernels, PageShape, ScoreGroup, Zoom},
     select::{Ballot, Tally},
     state::AttentionState,
 };
@@ -63,11 +63,16 @@ impl<L: Ballot> Ballot for WatchedBallot<L> {
 
 impl<B: Backend, K: AttentionKernels<B>> AttentionKernels<B> for Watched<K> {
     type Ballot = WatchedBallot<K::Ballot>;
+    type Blocks = K::Blocks;
     type Store = K::Store;
     type Table = K::Table;
 
     fn store(&self, shape: PageShape, device: &Device<B>) -> Self::Store {
         self.kernels.store(shape, device)
+    }
+
+    fn blocks(&self, shape: PageShape, device: &Device<B>) -> Self::Blocks {
+        self.kernels.blocks(shape, device)
     }
 
     fn table(&self, groups: &[AttendGroup<'_>]) -> Self::Table {
@@ -100,8 +105,15 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionKernels<B> for Watched<K> {
         layer: usize,
         table: &Self::Table,
         scale: f32,
+        zoom: Option<Zoom<'_, B, Self>>,
     ) -> AttentionState<B> {
         self.calls.add(Call::Attend);
-        self.kernels.attend(q, kv, layer, table, scale)
+        let zoom = zoom.map(|Zoom { vectors, spreads, rule, ballot }| Zoom {
+            vectors,
+            spreads,
+            rule,
+            ballot: ballot.map(|ballot| &mut ballot.ballot),
+        });
+        self.kernels.attend(q, kv, layer, table, scale, zoom)
     }
 }
