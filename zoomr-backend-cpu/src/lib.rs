@@ -30,6 +30,7 @@
 mod alone;
 mod bandwidth;
 mod block;
+mod blocks;
 mod fused;
 mod owned;
 mod plain;
@@ -43,6 +44,7 @@ mod votes;
 
 pub use alone::on_one_thread;
 pub use bandwidth::read_bandwidth;
+pub use blocks::CpuBlocks;
 pub use fused::table::CpuTable;
 pub use provider::{CpuKernels, PlainKernels};
 pub use store::CpuStore;

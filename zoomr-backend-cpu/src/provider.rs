@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use zoomr_core::{
     kernels::{
         AttendGroup, AttentionKernels, GroupTable, LinearKernels, PageShape, ScoreGroup, TrainingKernels,
-        Whole,
+        Whole, Zoom,
     },
     select::HostBallot,
     state::AttentionState,
@@ -17,6 +17,7 @@ use zoomr_core::{
 
 use crate::{
     Cpu,
+    blocks::CpuBlocks,
     fused::{self, blocks::Blocks, table::CpuTable},
     owned::tensor,
     plain,
@@ -64,11 +65,16 @@ impl CpuKernels {
 
 impl AttentionKernels<Cpu> for PlainKernels {
     type Ballot = HostBallot;
+    type Blocks = CpuBlocks;
     type Store = CpuStore;
     type Table = GroupTable;
 
     fn store(&self, shape: PageShape, _device: &Device<Cpu>) -> CpuStore {
         CpuStore::new(shape)
+    }
+
+    fn blocks(&self, shape: PageShape, _device: &Device<Cpu>) -> CpuBlocks {
+        CpuBlocks::new(shape)
     }
 
     fn table(&self, groups: &[AttendGroup<'_>]) -> GroupTable {
@@ -103,19 +109,34 @@ impl AttentionKernels<Cpu> for PlainKernels {
         layer: usize,
         table: &GroupTable,
         scale: f32,
+        zoom: Option<Zoom<'_, Cpu, Self>>,
     ) -> AttentionState<Cpu> {
         let (keys, values) = (kv.layer_keys(layer), kv.layer_values(layer));
-        attend(q, |q| plain::attend::attend(&q, &keys, &values, table, scale))
+        attend(q, |q| {
+            let (mut output, mut lse) = plain::attend::attend(&q, &keys, &values, table, scale);
+            if let Some(zoom) = zoom {
+                let (vectors, spreads) = (zoom.vectors.layer(layer), zoom.spreads.layer_keys(layer));
+                let zooming =
+                    plain::zoom::Zooming { q, keys, values, scale, vectors, spreads, rule: zoom.rule };
+                zooming.run(table, (&mut output, &mut lse), zoom.ballot);
+            }
+            (output, lse)
+        })
     }
 }
 
 impl AttentionKernels<Cpu> for CpuKernels {
     type Ballot = HostBallot;
+    type Blocks = CpuBlocks;
     type Store = CpuStore;
     type Table = CpuTable;
 
     fn store(&self, shape: PageShape, _device: &Device<Cpu>) -> CpuStore {
         CpuStore::new(shape)
+    }
+
+    fn blocks(&self, shape: PageShape, _device: &Device<Cpu>) -> CpuBlocks {
+        CpuBlocks::new(shape)
     }
 
     fn table(&self, groups: &[AttendGroup<'_>]) -> CpuTable {
@@ -150,9 +171,19 @@ impl AttentionKernels<Cpu> for CpuKernels {
         layer: usize,
         table: &CpuTable,
         scale: f32,
+        zoom: Option<Zoom<'_, Cpu, Self>>,
     ) -> AttentionState<Cpu> {
         let (simd, keys, values) = (self.simd, kv.layer_keys(layer), kv.layer_values(layer));
-        attend(q, |q| fused::attend::Attend { simd, q, keys, values, scale }.run(table))
+        attend(q, |q| {
+            let attend = fused::attend::Attend { simd, q, keys, values, scale };
+            let (mut output, mut lse) = attend.run(table);
+            if let Some(zoom) = zoom {
+                let (vectors, spreads) = (zoom.vectors.layer(layer), zoom.spreads.layer_keys(layer));
+                let zooming = fused::zoom::Zooming { attend: &attend, vectors, spreads, rule: zoom.rule };
+                zooming.run(table, &mut output, &mut lse, zoom.ballot);
+            }
+            (output, lse)
+        })
     }
 }
 

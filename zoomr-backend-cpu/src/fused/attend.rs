@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Multiply-adds below which waking another thread costs more than it brings: some 20 us on one core.
-const PARALLEL_WORK: usize = 200_000;
+pub(super) const PARALLEL_WORK: usize = 200_000;
 
 /// The inputs of one call.
 pub(crate) struct Attend<'a> {
@@ -57,7 +57,7 @@ impl Attend<'_> {
     }
 
     /// Query heads per KV head.
-    fn shared(&self) -> usize {
+    pub(super) fn shared(&self) -> usize {
         self.q.heads / self.keys.kv_heads()
     }
 
@@ -72,14 +72,23 @@ impl Attend<'_> {
         for block in 0..task.blocks() {
             for kv_head in 0..self.keys.kv_heads() {
                 for r in 0..task.rows.len() {
-                    self.block(task.rows.start + r, r, kv_head, task.runs(block, r), &mut online);
+                    let first = r * self.q.heads + kv_head * self.shared();
+                    self.block(task.rows.start + r, first, kv_head, task.runs(block, r), &mut online);
                 }
             }
         }
     }
 
-    /// Lets the query heads of a row, the task's row `r`, that read `kv_head` attend to the `runs`' tokens.
-    fn block(&self, row: usize, r: usize, kv_head: usize, runs: &[Run], online: &mut Online<'_>) {
+    /// Lets the query heads of a row that read `kv_head` attend to the `runs`' tokens; in `online`, they are those from
+    /// `first` on.
+    pub(super) fn block(
+        &self,
+        row: usize,
+        first: usize,
+        kv_head: usize,
+        runs: &[Run],
+        online: &mut Online<'_>,
+    ) {
         let shared = self.shared();
         let count: usize = runs.iter().map(|run| run.slots.len()).sum();
         if count == 0 {
@@ -87,7 +96,6 @@ impl Attend<'_> {
         }
         scratch::scores(shared * count, |scores| {
             self.score(row, kv_head, runs, count, scores);
-            let first = r * self.q.heads + kv_head * shared;
             for (query, scores) in (first..).zip(scores.chunks_exact_mut(count)) {
                 online.weigh(self.simd, query, scores, self.scale);
                 let mut weights = &scores[..];

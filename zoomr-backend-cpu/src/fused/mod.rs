@@ -11,6 +11,7 @@
 //! * [`scratch`]: buffers kept from call to call.
 //! * [`linear`]: products with a weight matrix as stored: few rows by [`stream`], many by [`gemm`], in
 //!   blocks of [`columns`].
+//! * [`zoom`]: blocks estimated, chosen and attended.
 //!
 //! How work is cut up depends on its shape alone, never on the number of threads, so results do not either.
 
@@ -32,3 +33,4 @@ mod scratch;
 mod stream;
 mod strided;
 pub(crate) mod table;
+pub(crate) mod zoom;

@@ -37,6 +37,20 @@ impl<'a> Online<'a> {
         self.weighted.fill(0.0);
     }
 
+    /// Goes on from what the queries have found so far: log-sum-exps and outputs.
+    pub(super) fn resume(&mut self, lse: &[f32], outputs: &[f32]) {
+        for (query, &lse) in lse.iter().enumerate() {
+            self.max[query] = lse;
+            self.sum[query] = if lse == f32::NEG_INFINITY { 0.0 } else { 1.0 };
+        }
+        self.weighted.copy_from_slice(outputs);
+    }
+
+    /// The log-sum-exp of a query so far.
+    pub(super) fn lse(&self, query: usize) -> f32 {
+        self.max[query] + self.sum[query].ln()
+    }
+
     /// How many queries there are.
     pub(super) fn queries(&self) -> usize {
         self.max.len()

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use zoomr_core::{
-    kernels::{AttendGroup, PageSpan},
+    kernels::{AttendGroup, Candidates, OwnedCandidates, PageSpan},
     positions::PositionSet,
 };
 
@@ -59,6 +59,19 @@ impl TableTask {
     }
 }
 
+/// A row that chooses blocks.
+#[derive(Debug)]
+pub(super) struct Chooser {
+    /// The row in the query tensor.
+    pub(super) row: usize,
+    /// Whose candidates it chooses from.
+    group: usize,
+    /// How many of them.
+    pub(super) count: usize,
+    /// The ballot's row that hears of it.
+    pub(super) ballot_row: Option<usize>,
+}
+
 /// The tasks of one attention.
 #[derive(Debug)]
 pub struct CpuTable {
@@ -68,6 +81,10 @@ pub struct CpuTable {
     pub(super) most_rows: usize,
     /// Pairs of a row and a token that it may see.
     pub(super) pairs: usize,
+    /// Rows that choose blocks, and how many blocks they have together.
+    pub(super) choosers: Vec<Chooser>,
+    pub(super) choices: usize,
+    candidates: Vec<OwnedCandidates>,
 }
 
 impl CpuTable {
@@ -77,8 +94,36 @@ impl CpuTable {
             group.visible.len() * group.spans.iter().map(|span| span.len).sum::<usize>()
         };
         let most_rows = tasks.iter().map(|task| task.rows.len()).max().unwrap_or(0);
-        Self { tasks, most_rows, pairs: groups.iter().map(pairs).sum() }
+        let choosing = groups.iter().filter_map(|group| Some((group.first_row, group.candidates?)));
+        let candidates = choosing.clone().map(|(_, candidates)| OwnedCandidates::new(&candidates)).collect();
+        let choosers: Vec<Chooser> = choosing.enumerate().flat_map(choosers).collect();
+        Self {
+            tasks,
+            most_rows,
+            pairs: groups.iter().map(pairs).sum(),
+            choices: choosers.iter().map(|chooser| chooser.count).sum(),
+            choosers,
+            candidates,
+        }
     }
+
+    /// The blocks that a row chooses from.
+    pub(super) fn candidates(&self, chooser: &Chooser) -> Candidates<'_> {
+        self.candidates[chooser.group].get()
+    }
+}
+
+/// The rows of a group that have blocks to choose from.
+fn choosers(
+    (group, (first_row, candidates)): (usize, (usize, Candidates<'_>)),
+) -> impl Iterator<Item = Chooser> {
+    let rows = candidates.counts.len();
+    candidates.counts.iter().enumerate().filter(|(_, count)| **count > 0).map(move |(r, &count)| Chooser {
+        row: first_row + r,
+        group,
+        count,
+        ballot_row: candidates.ballot_row.filter(|_| r + 1 == rows),
+    })
 }
 
 /// The tokens of `spans` that a row sees.

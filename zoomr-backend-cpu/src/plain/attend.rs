@@ -20,33 +20,37 @@ pub(crate) fn attend(
             for head in 0..q.heads {
                 let at = (group.first_row + r) * q.heads + head;
                 let out = &mut output[at * q.head_dim..][..q.head_dim];
-                lse[at] = attend_head(q, keys, values, &group, r, head, scale, out);
+                let seen: Vec<Token> = tokens(&group, r).collect();
+                lse[at] = attend_tokens(q, keys, values, group.first_row + r, head, &seen, scale, out);
             }
         }
     }
     (output, lse)
 }
 
-/// One head of the group's row `r`: writes `out` `[head_dim]` and returns the log-sum-exp.
-fn attend_head(
+/// Page and slot of a token.
+pub(super) type Token = (usize, usize);
+
+/// One head of a row over the tokens `seen`: writes `out` `[head_dim]` and returns the log-sum-exp.
+pub(super) fn attend_tokens(
     q: &Queries<'_>,
     keys: &Part<'_>,
     values: &Part<'_>,
-    group: &AttendGroup<'_>,
-    r: usize,
+    row: usize,
     head: usize,
+    seen: &[Token],
     scale: f32,
     out: &mut [f32],
 ) -> f32 {
     let kv_head = head / (q.heads / keys.kv_heads());
-    let query = q.heads(group.first_row + r, head..head + 1);
-    let seen: Vec<(usize, usize)> = tokens(group, r).collect();
+    let query = q.heads(row, head..head + 1);
     let scores: Vec<f64> = seen
         .iter()
         .map(|&(page, slot)| dot(query, keys.run(page, kv_head, slot..slot + 1)) * f64::from(scale))
         .collect();
     let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if scores.iter().all(|score| *score == f64::NEG_INFINITY) {
+        out.fill(0.0);
         return f32::NEG_INFINITY;
     }
     let sum: f64 = scores.iter().map(|score| (score - max).exp()).sum();
@@ -60,8 +64,8 @@ fn attend_head(
     (max + sum.ln()) as f32
 }
 
-/// Page and slot of every token that the group's row `r` sees.
-fn tokens(group: &AttendGroup<'_>, r: usize) -> impl Iterator<Item = (usize, usize)> {
+/// Every token that the group's row `r` sees anyway.
+pub(super) fn tokens(group: &AttendGroup<'_>, r: usize) -> impl Iterator<Item = Token> {
     let visible = &group.visible[r];
     group.spans.iter().flat_map(move |span| {
         let seen = span.positions().filter(|position| visible.contains(*position));

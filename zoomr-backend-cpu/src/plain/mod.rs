@@ -6,10 +6,12 @@
 //! * [`attend`]: softmax attention over pages.
 //! * [`scores`]: scores of thoughts, for the votes.
 //! * [`linear`]: products with a weight matrix.
+//! * [`zoom`]: blocks estimated, chosen and attended.
 
 pub(crate) mod attend;
 pub(crate) mod linear;
 pub(crate) mod scores;
+pub(crate) mod zoom;
 
 /// The dot product, summed in f64.
 fn dot(a: &[f32], b: &[f32]) -> f64 {

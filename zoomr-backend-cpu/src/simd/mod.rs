@@ -60,6 +60,18 @@ impl Simd {
         }
     }
 
+    /// All dot products of `x` `[m, columns]` with `vectors` `[n, columns]`, whole numbers from -127 to 127, as
+    /// [`dots`](Self::dots) lays them out.
+    pub(crate) fn whole_dots(self, x: &[i8], vectors: &[i8], columns: usize, out: &mut [i32], stride: usize) {
+        debug_assert!(x.len().is_multiple_of(columns) && vectors.len().is_multiple_of(columns));
+        debug_assert!(vectors.len() / columns <= stride);
+        match self {
+            Self::Portable => portable::whole_dots(x, vectors, columns, out, stride),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.whole_dots(x, vectors, columns, out, stride),
+        }
+    }
+
     /// Multiplies each score by `scale` and returns the highest; NaN is passed over.
     pub(crate) fn scale_max(self, scores: &mut [f32], scale: f32) -> f32 {
         match self {

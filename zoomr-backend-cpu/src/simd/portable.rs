@@ -35,6 +35,14 @@ fn dot<E: Element>(x: &[f32], weights: &[E::Unit]) -> f32 {
     lanes.iter().sum::<f32>() + tail
 }
 
+pub(super) fn whole_dots(x: &[i8], vectors: &[i8], columns: usize, out: &mut [i32], stride: usize) {
+    for (x, out) in x.chunks_exact(columns).zip(out.chunks_mut(stride)) {
+        for (vector, out) in vectors.chunks_exact(columns).zip(out) {
+            *out = x.iter().zip(vector).map(|(x, v)| i32::from(*x) * i32::from(*v)).sum();
+        }
+    }
+}
+
 pub(super) fn scale_max(scores: &mut [f32], scale: f32) -> f32 {
     scores.iter_mut().for_each(|score| *score *= scale);
     scores.iter().copied().fold(f32::NEG_INFINITY, f32::max)

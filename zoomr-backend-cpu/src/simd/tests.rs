@@ -42,6 +42,28 @@ fn dots_of_every_element_type() {
 }
 
 #[test]
+fn products_of_whole_numbers_are_exact() {
+    let whole = |count: usize, seed| noise(count, seed).iter().map(|x| (x * 127.4) as i8).collect::<Vec<_>>();
+    for simd in paths() {
+        for columns in SIZES {
+            let (mut x, mut vectors) = (whole(3 * columns, 5), whole(4 * columns, 6));
+            // The largest products of either sign.
+            x[..columns].fill(-127);
+            vectors[..columns].fill(127);
+            vectors[columns..2 * columns].fill(-127);
+            let mut out = vec![i32::MIN; 3 * 5];
+            simd.whole_dots(&x, &vectors, columns, &mut out, 5);
+            for (i, x) in x.chunks_exact(columns).enumerate() {
+                for (j, vector) in vectors.chunks_exact(columns).enumerate() {
+                    let exact: i32 = x.iter().zip(vector).map(|(x, v)| i32::from(*x) * i32::from(*v)).sum();
+                    assert_eq!(out[i * 5 + j], exact, "{simd:?} {columns}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_product_does_not_depend_on_its_neighbours() {
     let columns = 59;
     let (x, weights) = (noise(5 * columns, 3), noise(6 * columns, 4));

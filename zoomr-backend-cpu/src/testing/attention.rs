@@ -145,11 +145,11 @@ fn prefill_in_many_tiles() {
 fn an_empty_cache() {
     let q: Tensor<Cpu, 3> = crate::owned::tensor(noise(24, 71), [1, 3, 8]);
     let visible = [PositionSet::default()];
-    let group = AttendGroup { first_row: 0, spans: &[], visible: &visible };
+    let group = AttendGroup::new(0, &[], &visible);
     let shape = PageShape { layers: 1, parts: 2, kv_heads: 1, page_size: 4, head_dim: 8, pages_per_slab: 1 };
     for kernels in fused() {
         let table = kernels.table(&[group]);
-        let state = kernels.attend(&q, &CpuStore::new(shape), 0, &table, 1.0);
+        let state = kernels.attend(&q, &CpuStore::new(shape), 0, &table, 1.0, None);
         assert_eq!(state.output.to_data().to_vec::<f32>().unwrap(), [0.0; 24]);
         assert_eq!(state.lse.to_data().to_vec::<f32>().unwrap(), [f32::NEG_INFINITY; 3]);
     }
@@ -163,10 +163,10 @@ fn results_do_not_depend_on_threads() {
     let q: Tensor<Cpu, 3> = crate::owned::tensor(noise(2 * 9 * 64, 82), [2, 9, 64]);
     let run = |threads| {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let group = AttendGroup { first_row: 0, spans: &sequence.spans, visible: &visible };
+        let group = AttendGroup::new(0, &sequence.spans, &visible);
         let kernels = crate::CpuKernels::new();
         let table = kernels.table(&[group]);
-        threads.install(|| kernels.attend(&q, &store, LAYER, &table, 0.125).output.to_data())
+        threads.install(|| kernels.attend(&q, &store, LAYER, &table, 0.125, None).output.to_data())
     };
     assert_eq!(run(1), run(3));
 }

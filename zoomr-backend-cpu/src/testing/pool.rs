@@ -1,7 +1,7 @@
 //! Sequences scattered over the pages of one pool, beside the same vectors in order.
 
 use burn::tensor::Tensor;
-use zoomr_core::kernels::{KvStore, PageShape, PageSpan, Slot};
+use zoomr_core::kernels::{KvStore, PageShape, PageSpan, PageStore, Slot};
 
 use super::noise;
 use crate::{Cpu, CpuStore, owned::tensor};

@@ -25,7 +25,7 @@ pub struct Candidates<'a> {
     /// Where the blocks' vectors lie, in the same order; `position` counts the blocks from 0.
     pub vectors: &'a [PageSpan],
     /// Where the three vectors of the sequence's [spread](super::KvStore::key_spread) lie.
-    pub spread: &'a [PageSpan],
+    pub spread: PageSpan,
     /// The thought that each block belongs to, if it does to one.
     pub thoughts: &'a [Option<usize>],
     /// How many of the blocks (the oldest ones) each row of the group chooses from.
@@ -39,7 +39,7 @@ pub struct Candidates<'a> {
 pub struct OwnedCandidates {
     blocks: Vec<PageSpan>,
     vectors: Vec<PageSpan>,
-    spread: Vec<PageSpan>,
+    spread: PageSpan,
     thoughts: Vec<Option<usize>>,
     counts: Vec<usize>,
     ballot_row: Option<usize>,
@@ -51,7 +51,7 @@ impl OwnedCandidates {
         Self {
             blocks: candidates.blocks.to_vec(),
             vectors: candidates.vectors.to_vec(),
-            spread: candidates.spread.to_vec(),
+            spread: candidates.spread,
             thoughts: candidates.thoughts.to_vec(),
             counts: candidates.counts.to_vec(),
             ballot_row: candidates.ballot_row,
@@ -63,7 +63,7 @@ impl OwnedCandidates {
         Candidates {
             blocks: &self.blocks,
             vectors: &self.vectors,
-            spread: &self.spread,
+            spread: self.spread,
             thoughts: &self.thoughts,
             counts: &self.counts,
             ballot_row: self.ballot_row,

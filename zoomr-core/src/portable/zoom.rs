@@ -71,7 +71,7 @@ fn estimates<B: Backend>(
 ) -> Vec<f32> {
     let (rows, vectors) = (q.dims()[0], zoom.vectors.keys(layer, candidates.vectors));
     let vectors = vectors.narrow(0, 0, most).permute([1, 2, 0]);
-    let spread = zoom.spreads.keys(layer, candidates.spread);
+    let spread = zoom.spreads.keys(layer, &[candidates.spread]);
     let kv_heads = spread.dims()[1];
     // [kv_heads, 1, head_dim]
     let [mean, deviation, variance] = [0, 1, 2].map(|row| spread.clone().narrow(0, row, 1).swap_dims(0, 1));

@@ -312,7 +312,7 @@ impl Inputs {
         let candidates = Candidates {
             blocks: &spans,
             vectors: &vector_spans,
-            spread: &[spread_at],
+            spread: spread_at,
             thoughts: &thoughts,
             counts: &counts,
             ballot_row: Some(1),

@@ -1,6 +1,7 @@
 //! The inner loops in AVX2, FMA and F16C, one per file, behind a token that proves the machine has them.
 //!
 //! * [`dots`]: weight rows, or keys, times input rows.
+//! * [`whole`]: dot products of whole numbers of eight bits.
 //! * [`softmax`]: the maximum and the exponentials of a block of scores.
 //! * [`weighted`]: values summed by their weights; and widening to f32.
 //! * [`loops`]: what needs no intrinsics, compiled for AVX2.
@@ -11,6 +12,7 @@ mod dots;
 mod loops;
 mod softmax;
 mod weighted;
+mod whole;
 
 use super::Element;
 
@@ -36,6 +38,11 @@ impl Avx2 {
     ) {
         // SAFETY: `self` proves the features.
         unsafe { dots::dots::<E>(x, weights, columns, out, stride) }
+    }
+
+    pub(super) fn whole_dots(self, x: &[i8], vectors: &[i8], columns: usize, out: &mut [i32], stride: usize) {
+        // SAFETY: `self` proves the features.
+        unsafe { whole::dots(x, vectors, columns, out, stride) }
     }
 
     pub(super) fn scale_max(self, scores: &mut [f32], scale: f32) -> f32 {
