@@ -9,9 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error,
-    policy::{Base, Full, H2o, Oracle, Policy, Quest, Rkv, Summaries, Window, Zoomr, rkv},
-    select::Zoom,
+    policy::{Base, Full, H2o, Oracle, Policy, Quest, Rkv, Summaries, Window, ZoomBlocks, Zoomr, rkv},
+    select::{BlockRule, SHARE_UNITS, Zoom},
 };
+
+/// First tokens that stay visible with blocks, where nothing else is said.
+const KEPT: usize = 64;
 
 /// Implements names for a field-less enum: `ALL`, `name`, `Display`, `FromStr`.
 macro_rules! named {
@@ -133,7 +136,8 @@ pub struct Options {
     pub block_scope: BlockScope,
     /// `W`: the most recent tokens, always attended, the current one included; at least 1.
     pub window: usize,
-    /// `P`: how many of the prompt's first tokens stay visible; `None` for all.
+    /// `P`: how many of the prompt's first tokens stay visible; `None` for all, or with blocks, of whatever is first, for
+    /// 64.
     // Models were taught under the shorter name.
     #[serde(alias = "prompt")]
     pub keep_prompt: Option<usize>,
@@ -265,6 +269,17 @@ impl Settings {
         Self(Options { scope, ..self.0 })
     }
 
+    /// How layers zoom into blocks, if they do.
+    pub fn zoom_blocks(&self) -> Option<ZoomBlocks> {
+        let size = self.blocks.filter(|_| self.policy == PolicyKind::Zoomr)?;
+        let rule = BlockRule {
+            scope: self.block_scope,
+            threshold: (self.zoom_share * f64::from(SHARE_UNITS)).round() as u32,
+            most: self.zoom_tokens.unwrap_or(usize::MAX),
+        };
+        Some(ZoomBlocks { size, kept: self.keep_prompt.unwrap_or(KEPT), window: self.window, rule })
+    }
+
     /// The policy in force.
     pub fn policy(&self) -> Box<dyn Policy> {
         let prompt = self.keep_prompt.unwrap_or(usize::MAX);
@@ -277,7 +292,10 @@ impl Settings {
             PolicyKind::Rkv => Box::new(Rkv { budget: self.budget, buffer: self.buffer }),
             PolicyKind::Quest => Box::new(Quest { budget: self.budget }),
             PolicyKind::Summaries => Box::new(Summaries::new(prompt, self.window)),
-            PolicyKind::Zoomr => Box::new(Zoomr { base }),
+            PolicyKind::Zoomr => match self.zoom_blocks() {
+                Some(blocks) => Box::new(blocks),
+                None => Box::new(Zoomr { base }),
+            },
             PolicyKind::Oracle => Box::new(Oracle { base }),
         }
     }

@@ -2,6 +2,7 @@
 //! ([`KvStore`](crate::kernels::KvStore)), which the provider owns.
 //!
 //! * [`Layout`]: which positions of a sequence share a page; the same in every band.
+//! * [`Blocks`]: which tokens of a sequence make a block.
 //! * [`Pages`]: the numbers of one band's pages, shared by all sequences; [`KvBudget`]: how many bytes there may be.
 //! * [`Residency`]: one sequence's pages in one band, each resident, cold or dropped.
 //! * [`ColdTier`]: where pages go that no row needs now; [`HostTier`] keeps them in host memory; [`ColdPages`] counts
@@ -9,6 +10,7 @@
 //! * [`DensePages`], [`Slots`]: pages without positions, for index vectors and for tokens that each KV head keeps
 //!   on its own.
 
+mod blocks;
 mod budget;
 mod cold;
 mod dense;
@@ -18,6 +20,7 @@ mod residency;
 mod slots;
 mod tier;
 
+pub use blocks::{Block, Blocks};
 pub use budget::KvBudget;
 pub use cold::ColdPages;
 pub use dense::DensePages;

@@ -3,6 +3,7 @@
 //! One file each. A policy speaks of positions only (of tokens by their age, where it evicts); pages, tiers and
 //! tensors follow from what it says.
 
+mod blocks;
 mod evict;
 mod full;
 mod h2o;
@@ -13,6 +14,7 @@ mod summaries;
 mod window;
 mod zoomr;
 
+pub use blocks::{SPREAD_TOKENS, ZoomBlocks};
 pub use evict::{Eviction, Evictor, Keys};
 pub use full::Full;
 pub use h2o::H2o;
@@ -39,6 +41,8 @@ pub enum Choice {
     Mass,
     /// Pages of the base, each query head its own.
     Pages(Quest),
+    /// Blocks of tokens, each KV head or layer its own, inside of attention.
+    Blocks(ZoomBlocks),
 }
 
 /// What rows see. Where a policy says nothing else, it is full attention.

@@ -1,0 +1,78 @@
+//! ZoomR on models that were never fine-tuned: every layer's own queries choose blocks of a few tokens.
+
+use std::ops::Range;
+
+use super::{Choice, Policy};
+use crate::{
+    positions::PositionSet,
+    segment::{Kind, Segment, Stream},
+    select::BlockRule,
+};
+
+/// Up to so many tokens everything is attended; what keys are like is learnt from them.
+pub const SPREAD_TOKENS: usize = 160;
+
+/// Blocks of thoughts, prompts and answers return by what a layer's queries make of their vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZoomBlocks {
+    /// Tokens of a block.
+    pub size: usize,
+    /// First tokens that stay visible.
+    pub kept: usize,
+    /// The window in tokens; it reaches back to the beginning of a block.
+    pub window: usize,
+    /// How many blocks return.
+    pub rule: BlockRule,
+}
+
+impl ZoomBlocks {
+    /// The positions between which blocks are not seen by the row at `position` unless it chooses them: from the
+    /// beginning of a block to the end of one.
+    pub fn zoomable(&self, stream: &Stream, position: usize) -> Range<usize> {
+        let first = self.edge(stream, self.kept, usize::next_multiple_of);
+        let window = (position + 1).saturating_sub(self.window);
+        let last = self.edge(stream, window, |len, size| len / size * size);
+        let sees_all =
+            position < SPREAD_TOKENS || segment_at(stream, position).is_some_and(|s| s.kind == Kind::Prompt);
+        if sees_all || last <= first { 0..0 } else { first..last }
+    }
+
+    /// The edge of a block next to `position`, as `round` has it for tokens of a segment.
+    fn edge(&self, stream: &Stream, position: usize, round: impl Fn(usize, usize) -> usize) -> usize {
+        match segment_at(stream, position) {
+            Some(segment) if segment.kind != Kind::Summary => {
+                let within = round(position - segment.range.start, self.size);
+                (segment.range.start + within).min(segment.range.end)
+            }
+            _ => position,
+        }
+    }
+}
+
+/// The segment that holds a position.
+fn segment_at(stream: &Stream, position: usize) -> Option<&Segment> {
+    let segments = stream.segments();
+    segments.get(segments.partition_point(|segment| segment.range.end <= position))
+}
+
+impl Policy for ZoomBlocks {
+    fn name(&self) -> &'static str {
+        "zoomr"
+    }
+
+    fn base(&self, stream: &Stream, position: usize) -> PositionSet {
+        let end = position + 1;
+        let zoomable = self.zoomable(stream, position);
+        let mut set: PositionSet = [0..zoomable.start.min(end), zoomable.end..end].into_iter().collect();
+        for segment in stream.segments().iter().take_while(|s| s.range.start < zoomable.end) {
+            if segment.kind == Kind::Summary {
+                set.insert(segment.range.start.max(zoomable.start)..segment.range.end.min(zoomable.end));
+            }
+        }
+        set
+    }
+
+    fn choice(&self) -> Choice {
+        Choice::Blocks(*self)
+    }
+}
