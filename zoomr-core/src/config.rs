@@ -134,6 +134,8 @@ pub struct Options {
     pub zoom_tokens: Option<usize>,
     /// Whose shares choose blocks.
     pub block_scope: BlockScope,
+    /// Up to so many tokens everything is attended; what a sequence's keys are like is learnt from them.
+    pub spread_tokens: usize,
     /// `W`: the most recent tokens, always attended, the current one included; at least 1.
     pub window: usize,
     /// `P`: how many of the prompt's first tokens stay visible; `None` for all, or with blocks, of whatever is first, for
@@ -173,6 +175,7 @@ impl Default for Options {
             zoom_share: 0.006,
             zoom_tokens: None,
             block_scope: BlockScope::Kv,
+            spread_tokens: 160,
             window: 128,
             keep_prompt: None,
             sinks: 4,
@@ -244,6 +247,9 @@ impl TryFrom<Options> for Settings {
                 );
             }
         }
+        if options.spread_tokens == 0 {
+            return refuse("spread-tokens", "nothing can be learnt from no tokens; give at least 1");
+        }
         if !(0.0..=1.0).contains(&options.zoom_share) {
             return refuse("zoom-share", "a share of attention lies between 0 and 1");
         }
@@ -277,7 +283,8 @@ impl Settings {
             threshold: (self.zoom_share * f64::from(SHARE_UNITS)).round() as u32,
             most: self.zoom_tokens.unwrap_or(usize::MAX),
         };
-        Some(ZoomBlocks { size, kept: self.keep_prompt.unwrap_or(KEPT), window: self.window, rule })
+        let (kept, spread_tokens) = (self.keep_prompt.unwrap_or(KEPT), self.spread_tokens);
+        Some(ZoomBlocks { size, kept, window: self.window, spread_tokens, rule })
     }
 
     /// The policy in force.

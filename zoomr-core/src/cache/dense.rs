@@ -2,12 +2,10 @@
 
 use std::ops::Range;
 
-use burn::tensor::backend::Backend;
-
 use super::{KvBudget, Pages, Tiers, pages::follow};
 use crate::{
     Error,
-    kernels::{KvStore, Move, PageSpan, Slot},
+    kernels::{Move, PageSpan, PageStore, Slot},
 };
 
 /// Slots `0..len()`, in pages of one store.
@@ -69,7 +67,7 @@ impl DensePages {
     ///
     /// # Errors
     /// [`Error::OverCap`] and [`Error::Memory`] where a copy finds no room; the page is still shared then.
-    pub fn own_end<B: Backend, S: KvStore<B>>(&mut self, tiers: &mut Tiers<'_, S>) -> Result<(), Error> {
+    pub fn own_end<S: PageStore>(&mut self, tiers: &mut Tiers<'_, S>) -> Result<(), Error> {
         match self.pages.last_mut() {
             Some(last) if !self.len.is_multiple_of(self.page_size) => tiers.own(last),
             _ => Ok(()),

@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use super::{ColdPages, Handle, KvBudget, Layout, Pages, pages::follow};
 use crate::{
     Error,
-    kernels::{KvStore, Move, PageBytes, PageSpan},
+    kernels::{KvStore, Move, PageBytes, PageSpan, PageStore},
     positions::PositionSet,
 };
 
@@ -52,30 +52,21 @@ pub struct Tiers<'a, S> {
     pub budget: &'a mut KvBudget,
 }
 
-impl<S> Tiers<'_, S> {
+impl<S: PageStore> Tiers<'_, S> {
     /// Gives the store the slabs that its pages need by now.
-    pub(crate) fn fit<B: Backend>(&mut self) -> Result<(), Error>
-    where
-        S: KvStore<B>,
-    {
+    pub(crate) fn fit(&mut self) -> Result<(), Error> {
         self.store.resize(self.pages.slabs())
     }
 
     /// A page of which the store has the bytes.
-    fn allocate<B: Backend>(&mut self) -> Result<usize, Error>
-    where
-        S: KvStore<B>,
-    {
+    fn allocate(&mut self) -> Result<usize, Error> {
         let page = self.pages.allocate(self.budget)?;
         self.fit().inspect_err(|_| self.pages.release(page, self.budget))?;
         Ok(page)
     }
 
     /// Gives a holder of `page`, who is about to write to it, a copy of its own where it is shared.
-    pub(super) fn own<B: Backend>(&mut self, page: &mut usize) -> Result<(), Error>
-    where
-        S: KvStore<B>,
-    {
+    pub(super) fn own(&mut self, page: &mut usize) -> Result<(), Error> {
         if self.pages.is_shared(*page) {
             let own = self.allocate()?;
             self.store.copy(&[Move { from: *page, to: own }]);

@@ -119,7 +119,7 @@ fn kinds(layers: &[LayerSpec], choice: Choice, element_bytes: usize) -> Vec<(Lay
         let indexed = match choice {
             Choice::Votes => true,
             Choice::Pages(_) => number >= quest::DENSE_LAYERS,
-            Choice::Nothing | Choice::Mass => false,
+            Choice::Nothing | Choice::Mass | Choice::Blocks(_) => false,
         };
         let token = token_bytes(layer, element_bytes);
         let kind = LayerKind { token, sliding_window: layer.sliding_window, indexed };

@@ -146,7 +146,7 @@ impl<'a> Rules<'a> {
         let vectors = match self.policy.choice() {
             Choice::Votes => self.pages.retired(tokens),
             Choice::Pages(_) => tokens / quest::PAGE * quest::VECTORS,
-            Choice::Nothing | Choice::Mass => 0,
+            Choice::Nothing | Choice::Mass | Choice::Blocks(_) => 0,
         };
         vectors.div_ceil(self.pages.size())
     }
@@ -180,7 +180,7 @@ pub(crate) fn thoughts_held(
     length: NonZeroUsize,
 ) -> usize {
     match (choice, settings.zoom) {
-        (Choice::Nothing | Choice::Pages(_), _) => 0,
+        (Choice::Nothing | Choice::Pages(_) | Choice::Blocks(_), _) => 0,
         (Choice::Mass, _) => candidates,
         (Choice::Votes, Zoom::Thoughts(count)) => count.max(settings.resident_thoughts.unwrap_or(0)),
         (Choice::Votes, Zoom::Tokens(budget)) => budget / length,

@@ -37,12 +37,18 @@ pub struct Candidates<'a> {
 /// [`Candidates`], owned.
 #[derive(Clone, Debug)]
 pub struct OwnedCandidates {
-    blocks: Vec<PageSpan>,
-    vectors: Vec<PageSpan>,
-    spread: PageSpan,
-    thoughts: Vec<Option<usize>>,
-    counts: Vec<usize>,
-    ballot_row: Option<usize>,
+    /// As [`Candidates::blocks`].
+    pub blocks: Vec<PageSpan>,
+    /// As [`Candidates::vectors`].
+    pub vectors: Vec<PageSpan>,
+    /// As [`Candidates::spread`].
+    pub spread: PageSpan,
+    /// As [`Candidates::thoughts`].
+    pub thoughts: Vec<Option<usize>>,
+    /// As [`Candidates::counts`].
+    pub counts: Vec<usize>,
+    /// As [`Candidates::ballot_row`].
+    pub ballot_row: Option<usize>,
 }
 
 impl OwnedCandidates {

@@ -9,9 +9,6 @@ use crate::{
     select::BlockRule,
 };
 
-/// Up to so many tokens everything is attended; what keys are like is learnt from them.
-pub const SPREAD_TOKENS: usize = 160;
-
 /// Blocks of thoughts, prompts and answers return by what a layer's queries make of their vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ZoomBlocks {
@@ -21,6 +18,8 @@ pub struct ZoomBlocks {
     pub kept: usize,
     /// The window in tokens; it reaches back to the beginning of a block.
     pub window: usize,
+    /// Up to so many tokens everything is attended; what keys are like is learnt from them.
+    pub spread_tokens: usize,
     /// How many blocks return.
     pub rule: BlockRule,
 }
@@ -32,8 +31,8 @@ impl ZoomBlocks {
         let first = self.edge(stream, self.kept, usize::next_multiple_of);
         let window = (position + 1).saturating_sub(self.window);
         let last = self.edge(stream, window, |len, size| len / size * size);
-        let sees_all =
-            position < SPREAD_TOKENS || segment_at(stream, position).is_some_and(|s| s.kind == Kind::Prompt);
+        let sees_all = position < self.spread_tokens
+            || segment_at(stream, position).is_some_and(|s| s.kind == Kind::Prompt);
         if sees_all || last <= first { 0..0 } else { first..last }
     }
 

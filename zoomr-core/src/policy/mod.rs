@@ -14,7 +14,7 @@ mod summaries;
 mod window;
 mod zoomr;
 
-pub use blocks::{SPREAD_TOKENS, ZoomBlocks};
+pub use blocks::ZoomBlocks;
 pub use evict::{Eviction, Evictor, Keys};
 pub use full::Full;
 pub use h2o::H2o;

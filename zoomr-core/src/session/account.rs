@@ -5,16 +5,17 @@ use std::collections::BTreeSet;
 use burn::tensor::backend::Backend;
 
 use super::{Session, sequence::Sequence};
-use crate::{kernels::AttentionKernels, stats::TierBytes, usage::Use};
+use crate::{cache::Pages, kernels::AttentionKernels, stats::TierBytes, usage::Use};
 
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// KV bytes by tier at this moment. A page that sequences share counts for the oldest of them.
     pub fn account(&self) -> TierBytes {
         let mut bytes = TierBytes { cold: self.cold.bytes(), ..TierBytes::default() };
         let mut shared: Vec<BTreeSet<usize>> = self.bands.iter().map(|_| BTreeSet::new()).collect();
-        let mut shared_index = shared.clone();
+        let mut shared_beside: Vec<[BTreeSet<usize>; 3]> =
+            self.bands.iter().map(|_| Default::default()).collect();
         for band in &self.bands {
-            bytes.free += band.pages.free_bytes() + band.index_pages.free_bytes();
+            bytes.free += band.pages.free_bytes() + band.beside().map(Pages::free_bytes).sum::<u64>();
         }
         for sequence in self.sequences.values() {
             let uses = self.uses(sequence);
@@ -29,11 +30,12 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                         bytes.add(used, band.pages.page_bytes());
                     }
                 }
-                let vectors =
-                    state.index.pages().iter().filter(|&&page| {
-                        !band.index_pages.is_shared(page) || shared_index[number].insert(page)
-                    });
-                bytes.index += vectors.count() as u64 * band.index_pages.page_bytes();
+                for ((pages, slots), shared) in
+                    band.beside().zip(state.beside()).zip(&mut shared_beside[number])
+                {
+                    let counts = |page: &&usize| !pages.is_shared(**page) || shared.insert(**page);
+                    bytes.index += slots.pages().iter().filter(counts).count() as u64 * pages.page_bytes();
+                }
             }
         }
         bytes
@@ -41,7 +43,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
 
     /// Bytes that stores and cold tier have allocated, counted where they are held rather than by use.
     pub fn allocated(&self) -> u64 {
-        let bands = self.bands.iter().map(|band| band.pages.bytes() + band.index_pages.bytes());
+        let bands =
+            self.bands.iter().map(|band| band.pages.bytes() + band.beside().map(Pages::bytes).sum::<u64>());
         bands.sum::<u64>() + self.cold.bytes()
     }
 

@@ -7,9 +7,10 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use burn::tensor::{Device, backend::Backend};
 
+use super::paged::{PAGES_PER_SLAB, Paged};
 use crate::{
     Error,
-    cache::{ColdPages, KvBudget, Pages, Tiers},
+    cache::{Blocks, ColdPages, KvBudget, Pages, Tiers},
     config::{Scope, Settings},
     kernels::{AttentionKernels, Move, PageShape, PageStore},
     layer::LayerSpec,
@@ -17,8 +18,11 @@ use crate::{
     segment::Stream,
 };
 
-/// Pages per slab of index vectors, of which a band needs few.
-const INDEX_PAGES_PER_SLAB: usize = 1;
+/// Blocks' vectors per page.
+const VECTORS_PER_PAGE: usize = 32;
+
+/// Vectors that say how a sequence's keys spread.
+pub(super) const SPREAD_VECTORS: usize = 3;
 
 /// Layers that share level 1.
 #[derive(Debug)]
@@ -31,9 +35,12 @@ pub(super) struct Band<B: Backend, K: AttentionKernels<B>> {
     pub(super) sliding_window: Option<NonZeroUsize>,
     pub(super) store: K::Store,
     pub(super) pages: Pages,
-    /// The store of index vectors, which lie as keys do: "position" `j` is vector `j`.
-    pub(super) index: K::Store,
-    pub(super) index_pages: Pages,
+    /// Index vectors, which lie as keys do: "position" `j` is vector `j`.
+    pub(super) index: Paged<K::Store>,
+    /// Vectors of blocks.
+    pub(super) vectors: Paged<K::Blocks>,
+    /// A page for each sequence: how its keys spread.
+    pub(super) spreads: Paged<K::Store>,
 }
 
 /// Where a layer's keys and values are: which band, and the layer's number within it.
@@ -121,16 +128,18 @@ impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
             pages_per_slab: settings.slab_pages,
         };
         let store = kernels.store(shape, device);
-        let index =
-            kernels.store(PageShape { parts: 1, pages_per_slab: INDEX_PAGES_PER_SLAB, ..shape }, device);
+        let beside = PageShape { parts: 1, pages_per_slab: PAGES_PER_SLAB, ..shape };
+        let paged = |page_size| Paged::new(kernels.store(PageShape { page_size, ..beside }, device));
+        let vectors = kernels.blocks(PageShape { page_size: VECTORS_PER_PAGE, ..beside }, device);
         Self {
             layers,
             policy,
             sliding_window: kind.sliding_window,
             pages: Pages::new(store.page_bytes(), settings.slab_pages),
-            index_pages: Pages::new(index.page_bytes(), INDEX_PAGES_PER_SLAB),
             store,
-            index,
+            index: paged(settings.page_size),
+            vectors: Paged::new(vectors),
+            spreads: paged(SPREAD_VECTORS),
         }
     }
 
@@ -145,9 +154,10 @@ impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
     }
 
     /// Whether everything stays on the device while a step runs: true masses are found by attending to everything, pages
-    /// are chosen from everything, and what policies destroy goes when the step cannot fail any more.
+    /// and blocks are chosen from everything, and what policies destroy goes when the step cannot fail any more.
     pub(super) fn keeps_all(&self) -> bool {
-        matches!(self.policy.choice(), Choice::Mass | Choice::Pages(_)) || !self.policy.keeps_detail()
+        matches!(self.policy.choice(), Choice::Mass | Choice::Pages(_) | Choice::Blocks(_))
+            || !self.policy.keeps_detail()
     }
 
     /// Whether what rows no longer see is destroyed, whole pages at a time.
@@ -160,7 +170,16 @@ impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
         match self.policy.choice() {
             Choice::Votes => stream.retired(stream.len()),
             Choice::Pages(_) => stream.len() / quest::PAGE * quest::VECTORS,
-            Choice::Nothing | Choice::Mass => 0,
+            Choice::Nothing | Choice::Mass | Choice::Blocks(_) => 0,
+        }
+    }
+
+    /// Vectors of blocks of a sequence whose segments are `stream`, cut into `blocks`; none before it is known how its keys
+    /// spread.
+    pub(super) fn blocks(&self, stream: &Stream, blocks: &Blocks) -> usize {
+        match self.policy.choice() {
+            Choice::Blocks(rule) if stream.len() >= rule.spread_tokens => blocks.len(),
+            _ => 0,
         }
     }
 
@@ -173,29 +192,43 @@ impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
         Tiers { store: &mut self.store, pages: &mut self.pages, cold, budget }
     }
 
-    /// The same for the pages of its index, none of which is ever cold.
-    pub(super) fn index_tiers<'a>(
-        &'a mut self,
-        cold: &'a mut ColdPages,
-        budget: &'a mut KvBudget,
-    ) -> Tiers<'a, K::Store> {
-        Tiers { store: &mut self.index, pages: &mut self.index_pages, cold, budget }
+    /// The pages beside those of keys and values: of the index, of blocks' vectors, of spreads.
+    pub(super) fn beside(&self) -> impl Iterator<Item = &Pages> {
+        [&self.index.pages, &self.vectors.pages, &self.spreads.pages].into_iter()
     }
 
-    /// Gives both stores the slabs that their pages need by now.
+    /// Gives all stores the slabs that their pages need by now.
     pub(super) fn fit(&mut self) -> Result<(), Error> {
         self.store.resize(self.pages.slabs())?;
-        self.index.resize(self.index_pages.slabs())
+        self.index.fit()?;
+        self.vectors.fit()?;
+        self.spreads.fit()
     }
 
-    /// Closes the gaps that pages left which went, so that neither store holds a slab more than it needs. Returns
-    /// what has moved in each, for whoever holds pages to follow.
-    pub(super) fn compact(&mut self, budget: &mut KvBudget) -> Result<[Vec<Move>; 2], Error> {
-        let moves = self.pages.compact(budget);
-        self.store.copy(&moves);
-        let index_moves = self.index_pages.compact(budget);
-        self.index.copy(&index_moves);
-        self.fit()?;
-        Ok([moves, index_moves])
+    /// Closes the gaps that pages left which went, so that no store holds a slab more than it needs. Returns what has
+    /// moved, for whoever holds pages to follow.
+    pub(super) fn compact(&mut self, budget: &mut KvBudget) -> Result<Moves, Error> {
+        let pages = self.pages.compact(budget);
+        self.store.copy(&pages);
+        let [index, spreads] = [&mut self.index, &mut self.spreads].map(|paged| paged.compact(budget));
+        let moves = Moves { pages, index: index?, vectors: self.vectors.compact(budget)?, spreads: spreads? };
+        self.store.resize(self.pages.slabs())?;
+        Ok(moves)
+    }
+}
+
+/// Pages of a band that have moved, store by store.
+#[derive(Debug)]
+pub(super) struct Moves {
+    pub(super) pages: Vec<Move>,
+    pub(super) index: Vec<Move>,
+    pub(super) vectors: Vec<Move>,
+    pub(super) spreads: Vec<Move>,
+}
+
+impl Moves {
+    /// Whether nothing has moved.
+    pub(super) fn is_empty(&self) -> bool {
+        [&self.pages, &self.index, &self.vectors, &self.spreads].iter().all(|moves| moves.is_empty())
     }
 }

@@ -177,6 +177,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             for state in &mut self.sequence_mut(plan.sequence)?.bands {
                 state.indexed = state.index.len();
             }
+            self.count_blocks(plan, trace)?;
             trace.stats.votes = std::mem::take(&mut trace.total.votes);
             for asked in std::mem::take(&mut trace.asked) {
                 let parts = self.parts(asked.band, plan.sequence)?;

@@ -6,7 +6,7 @@ use super::{
     SequenceId, Session,
     band::Band,
     evict::Evicting,
-    sequence::{BandState, Sequence},
+    sequence::{BandState, Sequence, spread_vectors},
 };
 use crate::{
     Error,
@@ -32,7 +32,9 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let mut layout = original.layout.clone();
         layout.truncate(at);
         let chosen = original.chosen[..at].to_vec();
-        let mut fork = Sequence { grammar, layout, bands: Vec::new(), chosen };
+        let mut blocks = original.blocks.clone();
+        blocks.truncate(grammar.stream());
+        let mut fork = Sequence { grammar, layout, blocks, bands: Vec::new(), chosen };
         for (state, band) in original.bands.iter().zip(&mut self.bands) {
             match state.fork(&fork, band, &mut self.cold, &mut self.budget) {
                 Ok(state) => fork.bands.push(state),
@@ -66,10 +68,13 @@ impl BandState {
             Some(_) => Evicting::new(band),
             None => None,
         };
-        let index = self.index.fork(band.indexed(stream), &mut band.index_pages);
+        let index = self.index.fork(band.indexed(stream), &mut band.index.pages);
+        let blocks = band.blocks(stream, &fork.blocks);
+        let vectors = self.vectors.fork(blocks, &mut band.vectors.pages);
+        let spread = self.spread.fork(spread_vectors(blocks), &mut band.spreads.pages);
         let residency = self.residency.fork(fork.layout.pages().len(), &mut band.pages, cold);
         let retired = stream.retired(stream.len());
         let recent = self.recent.iter().copied().filter(|&thought| thought < retired).collect();
-        Ok(Self { residency, indexed: index.len(), index, recent, evicting })
+        Ok(Self { residency, indexed: index.len(), index, vectors, spread, recent, evicting })
     }
 }

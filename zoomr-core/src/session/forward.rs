@@ -12,10 +12,10 @@ use super::{
 use crate::{
     Error,
     hook::AttentionHook,
-    kernels::{AttendGroup, AttentionKernels, KvStore, PageSpan, ScoreGroup},
+    kernels::{AttendGroup, AttentionKernels, KvStore, OwnedCandidates, PageSpan, ScoreGroup, Zoom},
     layer::LayerSpec,
     policy::{
-        Choice,
+        Choice, ZoomBlocks,
         quest::{self, VECTORS},
     },
     positions::PositionSet,
@@ -85,11 +85,12 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         self.bands[home.band].store.append(home.layer, &[k, v], &step.bands[home.band].slots);
         for plan in &step.plans {
             self.index(home, plan)?;
+            self.index_blocks(home, plan)?;
         }
         // 1-3. Vote for the next step, and choose what is not decided yet.
         self.vote(home, step, q, spec)?;
         let chosen = self.choose(home, step, q, spec)?;
-        // 8. Attend; 4 to 7 choose blocks, which is not built yet.
+        // 4-8. Attend, with blocks to those that this layer's queries choose.
         let state = self.attend_rows(home, step, &chosen, q, spec)?;
         // A pass that will be repeated leaves everything where the next one needs it.
         if step.passes == 1 {
@@ -111,7 +112,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 let thoughts = sequence.grammar.stream().thoughts();
                 for j in indexed {
                     let mean = band.store.mean_key(home.layer, &spans(thoughts[j].indexed_by().into())?);
-                    band.index.append(home.layer, &[&mean], &slot(j));
+                    band.index.store.append(home.layer, &[&mean], &slot(j));
                 }
             }
             Choice::Pages(_) => {
@@ -119,11 +120,11 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                     let positions = quest::positions(page / VECTORS);
                     let bounds = band.store.key_bounds(home.layer, &spans(positions.into())?);
                     for (at, bound) in (page..).zip(bounds) {
-                        band.index.append(home.layer, &[&bound], &slot(at));
+                        band.index.store.append(home.layer, &[&bound], &slot(at));
                     }
                 }
             }
-            Choice::Nothing | Choice::Mass => {}
+            Choice::Nothing | Choice::Mass | Choice::Blocks(_) => {}
         }
         Ok(())
     }
@@ -158,7 +159,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 candidates: &plan.candidates[plan.rows() - 1..],
             })
             .collect();
-        self.kernels.vote(q, &band.index, home.layer, &groups, self.settings.votes, spec.scale, ballot);
+        self.kernels.vote(q, &band.index.store, home.layer, &groups, self.settings.votes, spec.scale, ballot);
         Ok(())
     }
 
@@ -187,7 +188,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         Ok(chosen)
     }
 
-    /// 8. Attend, for all sequences in one call.
+    /// 4-8. Attend, for all sequences in one call.
     fn attend_rows(
         &self,
         home: Home,
@@ -196,38 +197,49 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         q: &Tensor<B, 3>,
         spec: LayerSpec,
     ) -> Result<AttentionState<B>, Error> {
-        let store = &self.bands[home.band].store;
-        let table = &mut step.bands[home.band].table;
+        let band = &self.bands[home.band];
+        let (in_step, ballot) = (&mut step.bands[home.band], &mut step.ballot);
         let seen: Vec<&Visible> = (step.plans.iter().zip(chosen))
             .filter_map(|(plan, chosen)| chosen.as_ref().or(plan.bands[home.band].seen.as_ref()))
             .collect();
-        if chosen.iter().any(Option::is_some) {
-            let table = self.table(home.band, &step.plans, &seen)?;
-            return Ok(attend_sets(&seen, q, |q| {
-                self.kernels.attend(q, store, home.layer, &table, spec.scale, None)
-            }));
+        let own = match chosen.iter().any(Option::is_some) {
+            true => Some(self.table(home.band, &step.plans, &seen)?),
+            false => None,
+        };
+        if own.is_none() && in_step.table.is_none() {
+            in_step.table = Some(self.table(home.band, &step.plans, &seen)?);
         }
-        if table.is_none() {
-            *table = Some(self.table(home.band, &step.plans, &seen)?);
-        }
-        // Just made, if it was not there.
-        let table = table.as_ref().ok_or(Error::Protocol("no table"))?;
-        Ok(attend_sets(&seen, q, |q| self.kernels.attend(q, store, home.layer, table, spec.scale, None)))
+        let table = own.as_ref().or(in_step.table.as_ref()).ok_or(Error::Protocol("no table"))?;
+        let zoom = match band.policy.choice() {
+            Choice::Blocks(ZoomBlocks { rule, .. }) => Some(Zoom {
+                vectors: &band.vectors.store,
+                spreads: &band.spreads.store,
+                rule,
+                ballot: ballot.as_mut(),
+            }),
+            _ => None,
+        };
+        Ok(attend_sets(&seen, q, |q| {
+            self.kernels.attend(q, &band.store, home.layer, table, spec.scale, zoom)
+        }))
     }
 
     /// What the rows attend to in a band.
     fn table(&self, band: usize, plans: &[SequencePlan], seen: &[&Visible]) -> Result<K::Table, Error> {
         let mut spans: Vec<Vec<PageSpan>> = Vec::with_capacity(plans.len());
+        let mut candidates = Vec::with_capacity(plans.len());
         for (plan, seen) in plans.iter().zip(seen) {
             let sequence = self.sequence(plan.sequence)?;
             spans.push(sequence.bands[band].spans(&sequence.layout, &seen.union())?);
+            candidates.push(self.candidates(band, plan)?);
         }
         let mut first_row = 0;
-        let groups: Vec<_> = (seen.iter().zip(&spans))
-            .map(|(seen, spans)| {
+        let groups: Vec<_> = (seen.iter().zip(&spans).zip(&candidates))
+            .map(|((seen, spans), candidates)| {
                 let visible = seen.sets();
                 first_row += visible.len();
-                AttendGroup::new(first_row - visible.len(), spans, visible)
+                let group = AttendGroup::new(first_row - visible.len(), spans, visible);
+                AttendGroup { candidates: candidates.as_ref().map(OwnedCandidates::get), ..group }
             })
             .collect();
         Ok(self.kernels.table(&groups))

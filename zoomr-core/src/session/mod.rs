@@ -5,6 +5,7 @@
 //! * The model calls back through [`ForwardPass`], an [`AttentionHook`](crate::hook::AttentionHook), once per layer
 //!   (`forward`, `select`).
 //! * `band` has the layers that share pages, `sequence` all data of one sequence, `fork` makes two of one.
+//! * `paged` has the stores beside a band's keys and values; `zoom` what blocks there are to choose from.
 //! * `evict`, `heads` and `mass` are for policies that evict, that treat heads each on its own, and for the oracle.
 //! * `account` adds up the bytes.
 
@@ -16,11 +17,13 @@ mod fork;
 mod forward;
 mod heads;
 mod mass;
+mod paged;
 mod parts;
 mod place;
 mod plan;
 mod select;
 mod sequence;
+mod zoom;
 
 use std::collections::BTreeMap;
 
@@ -127,7 +130,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let id = self.created;
         self.created += 1;
         let grammar = Grammar::new(segmenter, trigger);
-        self.sequences.insert(id, Sequence::new(grammar, self.settings.page_size, &self.bands));
+        self.sequences.insert(id, Sequence::new(grammar, &self.settings, &self.bands));
         SequenceId(id)
     }
 
@@ -246,7 +249,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// Closes the gaps that pages left which went, so that no store of the band holds a slab more than it needs.
     fn compact(&mut self, band: usize) -> Result<(), Error> {
         let moves = self.bands[band].compact(&mut self.budget)?;
-        if moves.iter().any(|moves| !moves.is_empty()) {
+        if !moves.is_empty() {
             self.sequences.values_mut().for_each(|sequence| sequence.bands[band].follow(&moves));
         }
         Ok(())

@@ -39,14 +39,12 @@ impl<B: Backend, K: AttentionKernels<B>> Parts<'_, B, K> {
         Ok(())
     }
 
-    /// Makes the index as long as the segments ask for.
-    pub(super) fn lengthen_index(&mut self, len: usize) -> Result<(), Error> {
+    /// Makes the index, the vectors of blocks and the spread of keys as long as given.
+    pub(super) fn lengthen_index(&mut self, [index, vectors, spread]: [usize; 3]) -> Result<(), Error> {
         let Self { state, band, cold, budget, .. } = self;
-        if len > state.index.len() {
-            state.index.own_end(&mut band.index_tiers(cold, budget))?;
-        }
-        state.index.resize(len, &mut band.index_pages, budget)?;
-        band.fit()
+        band.index.lengthen(&mut state.index, index, cold, budget)?;
+        band.vectors.lengthen(&mut state.vectors, vectors, cold, budget)?;
+        band.spreads.lengthen(&mut state.spread, spread, cold, budget)
     }
 
     /// Makes `needed` resident.

@@ -9,7 +9,8 @@ use super::{
     band::Band,
     heads::Visible,
     parts::Parts,
-    plan::{SequencePlan, Trace},
+    plan::{BandPlan, SequencePlan, Trace},
+    sequence::spread_vectors,
 };
 use crate::{
     Error, cache::Moved, kernels::AttentionKernels, policy::Choice, positions::PositionSet, select::Selection,
@@ -44,8 +45,9 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 parts.open(plan.positions(), moved)?;
             }
             self.decide(band, plan, trace, moved)?;
-            let indexed = plan.bands[band].indexed.end;
-            self.parts(band, plan.sequence)?.lengthen_index(indexed)?;
+            let BandPlan { indexed, blocks, .. } = &plan.bands[band];
+            let lengths = [indexed.end, blocks.end, spread_vectors(blocks.end)];
+            self.parts(band, plan.sequence)?.lengthen_index(lengths)?;
         }
         Ok(())
     }
@@ -177,7 +179,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
 fn is_decided<B: Backend, K: AttentionKernels<B>>(band: &Band<B, K>, plan: &SequencePlan) -> bool {
     let nothing_to_choose = plan.candidates.iter().all(|&candidates| candidates == 0);
     match band.policy.choice() {
-        Choice::Nothing => true,
+        Choice::Nothing | Choice::Blocks(_) => true,
         // Only the last row of several may have something to choose from where votes have chosen for it.
         Choice::Votes => nothing_to_choose || plan.chosen.is_some(),
         Choice::Mass => nothing_to_choose,

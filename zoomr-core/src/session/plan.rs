@@ -10,7 +10,9 @@ use std::ops::Range;
 
 use burn::tensor::backend::Backend;
 
-use super::{Feed, Session, band::Band, evict::Asked, heads::Visible, sequence::BandState};
+use super::{
+    Feed, Session, band::Band, evict::Asked, heads::Visible, sequence::BandState, zoom::BlockCandidates,
+};
 use crate::{
     Error,
     config::Scope,
@@ -80,6 +82,8 @@ pub(super) struct SequencePlan {
     pub(super) base: Vec<PositionSet>,
     /// How many thoughts each row may zoom into, in those bands.
     pub(super) candidates: Vec<usize>,
+    /// The blocks that the rows may choose from, in those bands.
+    pub(super) blocks: BlockCandidates,
     /// Whether the last row's votes decide something beyond their own layer.
     pub(super) waits: bool,
     /// What the last row zooms into, where votes of an earlier pass or step have decided it.
@@ -96,7 +100,9 @@ pub(super) struct SequencePlan {
 pub(super) struct BandPlan {
     /// The index vectors that the step adds.
     pub(super) indexed: Range<usize>,
-    /// What they are made of, which stays resident until they are.
+    /// The vectors of blocks that the step adds.
+    pub(super) blocks: Range<usize>,
+    /// What index vectors are made of, which stays resident until they are.
     pub(super) sources: PositionSet,
     /// What the rows see, where that is decided.
     pub(super) seen: Option<Visible>,
@@ -236,6 +242,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             start,
             base: Vec::new(),
             candidates: Vec::new(),
+            blocks: BlockCandidates::default(),
             waits: false,
             chosen: None,
             ballot_row: None,
@@ -261,6 +268,10 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             let decided = plan.last().checked_sub(1).and_then(|before| sequence.chosen[before].clone());
             plan.chosen = decided.filter(|chosen| chosen.candidates == plan.last_candidates());
         }
+        sequence.blocks.follow(sequence.grammar.stream());
+        if let Choice::Blocks(rule) = policy.choice() {
+            plan.blocks = BlockCandidates::new(sequence, &rule, plan.positions());
+        }
         plan.bands = self.band_plans(id)?;
         Ok(plan)
     }
@@ -274,9 +285,12 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             let sources = match band.policy.choice() {
                 Choice::Votes => stream.thoughts()[indexed.clone()].iter().map(Thought::indexed_by).collect(),
                 // Where pages are chosen from everything, everything is there.
-                Choice::Pages(_) | Choice::Nothing | Choice::Mass => PositionSet::default(),
+                Choice::Pages(_) | Choice::Nothing | Choice::Mass | Choice::Blocks(_) => {
+                    PositionSet::default()
+                }
             };
-            BandPlan { indexed, sources, seen: None }
+            let blocks = state.vectors.len()..band.blocks(stream, &sequence.blocks).max(state.vectors.len());
+            BandPlan { indexed, blocks, sources, seen: None }
         };
         Ok(self.bands.iter().zip(&sequence.bands).map(plan).collect())
     }
@@ -298,12 +312,16 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         Ok(())
     }
 
-    /// Makes a ballot for the rows whose selection is decided, and whose votes count for what comes after.
+    /// Makes a ballot for the rows whose selection is decided, and whose votes count for what comes after; and for those
+    /// that choose blocks.
     pub(super) fn open_ballot(&self, step: &mut Step<B, K>) {
         let mut candidates = Vec::new();
-        for plan in step.plans.iter_mut().filter(|plan| plan.waits && plan.chosen.is_some()) {
-            plan.ballot_row = Some(candidates.len());
-            candidates.push(plan.last_candidates());
+        for plan in &mut step.plans {
+            let votes = plan.waits && plan.chosen.is_some();
+            if votes || plan.blocks.last() > 0 {
+                plan.ballot_row = Some(candidates.len());
+                candidates.push(if votes { plan.last_candidates() } else { plan.blocks.thoughts });
+            }
         }
         step.ballot = (!candidates.is_empty()).then(|| self.kernels.ballot(&candidates));
     }

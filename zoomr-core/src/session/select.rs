@@ -43,7 +43,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                     .map(|tally| self.most_attended(plan.sequence, tally))
                     .collect::<Result<_, _>>()?
             }
-            Choice::Nothing | Choice::Pages(_) => vec![Selection::default(); plan.rows()],
+            Choice::Nothing | Choice::Pages(_) | Choice::Blocks(_) => vec![Selection::default(); plan.rows()],
         };
         let seen = match choice {
             Choice::Pages(quest) => Visible::Heads(self.page_sets(home, plan, quest, q)?),
@@ -68,7 +68,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             candidates: &plan.candidates,
         };
         let mut ballot = self.kernels.ballot(&plan.candidates);
-        let index = &self.bands[home.band].index;
+        let index = &self.bands[home.band].index.store;
         self.kernels.vote(q, index, home.layer, &[group], self.settings.votes, spec.scale, &mut ballot);
         Ok(ballot.read())
     }
@@ -92,7 +92,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let [count, heads, _] = rows.dims();
         let bounds = match spans.is_empty() {
             true => Vec::new(),
-            false => self.bands[home.band].index.page_bounds(home.layer, &spans, &rows),
+            false => self.bands[home.band].index.store.page_bounds(home.layer, &spans, &rows),
         };
         let pages = bounds.len() / (count * heads);
         let set = |i: usize| quest.seen(&bounds[i * pages..][..pages], plan.start + i / heads);

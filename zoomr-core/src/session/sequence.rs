@@ -4,11 +4,15 @@ use std::collections::VecDeque;
 
 use burn::tensor::backend::Backend;
 
-use super::{band::Band, evict::Evicting};
+use super::{
+    band::{Band, Moves, SPREAD_VECTORS},
+    evict::Evicting,
+};
 use crate::{
     Error,
-    cache::{ColdPages, DensePages, KvBudget, Layout, Residency},
-    kernels::{AttentionKernels, Move, PageSpan, PageStore},
+    cache::{Blocks, ColdPages, DensePages, KvBudget, Layout, Residency},
+    config::Settings,
+    kernels::{AttentionKernels, PageSpan},
     positions::PositionSet,
     segment::Grammar,
     select::Selection,
@@ -20,6 +24,10 @@ pub(super) struct BandState {
     pub(super) residency: Residency,
     /// Its index vectors.
     pub(super) index: DensePages,
+    /// Its blocks' vectors: slot `u` has that of block `u`.
+    pub(super) vectors: DensePages,
+    /// How its keys spread: as many vectors as that takes, once it is known.
+    pub(super) spread: DensePages,
     /// How many there were when the last step ended, written in all layers: what a failed step goes back to. The segments
     /// do not tell, since the engine may have closed a summary since.
     pub(super) indexed: usize,
@@ -34,6 +42,8 @@ pub(super) struct BandState {
 pub(super) struct Sequence {
     pub(super) grammar: Grammar,
     pub(super) layout: Layout,
+    /// Its closed blocks.
+    pub(super) blocks: Blocks,
     pub(super) bands: Vec<BandState>,
     /// For each token, what the votes of its step chose for the next one (scope `Global`).
     pub(super) chosen: Vec<Option<Selection>>,
@@ -42,11 +52,13 @@ pub(super) struct Sequence {
 impl Sequence {
     pub(super) fn new<B: Backend, K: AttentionKernels<B>>(
         grammar: Grammar,
-        page_size: usize,
+        settings: &Settings,
         bands: &[Band<B, K>],
     ) -> Self {
         let bands = bands.iter().map(BandState::new).collect();
-        Self { grammar, layout: Layout::new(page_size), bands, chosen: Vec::new() }
+        // Where the policy has no blocks, nobody asks for them.
+        let blocks = Blocks::new(settings.zoom_blocks().map_or(settings.page_size, |blocks| blocks.size));
+        Self { grammar, layout: Layout::new(settings.page_size), blocks, bands, chosen: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -65,10 +77,14 @@ impl Sequence {
         self.grammar.undo(len);
         self.layout.truncate(len);
         self.chosen.truncate(len);
+        self.blocks.truncate(self.grammar.stream());
         let (stream, pages) = (self.grammar.stream(), self.layout.pages().len());
         for (state, band) in self.bands.iter_mut().zip(bands) {
             state.indexed = state.indexed.min(band.indexed(stream));
-            state.index.truncate(state.indexed, &mut band.index_pages, budget);
+            state.index.truncate(state.indexed, &mut band.index.pages, budget);
+            let blocks = band.blocks(stream, &self.blocks);
+            state.vectors.truncate(blocks, &mut band.vectors.pages, budget);
+            state.spread.truncate(spread_vectors(blocks), &mut band.spreads.pages, budget);
             state.recent.retain(|&thought| thought < stream.retired(len));
             state.residency.truncate(pages, &mut band.pages, cold, budget);
             match &mut state.evicting {
@@ -87,20 +103,29 @@ impl BandState {
     fn new<B: Backend, K: AttentionKernels<B>>(band: &Band<B, K>) -> Self {
         Self {
             residency: Residency::default(),
-            index: DensePages::new(band.index.shape().page_size),
+            index: band.index.no_slots(),
+            vectors: band.vectors.no_slots(),
+            spread: band.spreads.no_slots(),
             indexed: 0,
             recent: VecDeque::new(),
             evicting: Evicting::new(band),
         }
     }
 
-    /// Follows pages that have moved: those of the band's store, and of its index.
-    pub(super) fn follow(&mut self, [moves, index_moves]: &[Vec<Move>; 2]) {
-        if !moves.is_empty() {
-            self.residency.follow(moves);
-            self.evicting.iter_mut().for_each(|evicting| evicting.slots.follow(moves));
+    /// What the sequence has in each of the pages [beside](Band::beside) those of keys and values.
+    pub(super) fn beside(&self) -> impl Iterator<Item = &DensePages> {
+        [&self.index, &self.vectors, &self.spread].into_iter()
+    }
+
+    /// Follows pages that have moved.
+    pub(super) fn follow(&mut self, moves: &Moves) {
+        if !moves.pages.is_empty() {
+            self.residency.follow(&moves.pages);
+            self.evicting.iter_mut().for_each(|evicting| evicting.slots.follow(&moves.pages));
         }
-        self.index.follow(index_moves);
+        self.index.follow(&moves.index);
+        self.vectors.follow(&moves.vectors);
+        self.spread.follow(&moves.spreads);
     }
 
     /// Where the tokens of `set` lie on the device.
@@ -130,4 +155,9 @@ impl BandState {
         self.recent.iter().for_each(|&thought| keep.insert(thoughts[thought].detail.clone()));
         keep
     }
+}
+
+/// Vectors of the spread that a sequence with so many blocks' vectors has.
+pub(super) fn spread_vectors(blocks: usize) -> usize {
+    if blocks > 0 { SPREAD_VECTORS } else { 0 }
 }

@@ -157,7 +157,7 @@ impl Simulation<'_> {
             Choice::Pages(_) if number >= quest::DENSE_LAYERS => {
                 self.stream.len() / quest::PAGE * quest::VECTORS
             }
-            Choice::Nothing | Choice::Mass | Choice::Pages(_) => 0,
+            Choice::Nothing | Choice::Mass | Choice::Pages(_) | Choice::Blocks(_) => 0,
         };
         vectors.div_ceil(self.settings.page_size)
     }

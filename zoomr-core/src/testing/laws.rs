@@ -100,6 +100,7 @@ pub fn law_1_zooming_into_everything_is_full_attention<B: Backend, K: AttentionK
         scenario.options.zoom = Zoom::Thoughts(usize::MAX);
         scenario.options.summaries = SummaryVisibility::All;
         scenario.options.keep_prompt = None;
+        scenario.options.zoom_share = 0.0;
         let zoomed = scenario.start(kernels.clone(), device).and_then(|mut d| d.run(|_| 1)).map_err(fail)?;
         let slack = slack::<B>(&scenario);
         scenario.options.policy = PolicyKind::Full;

@@ -31,6 +31,7 @@ pub fn session_does_the_method<B: Backend, K: AttentionKernels<B> + Clone>(kerne
             scenario.options.policy = PolicyKind::Zoomr;
         }
         scenario.options.scope = Scope::Layer;
+        scenario.options.blocks = None;
         let mut driven = scenario.start(kernels.clone(), device).map_err(fail)?;
         let found = driven.run(|_| 1).map_err(fail)?;
         let stream = driven.session.stream(driven.id).map_err(fail)?;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::host::Host;
 use crate::{
     Error,
-    config::{Options, PolicyKind, Scope, Settings, SummaryVisibility},
+    config::{BlockScope, Options, PolicyKind, Scope, Settings, SummaryVisibility},
     kernels::AttentionKernels,
     layer::LayerSpec,
     policy::rkv,
@@ -103,7 +103,7 @@ fn options() -> impl Strategy<Value = Options> {
         1 => (0.0..1.0f64).prop_map(Zoom::Mass),
     ];
     let choice = (prop::sample::select(Scope::ALL), prop::sample::select(SummaryVisibility::ALL));
-    let pages = (1..8usize, 1..4usize);
+    let pages = (prop_oneof![2 => (1..8usize).prop_map(|size| (size, None)), 1 => blocks()], 1..4usize);
     let sizes = (1..4usize, 1..16usize, prop::option::of(0..6usize), pages, prop::option::of(0..5usize));
     let budgets = (1..30usize, rkv::OBSERVING..14);
     (policy, zoom, choice, sizes, budgets).prop_map(
@@ -111,7 +111,7 @@ fn options() -> impl Strategy<Value = Options> {
             policy,
             zoom,
             (scope, summaries),
-            (votes, window, keep_prompt, (page_size, slab_pages), resident_thoughts),
+            (votes, window, keep_prompt, ((page_size, blocks), slab_pages), resident_thoughts),
             (budget, buffer),
         )| Options {
             policy,
@@ -120,7 +120,11 @@ fn options() -> impl Strategy<Value = Options> {
             zoom,
             window,
             keep_prompt,
-            summaries,
+            summaries: if blocks.is_some() { SummaryVisibility::All } else { summaries },
+            blocks: blocks.map(|blocks| blocks.size),
+            zoom_share: blocks.map_or(0.0, |blocks| blocks.share),
+            block_scope: blocks.map_or(BlockScope::Kv, |blocks| blocks.scope),
+            spread_tokens: blocks.map_or(1, |blocks| blocks.spread_tokens),
             budget: budget_for(policy, budget),
             buffer,
             resident_thoughts,
@@ -129,6 +133,24 @@ fn options() -> impl Strategy<Value = Options> {
             ..Options::default()
         },
     )
+}
+
+/// Settings of blocks. No limit on their tokens: where shares tie, rounding would say which of them are chosen.
+#[derive(Clone, Copy, Debug)]
+struct BlockSettings {
+    size: usize,
+    share: f64,
+    scope: BlockScope,
+    spread_tokens: usize,
+}
+
+/// Tokens of a page, and settings of blocks that fill it.
+fn blocks() -> impl Strategy<Value = (usize, Option<BlockSettings>)> {
+    let share = prop_oneof![3 => 0.0..0.6f64, 1 => Just(0.0)];
+    let scope = prop::sample::select(BlockScope::ALL);
+    (1..5usize, 1..3usize, share, scope, 1..20usize).prop_map(|(size, times, share, scope, spread_tokens)| {
+        (size * times, Some(BlockSettings { size, share, scope, spread_tokens }))
+    })
 }
 
 /// The budget, or what the policy takes at least.

@@ -15,8 +15,8 @@ use zoomr_core::{
     cache::{ColdPages, HostTier, KvBudget, Layout, Pages, Residency, Tiers},
     config::{Options, PolicyKind},
     kernels::{
-        AttendGroup, AttentionKernels, HeadMove, KvStore, PageStore, Move, PageBytes, PageShape, PageSpan, ScoreGroup,
-        Slot,
+        AttendGroup, AttentionKernels, HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, PageStore,
+        ScoreGroup, Slot, Zoom,
     },
     portable::{Portable, PortableStore},
     positions::PositionSet,
@@ -107,11 +107,16 @@ struct Scarce(Arc<Memory>);
 
 impl AttentionKernels<B> for Scarce {
     type Ballot = <Portable as AttentionKernels<B>>::Ballot;
+    type Blocks = PortableStore<B>;
     type Store = Small;
     type Table = <Portable as AttentionKernels<B>>::Table;
 
     fn store(&self, shape: PageShape, _: &Device<B>) -> Small {
         Small::new(shape, &self.0)
+    }
+
+    fn blocks(&self, shape: PageShape, device: &Device<B>) -> PortableStore<B> {
+        PortableStore::new(shape, *device)
     }
 
     fn table(&self, groups: &[AttendGroup<'_>]) -> Self::Table {
@@ -142,8 +147,10 @@ impl AttentionKernels<B> for Scarce {
         layer: usize,
         table: &Self::Table,
         scale: f32,
+        zoom: Option<Zoom<'_, B, Self>>,
     ) -> AttentionState<B> {
-        Portable.attend(q, &kv.store, layer, table, scale)
+        assert!(zoom.is_none(), "no test here has blocks");
+        Portable.attend(q, &kv.store, layer, table, scale, None)
     }
 }
 
