@@ -55,7 +55,10 @@ impl Setting {
         let name: String = line.chars().filter(|c| !c.is_whitespace()).collect();
         let (policy, parts) = name.split_once(':').unwrap_or((&name, ""));
         let mut options = Options { policy: policy.parse::<PolicyKind>()?, ..base.clone() };
-        for part in parts.split(',').filter(|part| !part.is_empty()) {
+        let mut parts: Vec<&str> = parts.split(',').filter(|part| !part.is_empty()).collect();
+        // Whether there are blocks decides what other names mean.
+        parts.sort_by_key(|part| !part.starts_with("blocks="));
+        for part in parts {
             options = overlaid(&options, part)?;
         }
         let settings = Settings::try_from(options)?;
@@ -87,13 +90,18 @@ fn overlaid(options: &Options, part: &str) -> Result<Options, SettingError> {
         |error: serde_json::Error| SettingError::Part { part: part.into(), reason: error.to_string() };
     let (name, value) = part.split_once('=').ok_or_else(|| SettingError::Form { part: part.into() })?;
     let value = match value {
-        "none" => Value::Null,
+        "none" | "off" => Value::Null,
         // Numbers are numbers; whatever is no JSON is a word.
         value => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
     };
     let (name, value) = match name {
+        "zoom-tokens" if options.blocks.is_none() => ("zoom", json!({ "tokens": value })),
+        "zoom" | "zoom-mass" if options.blocks.is_some() => {
+            let reason =
+                "with blocks, say zoom-tokens or zoom-share; whole thoughts take blocks=off".to_owned();
+            return Err(SettingError::Part { part: part.into(), reason });
+        }
         "zoom" => ("zoom", json!({ "thoughts": value })),
-        "zoom-tokens" => ("zoom", json!({ "tokens": value })),
         "zoom-mass" => ("zoom", json!({ "mass": value })),
         "prompt" => {
             let reason = "it is called keep-prompt".to_owned();
