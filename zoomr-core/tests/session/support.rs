@@ -19,11 +19,11 @@ use zoomr_core::{
 };
 
 /// A session over the portable kernels.
-pub type Session<'a> = Driven<'a, NdArray<f32>, Portable>;
+pub(crate) type Session<'a> = Driven<'a, NdArray<f32>, Portable>;
 
 /// `tokens` tokens, pooled, over a layer for each of `windows`, in which 0 stands for none; two query heads read a KV
 /// head.
-pub fn scenario<const L: usize>(
+pub(crate) fn scenario<const L: usize>(
     options: Options,
     kv_heads: usize,
     windows: [usize; L],
@@ -47,12 +47,12 @@ pub fn scenario<const L: usize>(
 }
 
 /// Its session, without tokens.
-pub fn start(scenario: &Scenario) -> Session<'_> {
+pub(crate) fn start(scenario: &Scenario) -> Session<'_> {
     scenario.start(Portable, &Default::default()).expect("the scenario is sound")
 }
 
 /// A step of `tokens` whose model fails after so many layers.
-pub fn fail(driven: &mut Session<'_>, scenario: &Scenario, tokens: &[u32], role: Role, layers: usize) {
+pub(crate) fn fail(driven: &mut Session<'_>, scenario: &Scenario, tokens: &[u32], role: Role, layers: usize) {
     let some = Host { layers: scenario.host.layers[..layers].to_vec(), seed: scenario.host.seed };
     let bare: Vec<Token<'_>> = tokens.iter().map(|&id| Token::bare(id)).collect();
     let feed = Feed { sequence: driven.id, tokens: &bare, role, scope: Scope::Layer };
