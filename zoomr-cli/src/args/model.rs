@@ -6,15 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use serde::Deserialize;
-use zoomr_core::weight::WeightDtype;
 use zoomr_model::{
     atomic_file::Scratch,
     config::ModelConfig,
     pretrained::{Foreign, architecture},
-    text_file,
 };
 
 use super::parse::thread_count;
@@ -125,30 +122,6 @@ impl Described {
             Self::Dir(dir) => architecture(dir),
             Self::Config(path) => ModelConfig::from_file(path),
         }
-    }
-
-    /// The element type that the configuration says the weights have; f32 where it says none that zoomr reads.
-    ///
-    /// # Errors
-    /// Where the configuration cannot be read.
-    pub(crate) fn weight_dtype(&self) -> Result<WeightDtype> {
-        /// The new spelling and the old.
-        #[derive(Deserialize)]
-        struct Named {
-            dtype: Option<String>,
-            torch_dtype: Option<String>,
-        }
-        let path = match self {
-            Self::Dir(dir) => dir.join("config.json"),
-            Self::Config(path) => path.clone(),
-        };
-        let text = text_file::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let named: Named = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
-        Ok(match named.dtype.or(named.torch_dtype).as_deref() {
-            Some("bfloat16") => WeightDtype::Bf16,
-            Some("float16") => WeightDtype::F16,
-            _ => WeightDtype::F32,
-        })
     }
 }
 

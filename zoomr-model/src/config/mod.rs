@@ -19,7 +19,7 @@ mod tensors;
 
 use std::{num::NonZeroUsize, path::Path};
 
-use zoomr_core::layer::LayerSpec;
+use zoomr_core::{layer::LayerSpec, weight::WeightDtype};
 
 pub(crate) use self::rope::RopeScaling;
 pub use self::{error::ConfigError, family::Family, rope::Rope, tensors::TensorSpec};
@@ -59,6 +59,8 @@ pub struct ModelConfig {
     pub(crate) logits_scaling: f64,
     /// Squashes the logits `x` to `cap * tanh(x / cap)`.
     pub(crate) final_logit_softcapping: Option<f64>,
+    /// What the file says that the weights are stored as.
+    pub(crate) weight_dtype: WeightDtype,
 }
 
 /// What differs from layer to layer.
@@ -193,6 +195,12 @@ impl ModelConfig {
     /// Tokens that end a text, where the file names any.
     pub fn eos_token_ids(&self) -> &[u32] {
         &self.eos_token_ids
+    }
+
+    /// The element type that the file says the weights have; f32 where it names none that zoomr reads. What is stored
+    /// may differ.
+    pub fn weight_dtype(&self) -> WeightDtype {
+        self.weight_dtype
     }
 
     /// Elements per attention head.

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use zoomr_core::weight::WeightDtype;
 
 use super::{
     Activation, AttentionConfig, InputProjections, MlpConfig, ModelConfig, NormConfig, check,
@@ -63,6 +64,11 @@ pub(super) fn parse(json: &str) -> Result<ModelConfig, ConfigError> {
             None => Vec::new(),
             Some(TokenIds::One(id)) => vec![id],
             Some(TokenIds::Many(ids)) => ids,
+        },
+        weight_dtype: match raw.dtype.or(raw.torch_dtype).as_ref().and_then(Value::as_str) {
+            Some("bfloat16") => WeightDtype::Bf16,
+            Some("float16") => WeightDtype::F16,
+            _ => WeightDtype::F32,
         },
     })
 }

@@ -28,6 +28,9 @@ pub(super) struct RawConfig {
     pub(super) tie_word_embeddings: Option<bool>,
     #[serde(default, deserialize_with = "filled")]
     pub(super) eos_token_id: Option<TokenIds>,
+    /// The element type of weights, in the new spelling and the old; other programs put other things there.
+    pub(super) dtype: Option<Value>,
+    pub(super) torch_dtype: Option<Value>,
     #[serde(default, deserialize_with = "filled")]
     pub(super) quantization_config: Option<Map<String, Value>>,
     /// As MLX calls it.

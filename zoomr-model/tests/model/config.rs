@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use zoomr_core::weight::WeightDtype;
 use zoomr_model::config::ModelConfig;
 
 use crate::support::golden;
@@ -29,6 +30,19 @@ fn parse(config: &Value) -> ModelConfig {
 fn windows(config: &Value) -> Vec<usize> {
     let specs = parse(config).layer_specs();
     specs.iter().map(|spec| spec.sliding_window.map_or(0, usize::from)).collect()
+}
+
+#[test]
+fn the_dtype_of_weights_is_read_in_both_spellings() {
+    let dtype = |fields| parse(&config("llama", fields)).weight_dtype();
+    assert_eq!(dtype(json!({"dtype": "bfloat16", "torch_dtype": "float32"})), WeightDtype::Bf16);
+    assert_eq!(dtype(json!({"dtype": null, "torch_dtype": "float16"})), WeightDtype::F16);
+    for other in
+        [json!("float32"), json!("auto"), json!("float8_e4m3fn"), json!({"": "bfloat16"}), json!(null)]
+    {
+        assert_eq!(dtype(json!({"dtype": other})), WeightDtype::F32, "no reason to refuse the model");
+    }
+    assert_eq!(dtype(json!({})), WeightDtype::F32);
 }
 
 #[test]

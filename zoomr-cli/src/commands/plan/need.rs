@@ -122,7 +122,7 @@ fn stored(model: &Described, config: &ModelConfig) -> Result<(u64, String)> {
     let found = model.dir().map(|dir| Inventory::read(dir, &config.tensors()));
     match found {
         None | Some(Err(WeightsError::NoWeights { .. })) => {
-            let dtype = model.weight_dtype()?;
+            let dtype = config.weight_dtype();
             Ok((config.parameter_count() * dtype.size() as u64, format!("{dtype:?}").to_uppercase()))
         }
         Some(inventory) => {
