@@ -9,7 +9,7 @@
 //! * `pages`: the pages of such a stream, counted by what they are for.
 //! * `moment`: what a policy holds of them at some moment.
 
-mod moment;
+pub(crate) mod moment;
 mod pages;
 
 use std::num::NonZeroUsize;

@@ -136,14 +136,7 @@ impl<'a> Rules<'a> {
     fn zoomed(&self, base: &Base, row: usize, length: NonZeroUsize) -> usize {
         let left = self.pages.begun((row + 1).saturating_sub(self.settings.window));
         let candidates = left.min(self.pages.retired(row));
-        let count = match (self.policy.choice(), self.settings.zoom) {
-            (Choice::Nothing | Choice::Pages(_), _) => 0,
-            (Choice::Mass, _) => candidates,
-            (Choice::Votes, Zoom::Thoughts(count)) => count.max(self.settings.resident_thoughts.unwrap_or(0)),
-            (Choice::Votes, Zoom::Tokens(budget)) => budget / length,
-            // Scores spread evenly would take this many.
-            (Choice::Votes, Zoom::Mass(share)) => (share * candidates as f64).ceil() as usize,
-        };
+        let count = thoughts_held(self.settings, self.policy.choice(), candidates, length);
         let outside = candidates.min(self.pages.ended(base.tail.start));
         outside.min(count) * self.pages.of_thought(length)
     }
@@ -176,5 +169,22 @@ impl<'a> Rules<'a> {
         };
         let held = if moment.evicted { after(moment.tokens) } else { after(moment.tokens - 1) + 1 };
         Some(held.div_ceil(self.pages.size()))
+    }
+}
+
+/// How many of the candidates, each of `length` tokens, are held in full at most.
+pub(crate) fn thoughts_held(
+    settings: &Settings,
+    choice: Choice,
+    candidates: usize,
+    length: NonZeroUsize,
+) -> usize {
+    match (choice, settings.zoom) {
+        (Choice::Nothing | Choice::Pages(_), _) => 0,
+        (Choice::Mass, _) => candidates,
+        (Choice::Votes, Zoom::Thoughts(count)) => count.max(settings.resident_thoughts.unwrap_or(0)),
+        (Choice::Votes, Zoom::Tokens(budget)) => budget / length,
+        // Scores spread evenly would take this many.
+        (Choice::Votes, Zoom::Mass(share)) => (share * candidates as f64).ceil() as usize,
     }
 }

@@ -7,12 +7,11 @@ use std::{collections::BTreeSet, num::NonZeroUsize};
 use crate::{
     cache::Layout,
     config::Settings,
-    forecast::{Assumption, Forecast},
+    forecast::{Assumption, Forecast, moment::thoughts_held},
     layer::LayerSpec,
     policy::{Choice, Policy, quest, recent},
     positions::PositionSet,
     segment::{Kind, Mark, Stream},
-    select::Zoom,
     stats::TierBytes,
     usage::Use,
 };
@@ -145,14 +144,7 @@ impl Simulation<'_> {
     /// Pages of the thoughts zoomed into or held, each of `length` tokens and outside of what is seen anyway.
     fn zoomed_pages(&self, base: &PositionSet, position: usize, length: NonZeroUsize) -> usize {
         let candidates = self.policy.candidates(&self.stream, position);
-        let count = match (self.policy.choice(), self.settings.zoom) {
-            (Choice::Nothing | Choice::Pages(_), _) => 0,
-            (Choice::Mass, _) => candidates,
-            (Choice::Votes, Zoom::Thoughts(count)) => count.max(self.settings.resident_thoughts.unwrap_or(0)),
-            (Choice::Votes, Zoom::Tokens(budget)) => budget / length,
-            // Scores spread evenly would take this many.
-            (Choice::Votes, Zoom::Mass(share)) => (share * candidates as f64).ceil() as usize,
-        };
+        let count = thoughts_held(self.settings, self.policy.choice(), candidates, length);
         let thoughts = &self.stream.thoughts()[..candidates];
         let outside = thoughts.iter().filter(|thought| !base.overlaps(thought.detail.clone())).count();
         outside.min(count) * length.get().div_ceil(self.settings.page_size)
