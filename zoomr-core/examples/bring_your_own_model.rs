@@ -135,7 +135,7 @@ fn decode(
         let tokens: Vec<_> = next.iter().map(|&id| Token::bare(id)).collect();
         let feed = Feed { sequence, tokens: &tokens, role, scope };
         let (_, output) = session
-            .step(&[feed], |session, accepted| model.forward(&next[..accepted[0]], session, &device))?
+            .step(&[feed], |pass, accepted| model.forward(&next[..accepted[0]], pass, &device))?
             .single()?;
         let last = output.dims()[0] - 1;
         logits = output.slice(last..last + 1).into_data().iter().collect();

@@ -47,13 +47,19 @@ pub enum Error {
     /// and the session runs the step again without that sequence.
     #[error("sequence {0} cannot go on in this step")]
     Refused(usize),
-    /// A sequence cannot be cut back so far: the policy has dropped what it would need there.
-    #[error("cannot truncate to {len} tokens: policy `{policy}` has dropped what it would need there")]
+    /// A sequence cannot be cut back so far, or forked there: the policy has dropped what would be needed to go on.
+    #[error("cannot go on after the first {len} tokens: policy `{policy}` has dropped what that needs")]
     Dropped {
-        /// The length asked for.
+        /// How many tokens were to be kept, or shared with the fork.
         len: usize,
         /// The policy's name.
         policy: &'static str,
+    },
+    /// Tokens were asked for whose page is not on the device.
+    #[error("the page of the token at position {position} is not on the device; fetch it first")]
+    NotResident {
+        /// The first of them.
+        position: usize,
     },
     /// No such sequence (never added, or removed).
     #[error("no sequence {0}")]

@@ -1,7 +1,7 @@
 //! What a host model calls once per layer: append this layer's keys and values, then attend.
 //!
-//! This is the whole of what a model must know of zoomr. `session::Session` implements
-//! it for decoding; a dense implementation serves training.
+//! This is the whole of what a model must know of zoomr. `session::ForwardPass`
+//! implements it for decoding; a dense implementation serves training.
 
 use burn::tensor::{Tensor, backend::Backend};
 

@@ -11,9 +11,10 @@ use zoomr_core::{
     config::Scope,
     portable::Portable,
     segment::{Due, Kind, Role},
-    session::{Feed, SequenceId, Session},
+    session::{Feed, SequenceId, Session, Stepped},
     testing::{
         host::Host,
+        laws::{check_equal, fail},
         scenario::{Driven, Scenario, scenarios, text},
     },
     token::Token,
@@ -88,7 +89,7 @@ struct Twin<'a> {
 }
 
 fn core<T>(result: Result<T, Error>) -> Outcome<T> {
-    result.map_err(|error| TestCaseError::fail(error.to_string()))
+    result.map_err(fail)
 }
 
 /// One step of a session; the model fails after `layers`, where there are that few.
@@ -97,7 +98,7 @@ fn step(
     host: &Host,
     feeds: &[(SequenceId, Given)],
     layers: Option<usize>,
-) -> Result<(Vec<Result<usize, Error>>, Rows), Error> {
+) -> Result<Stepped<Rows>, Error> {
     let with_text = |(_, given): &(SequenceId, Given)| -> Vec<Token<'_>> {
         given.tokens.iter().map(|&id| Token { id, text: text(id) }).collect()
     };
@@ -107,13 +108,12 @@ fn step(
         .collect();
     let layers_run = layers.unwrap_or(usize::MAX).min(host.layers.len());
     let some = Host { layers: host.layers[..layers_run].to_vec(), ..*host };
-    let stepped = session.step(&fed, |session, accepted| {
+    session.step(&fed, |pass, accepted| {
         let rows = feeds.iter().zip(accepted).flat_map(|((_, given), &rows)| &given.tokens[..rows]);
         let ids: Vec<u32> = rows.copied().collect();
-        let rows = some.forward(session, &ids, &Default::default())?;
+        let rows = some.forward(pass, &ids, &Default::default())?;
         if layers.is_some() { Err(Error::Protocol("the model failed")) } else { Ok(rows) }
-    })?;
-    Ok((stepped.feeds, stepped.output.unwrap_or_default()))
+    })
 }
 
 impl<'a> Twin<'a> {
@@ -135,12 +135,8 @@ impl<'a> Twin<'a> {
     /// How many tokens went in, and their rows.
     fn feed(&mut self, host: &Host, given: &Given) -> Outcome<(usize, Rows)> {
         let Driven { session, id, .. } = &mut self.alone;
-        let (accepted, rows) = core(step(session, host, &[(*id, given.clone())], None))?;
-        let accepted = accepted
-            .into_iter()
-            .next()
-            .unwrap_or(Ok(0))
-            .map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let stepped = core(step(session, host, &[(*id, given.clone())], None))?;
+        let (accepted, rows) = core(stepped.single())?;
         self.events.push(Event::Fed(Given { tokens: given.tokens[..accepted].to_vec(), ..*given }));
         Ok((accepted, rows))
     }
@@ -247,7 +243,7 @@ impl<'a> World<'a> {
                     "{alone:?}, alone, at {at} of {len}"
                 );
             }
-            Err(error) => return Err(TestCaseError::fail(error.to_string())),
+            Err(error) => return Err(fail(error)),
         }
         Ok(())
     }
@@ -283,14 +279,14 @@ impl<'a> World<'a> {
             prop_assert!(failed || self.cap.is_some() && stepped.is_ok(), "{stepped:?}");
             return Ok(());
         }
-        let (outcomes, rows) = core(stepped)?;
-        let mut rows = rows.into_iter();
+        let Stepped { feeds: outcomes, output } = core(stepped)?;
+        let mut rows = output.unwrap_or_default().into_iter();
         for ((which, given), outcome) in fed.into_iter().zip(outcomes) {
             match outcome {
                 Ok(accepted) => {
                     let (alone, expected) = self.twins[which].feed(&self.scenario.host, given)?;
                     prop_assert_eq!(accepted, alone, "tokens accepted");
-                    near(&rows.by_ref().take(accepted).collect::<Rows>(), &expected)?;
+                    check_equal(&rows.by_ref().take(accepted).collect::<Rows>(), &expected, SLACK)?;
                 }
                 Err(error) => self.refused(&error)?,
             }
@@ -325,17 +321,6 @@ impl<'a> World<'a> {
         prop_assert_eq!(self.shared.session.allocated(), 0);
         Ok(())
     }
-}
-
-fn near(found: &Rows, expected: &Rows) -> Outcome {
-    prop_assert_eq!(found.len(), expected.len());
-    for (row, (found, expected)) in found.iter().zip(expected).enumerate() {
-        // A NaN is near nothing.
-        let near = |(found, expected): (&f64, &f64)| (found - expected).abs() < SLACK;
-        prop_assert!(found.len() == expected.len(), "row {}", row);
-        prop_assert!(found.iter().zip(expected).all(near), "row {}: {:?}, alone {:?}", row, found, expected);
-    }
-    Ok(())
 }
 
 #[test]

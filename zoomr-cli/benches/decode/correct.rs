@@ -12,7 +12,7 @@ use zoomr_core::{
     kernels::{AttentionKernels, LinearKernels},
     portable::Portable,
     segment::{Budget, Role},
-    session::{Feed, Session},
+    session::{Feed, ForwardPass, Session},
     token::Token,
     trigger::Trigger,
 };
@@ -79,7 +79,7 @@ where
         let tokens: Vec<Token<'_>> = ids.iter().map(|&id| Token::bare(id)).collect();
         let feed = Feed { sequence, tokens: &tokens, role: Role::Prompt, scope: Scope::Global };
         let forward =
-            |session: &mut Session<_, _>, _: &[usize]| -> Result<_, Error> { model.forward(ids, session) };
+            |pass: &mut ForwardPass<'_, _, _>, _: &[usize]| -> Result<_, Error> { model.forward(ids, pass) };
         let (_, rows) = session.step(&[feed], forward)?.single()?;
         logits.extend(rows.into_data().iter::<f32>());
     }

@@ -7,7 +7,7 @@ use zoomr_backend_cpu::{Cpu, CpuKernels, DEVICE};
 use zoomr_core::{
     config::{Options, PolicyKind, Scope, Settings},
     segment::{Paragraphs, Role},
-    session::{Feed, SequenceId, Session},
+    session::{Feed, ForwardPass, SequenceId, Session},
     stats::TierBytes,
     token::Token,
     trigger::Trigger,
@@ -69,9 +69,9 @@ impl<'m> Decoder<'m> {
         let token = |&id: &u32| Token { id, text: tokenizer.bytes_of(id) };
         let tokens: Vec<Token<'_>> = ids.iter().map(token).collect();
         let feed = Feed { sequence: self.sequence, tokens: &tokens, role: Role::Stream, scope };
-        let forward = |session: &mut Session<_, _>, accepted: &[usize]| -> Result<_, Error> {
+        let forward = |pass: &mut ForwardPass<'_, _, _>, accepted: &[usize]| -> Result<_, Error> {
             clock.time(Watch::Forward, || {
-                let hidden = model.hidden(&ids[..accepted[0]], &mut TimedHook { hook: session, clock })?;
+                let hidden = model.hidden(&ids[..accepted[0]], &mut TimedHook { hook: pass, clock })?;
                 let [rows, width] = hidden.dims();
                 Ok(model.logits(hidden.slice([rows - 1..rows, 0..width])))
             })

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use super::{KvBudget, Pages, pages::follow};
+use burn::tensor::backend::Backend;
+
+use super::{KvBudget, Pages, Tiers, pages::follow};
 use crate::{
     Error,
-    kernels::{Move, PageSpan, Slot},
+    kernels::{KvStore, Move, PageSpan, Slot},
 };
 
 /// Slots `0..len()`, in pages of one store.
@@ -62,17 +64,15 @@ impl DensePages {
         Ok(())
     }
 
-    /// The last page, where it has free slots and another sequence holds it too, as one may after a
-    /// [`truncate`](Self::truncate): it must be [replaced](Self::replace_last) before anything is written there.
-    pub fn shared_end(&self, numbers: &Pages) -> Option<usize> {
-        let last = self.pages.last().copied().filter(|_| !self.len.is_multiple_of(self.page_size));
-        last.filter(|&page| numbers.is_shared(page))
-    }
-
-    /// Holds `page`, a copy of the last page, in its place.
-    pub fn replace_last(&mut self, page: usize, numbers: &mut Pages, budget: &mut KvBudget) {
-        if let Some(last) = self.pages.last_mut() {
-            numbers.release(std::mem::replace(last, page), budget);
+    /// Makes the last page this sequence's own, where it has free slots and another sequence holds it too, as one does
+    /// after a [`fork`](Self::fork) or a [`truncate`](Self::truncate): needed before anything is written there.
+    ///
+    /// # Errors
+    /// [`Error::OverCap`] and [`Error::Memory`] where a copy finds no room; the page is still shared then.
+    pub fn own_end<B: Backend, S: KvStore<B>>(&mut self, tiers: &mut Tiers<'_, S>) -> Result<(), Error> {
+        match self.pages.last_mut() {
+            Some(last) if !self.len.is_multiple_of(self.page_size) => tiers.own(last),
+            _ => Ok(()),
         }
     }
 
@@ -88,27 +88,12 @@ impl DensePages {
         follow(self.pages.iter_mut(), moves);
     }
 
-    /// The first `len` slots, for another sequence: whole pages are shared, a last one that is not full is copied.
-    /// Returns what the store has to copy, once it has room for it.
-    ///
-    /// # Errors
-    /// As [`resize`](Self::resize).
-    pub fn fork(
-        &self,
-        len: usize,
-        numbers: &mut Pages,
-        budget: &mut KvBudget,
-    ) -> Result<(Self, Option<Move>), Error> {
-        let (full, len) = (len.min(self.len) / self.page_size, len.min(self.len));
-        let mut copied = None;
-        let mut pages = self.pages[..full].to_vec();
-        if len % self.page_size > 0 {
-            let moved = Move { from: self.pages[full], to: numbers.allocate(budget)? };
-            pages.push(moved.to);
-            copied = Some(moved);
-        }
-        pages[..full].iter().for_each(|&page| numbers.share(page));
-        Ok((Self { page_size: self.page_size, pages, len }, copied))
+    /// The first `len` slots, shared between this sequence and another.
+    pub fn fork(&self, len: usize, numbers: &mut Pages) -> Self {
+        let len = len.min(self.len);
+        let pages = self.pages[..len.div_ceil(self.page_size)].to_vec();
+        pages.iter().for_each(|&page| numbers.share(page));
+        Self { page_size: self.page_size, pages, len }
     }
 
     /// Where slot number `at` lies.

@@ -70,6 +70,19 @@ impl<S> Tiers<'_, S> {
         self.fit().inspect_err(|_| self.pages.release(page, self.budget))?;
         Ok(page)
     }
+
+    /// Gives a holder of `page`, who is about to write to it, a copy of its own where it is shared.
+    pub(super) fn own<B: Backend>(&mut self, page: &mut usize) -> Result<(), Error>
+    where
+        S: KvStore<B>,
+    {
+        if self.pages.is_shared(*page) {
+            let own = self.allocate()?;
+            self.store.copy(&[Move { from: *page, to: own }]);
+            self.pages.release(std::mem::replace(page, own), self.budget);
+        }
+        Ok(())
+    }
 }
 
 /// The places of one sequence's logical pages in one band.
@@ -124,12 +137,7 @@ impl Residency {
             match self.places.get_mut(logical) {
                 Some(Place::Resident { page, copy }) => {
                     copy.take().into_iter().for_each(|handle| tiers.cold.forget(handle));
-                    if tiers.pages.is_shared(*page) {
-                        let own = tiers.allocate()?;
-                        tiers.store.copy(&[Move { from: *page, to: own }]);
-                        tiers.pages.release(*page, tiers.budget);
-                        *page = own;
-                    }
+                    tiers.own(page)?;
                 }
                 Some(_) => return Err(Error::Protocol("a dropped page cannot be appended to")),
                 None => {
@@ -274,19 +282,22 @@ impl Residency {
         self.resident.split_off(&pages);
     }
 
-    /// Where the positions of `set` lie on the device; those that are not resident are left out.
-    pub fn spans(&self, layout: &Layout, set: &PositionSet) -> Vec<PageSpan> {
+    /// Where the positions of `set` lie on the device.
+    ///
+    /// # Errors
+    /// [`Error::NotResident`] where one of them is elsewhere.
+    pub fn spans(&self, layout: &Layout, set: &PositionSet) -> Result<Vec<PageSpan>, Error> {
         let mut spans = Vec::new();
         for range in set.ranges() {
             for logical in layout.overlapping(range.clone()) {
                 let extent = layout.pages()[logical];
-                let Some(page) = self.page(logical) else { continue };
                 let start = range.start.max(extent.start);
+                let page = self.page(logical).ok_or(Error::NotResident { position: start })?;
                 let end = range.end.min(extent.start + extent.len);
                 spans.push(PageSpan { page, start: start - extent.start, len: end - start, position: start });
             }
         }
-        spans
+        Ok(spans)
     }
 }
 

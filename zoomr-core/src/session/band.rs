@@ -173,6 +173,15 @@ impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
         Tiers { store: &mut self.store, pages: &mut self.pages, cold, budget }
     }
 
+    /// The same for the pages of its index, none of which is ever cold.
+    pub(super) fn index_tiers<'a>(
+        &'a mut self,
+        cold: &'a mut ColdPages,
+        budget: &'a mut KvBudget,
+    ) -> Tiers<'a, K::Store> {
+        Tiers { store: &mut self.index, pages: &mut self.index_pages, cold, budget }
+    }
+
     /// Gives both stores the slabs that their pages need by now.
     pub(super) fn fit(&mut self) -> Result<(), Error> {
         self.store.resize(self.pages.slabs())?;

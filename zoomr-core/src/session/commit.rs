@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 
 use super::{
-    Feed, Session,
+    Feed, ForwardPass, Session,
     plan::{Admission, SequencePlan, Step, Trace},
 };
 use crate::{
@@ -43,12 +43,11 @@ enum Try<T> {
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// Takes in as many of each feed's tokens as can go in one step, and runs `forward` over them.
     ///
-    /// `forward` gets the session, as the hook to hand to every layer, and how many tokens of each feed were
-    /// accepted; its rows are those tokens, feed after feed. It must call the hook for every layer in order, and
-    /// hand its errors on. It may run more than once, and must do the same each time: twice under
-    /// [`Scope::TwoPass`], and again without a sequence that cannot go on. All of a prompt goes in one step; streamed
-    /// tokens stop where a summary is due, where the next token's selection depends on this one's votes, and where
-    /// tokens are evicted before the next.
+    /// `forward` gets the hook to hand to every layer, and how many tokens of each feed were accepted; its rows are
+    /// those tokens, feed after feed. It must call the hook for every layer in order, and hand its errors on. It may
+    /// run more than once, and must do the same each time: twice under [`Scope::TwoPass`], and again without a
+    /// sequence that cannot go on. All of a prompt goes in one step; streamed tokens stop where a summary is due, where
+    /// the next token's selection depends on this one's votes, and where tokens are evicted before the next.
     ///
     /// A feed that the cap has no room for, or whose pages the cold tier cannot give, is refused: its sequence is as
     /// it was, and the others go on as if it had not been there.
@@ -59,7 +58,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     pub fn step<T, E: From<Error>>(
         &mut self,
         feeds: &[Feed<'_>],
-        mut forward: impl FnMut(&mut Self, &[usize]) -> Result<T, E>,
+        mut forward: impl FnMut(&mut ForwardPass<'_, B, K>, &[usize]) -> Result<T, E>,
     ) -> Result<Stepped<T>, E> {
         let lens = feeds.iter().map(|f| Ok((f.sequence.0, self.sequence(f.sequence.0)?.len())));
         let before: Vec<(usize, usize)> = lens.collect::<Result<_, Error>>()?;
@@ -98,18 +97,16 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         feeds: &[Feed<'_>],
         admissions: &[Admission],
         refused: &mut [Option<Error>],
-        forward: &mut impl FnMut(&mut Self, &[usize]) -> Result<T, E>,
+        forward: &mut impl FnMut(&mut ForwardPass<'_, B, K>, &[usize]) -> Result<T, E>,
     ) -> Result<Try<T>, E> {
-        let step = self.plan(feeds, admissions, refused)?;
+        let mut step = self.plan(feeds, admissions, refused)?;
         let mut accepted = vec![0; feeds.len()];
         step.plans.iter().for_each(|plan| accepted[plan.feed] = plan.rows());
         if step.plans.is_empty() {
             return Ok(Try::Done(accepted, None));
         }
-        self.step = Some(step);
         loop {
-            let output = forward(self, &accepted);
-            let mut step = self.step.take().ok_or(Error::Protocol("no step is under way"))?;
+            let output = forward(&mut ForwardPass { session: self, step: &mut step }, &accepted);
             if let Some((plan, error)) = step.refused.take() {
                 return Ok(Try::Refused(step.plans[plan].feed, error));
             }
@@ -126,13 +123,11 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             if let Err((feed, error)) = self.prepare_second_pass(&mut step)? {
                 return Ok(Try::Refused(feed, error));
             }
-            self.step = Some(step);
         }
     }
 
     /// Cuts the sequences of a step back to what they were before it.
     fn undo(&mut self, before: &[(usize, usize)]) -> Result<(), Error> {
-        self.step = None;
         before.iter().try_for_each(|&(sequence, len)| self.cut(sequence, len))
     }
 

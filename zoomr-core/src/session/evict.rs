@@ -10,6 +10,7 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::band::Band;
 use crate::{
+    Error,
     cache::{KvBudget, Slots},
     kernels::{AttentionKernels, KvStore, PageSpan},
     layer::LayerSpec,
@@ -29,6 +30,24 @@ impl Evicting {
         let shape = band.store.shape();
         let evictor = band.policy.eviction()?.evictor();
         Some(Self { slots: Slots::new(shape.kv_heads, shape.page_size), evictor })
+    }
+
+    /// The same tokens for another sequence, in pages of its own.
+    ///
+    /// # Errors
+    /// [`Error::OverCap`] and [`Error::Memory`] where these find no room; none is held then.
+    pub(super) fn fork<B: Backend, K: AttentionKernels<B>>(
+        &self,
+        band: &mut Band<B, K>,
+        budget: &mut KvBudget,
+    ) -> Result<Self, Error> {
+        let (mut slots, moves) = self.slots.fork(&mut band.pages, budget)?;
+        if let Err(error) = band.fit() {
+            slots.clear(&mut band.pages, budget);
+            return Err(error);
+        }
+        band.store.copy(&moves);
+        Ok(Self { slots, evictor: self.evictor.fork() })
     }
 
     /// Ends a step whose rows asked for `asked`: its tokens stay, and, where that is due, what is over the budget goes.

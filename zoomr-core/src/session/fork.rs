@@ -11,17 +11,19 @@ use super::{
 use crate::{
     Error,
     cache::{ColdPages, KvBudget},
-    kernels::{AttentionKernels, KvStore},
+    kernels::AttentionKernels,
 };
 
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// Adds a sequence that begins as the first `at` tokens of sequence `id`, as if they had gone in twice.
     ///
-    /// Pages are shared by reference counts, in every tier; of a page that one of the two still writes to, it gets
-    /// a copy of its own when it does.
+    /// Pages are shared by reference counts, on the device and in the cold tier, those of the index too; of a page
+    /// that one of the two still writes to, it gets a copy of its own when it does. Where a policy evicts tokens, which
+    /// rewrites pages, the fork gets copies at once.
     ///
     /// # Errors
-    /// As [`truncate`](Self::truncate); [`Error::OverCap`] where there is no room for the pages that are not shared.
+    /// As [`truncate`](Self::truncate); [`Error::OverCap`] and [`Error::Memory`] where copies find no room. Nothing has
+    /// changed then.
     pub fn fork(&mut self, id: SequenceId, at: usize) -> Result<SequenceId, Error> {
         let at = at.min(self.sequence(id.0)?.len());
         self.check_recoverable(id.0, at)?;
@@ -35,7 +37,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             match state.fork(&fork, band, &mut self.cold, &mut self.budget) {
                 Ok(state) => fork.bands.push(state),
                 Err(error) => {
-                    fork.truncate(0, &mut self.bands, &mut self.cold, &mut self.budget);
+                    self.discard(fork)?;
                     return Err(error);
                 }
             }
@@ -57,20 +59,14 @@ impl BandState {
         budget: &mut KvBudget,
     ) -> Result<Self, Error> {
         let stream = fork.grammar.stream();
-        let (index, copied) = self.index.fork(band.indexed(stream), &mut band.index_pages, budget)?;
+        // First what may fail.
         let evicting = match &self.evicting {
             // All of it or, from the beginning, nothing.
-            Some(evicting) if !stream.is_empty() => {
-                let (slots, moves) = evicting.slots.fork(&mut band.pages, budget)?;
-                band.fit()?;
-                band.store.copy(&moves);
-                Some(Evicting { slots, evictor: evicting.evictor.fork() })
-            }
+            Some(evicting) if !stream.is_empty() => Some(evicting.fork(band, budget)?),
             Some(_) => Evicting::new(band),
             None => None,
         };
-        band.fit()?;
-        band.index.copy(copied.as_slice());
+        let index = self.index.fork(band.indexed(stream), &mut band.index_pages);
         let residency = self.residency.fork(fork.layout.pages().len(), &mut band.pages, cold);
         let retired = stream.retired(stream.len());
         let recent = self.recent.iter().copied().filter(|&thought| thought < retired).collect();

@@ -22,9 +22,16 @@ use crate::{
     state::AttentionState,
 };
 
-impl<B: Backend, K: AttentionKernels<B>> AttentionHook<B> for Session<B, K> {
+/// A forward pass of a step under way: all that the host model may do with the session meanwhile.
+#[derive(Debug)]
+pub struct ForwardPass<'a, B: Backend, K: AttentionKernels<B>> {
+    pub(super) session: &'a mut Session<B, K>,
+    pub(super) step: &'a mut Step<B, K>,
+}
+
+impl<B: Backend, K: AttentionKernels<B>> AttentionHook<B> for ForwardPass<'_, B, K> {
     fn positions(&self) -> &[usize] {
-        self.step.as_ref().map_or(&[], |step| &step.positions)
+        &self.step.positions
     }
 
     fn attend(
@@ -38,7 +45,7 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionHook<B> for Session<B, K> {
     }
 }
 
-impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
+impl<B: Backend, K: AttentionKernels<B>> ForwardPass<'_, B, K> {
     /// As the hook's [`attend`](AttentionHook::attend), with the log-sum-exps of what each row's heads saw.
     ///
     /// # Errors
@@ -50,14 +57,16 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         k: &Tensor<B, 3>,
         v: &Tensor<B, 3>,
     ) -> Result<AttentionState<B>, Error> {
-        let Some(mut step) = self.step.take() else {
-            return Err(Error::Protocol("the hook was called outside of a step"));
-        };
-        let state = self.layer(&mut step, layer, [q, k, v]);
-        self.step = Some(step);
-        state
+        self.session.layer(self.step, layer, [q, k, v])
     }
 
+    /// The same pass, lent to a hook around it.
+    pub fn by_ref(&mut self) -> ForwardPass<'_, B, K> {
+        ForwardPass { session: self.session, step: self.step }
+    }
+}
+
+impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     fn layer(
         &mut self,
         step: &mut Step<B, K>,
@@ -101,14 +110,14 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             Choice::Votes => {
                 let thoughts = sequence.grammar.stream().thoughts();
                 for j in indexed {
-                    let mean = band.store.mean_key(home.layer, &spans(thoughts[j].indexed_by().into()));
+                    let mean = band.store.mean_key(home.layer, &spans(thoughts[j].indexed_by().into())?);
                     band.index.append(home.layer, &[&mean], &slot(j));
                 }
             }
             Choice::Pages(_) => {
                 for page in indexed.step_by(VECTORS) {
                     let positions = quest::positions(page / VECTORS);
-                    let bounds = band.store.key_bounds(home.layer, &spans(positions.into()));
+                    let bounds = band.store.key_bounds(home.layer, &spans(positions.into())?);
                     for (at, bound) in (page..).zip(bounds) {
                         band.index.append(home.layer, &[&bound], &slot(at));
                     }
@@ -211,7 +220,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let mut spans: Vec<Vec<PageSpan>> = Vec::with_capacity(plans.len());
         for (plan, seen) in plans.iter().zip(seen) {
             let sequence = self.sequence(plan.sequence)?;
-            spans.push(sequence.bands[band].spans(&sequence.layout, &seen.union()));
+            spans.push(sequence.bands[band].spans(&sequence.layout, &seen.union())?);
         }
         let mut first_row = 0;
         let groups: Vec<_> = (seen.iter().zip(&spans))

@@ -36,7 +36,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 thoughts.iter().map(|thought| outside(thought.summary.clone().unwrap_or(0..0), base));
             let sets: Vec<PositionSet> =
                 std::iter::once(base.clone()).chain(details).chain(summaries).collect();
-            let spans: Vec<_> = sets.iter().map(|set| state.spans(&sequence.layout, set)).collect();
+            let spans: Vec<_> =
+                sets.iter().map(|set| state.spans(&sequence.layout, set)).collect::<Result<_, _>>()?;
             let groups: Vec<_> = (sets.iter().zip(&spans).enumerate())
                 .map(|(i, (set, spans))| AttendGroup {
                     first_row: i,

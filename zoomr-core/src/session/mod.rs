@@ -2,8 +2,8 @@
 //!
 //! * [`Session::step`] plans a step (`plan`, `place`), runs the host model's forward pass over it, and ends it
 //!   (`commit`).
-//! * The model calls back through [`AttentionHook`](crate::hook::AttentionHook), once per layer (`forward`,
-//!   `select`).
+//! * The model calls back through [`ForwardPass`], an [`AttentionHook`](crate::hook::AttentionHook), once per layer
+//!   (`forward`, `select`).
 //! * `band` has the layers that share pages, `sequence` all data of one sequence, `fork` makes two of one.
 //! * `evict`, `heads` and `mass` are for policies that evict, that treat heads each on its own, and for the oracle.
 //! * `account` adds up the bytes.
@@ -26,12 +26,11 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, backend::Backend};
 
-pub use self::commit::Stepped;
 use self::{
     band::{Band, Home, bands},
-    plan::Step,
     sequence::{BandState, Sequence},
 };
+pub use self::{commit::Stepped, forward::ForwardPass};
 use crate::{
     Error,
     cache::{ColdPages, HostTier, KvBudget},
@@ -71,7 +70,7 @@ pub struct Feed<'a> {
 
 /// Sequences that decode together over one store of pages per band of layers.
 ///
-/// Nothing in it knows a model: the host model is a closure that calls the hook for every layer.
+/// Nothing in it knows a model: the host model is a closure that calls the hook, a [`ForwardPass`], for every layer.
 #[derive(Debug)]
 pub struct Session<B: Backend, K: AttentionKernels<B>> {
     settings: Settings,
@@ -86,7 +85,6 @@ pub struct Session<B: Backend, K: AttentionKernels<B>> {
     budget: KvBudget,
     sequences: BTreeMap<usize, Sequence>,
     created: usize,
-    step: Option<Step<B, K>>,
     last: StepStats,
     run: RunStats,
 }
@@ -119,7 +117,6 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             settings,
             sequences: BTreeMap::new(),
             created: 0,
-            step: None,
             last: StepStats::default(),
             run: RunStats::default(),
         })
@@ -139,9 +136,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// # Errors
     /// [`Error::NoSequence`].
     pub fn remove_sequence(&mut self, id: SequenceId) -> Result<(), Error> {
-        self.cut(id.0, 0)?;
-        self.sequences.remove(&id.0);
-        Ok(())
+        let sequence = self.sequences.remove(&id.0).ok_or(Error::NoSequence(id.0))?;
+        self.discard(sequence)
     }
 
     /// The settings in force.
@@ -234,6 +230,16 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     fn cut(&mut self, id: usize, len: usize) -> Result<(), Error> {
         let sequence = self.sequences.get_mut(&id).ok_or(Error::NoSequence(id))?;
         sequence.truncate(len, &mut self.bands, &mut self.cold, &mut self.budget);
+        self.compact_all()
+    }
+
+    /// Frees the pages of a sequence that is not, or no longer, one of the session.
+    fn discard(&mut self, mut sequence: Sequence) -> Result<(), Error> {
+        sequence.truncate(0, &mut self.bands, &mut self.cold, &mut self.budget);
+        self.compact_all()
+    }
+
+    fn compact_all(&mut self) -> Result<(), Error> {
         (0..self.bands.len()).try_for_each(|band| self.compact(band))
     }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Error,
     cache::{ColdPages, KvBudget, Layout, Moved},
-    kernels::{AttentionKernels, KvStore, Move},
+    kernels::AttentionKernels,
     positions::PositionSet,
     segment::Grammar,
 };
@@ -41,25 +41,12 @@ impl<B: Backend, K: AttentionKernels<B>> Parts<'_, B, K> {
 
     /// Makes the index as long as the segments ask for.
     pub(super) fn lengthen_index(&mut self, len: usize) -> Result<(), Error> {
-        let shared = self.state.index.shared_end(&self.band.index_pages);
-        if let Some(shared) = shared.filter(|_| len > self.state.index.len()) {
-            self.own_index_end(shared)?;
+        let Self { state, band, cold, budget, .. } = self;
+        if len > state.index.len() {
+            state.index.own_end(&mut band.index_tiers(cold, budget))?;
         }
-        self.state.index.resize(len, &mut self.band.index_pages, self.budget)?;
-        self.band.fit()
-    }
-
-    /// Gives the index a copy of its last page, which it shares.
-    fn own_index_end(&mut self, shared: usize) -> Result<(), Error> {
-        let Band { index, index_pages, .. } = &mut *self.band;
-        let own = index_pages.allocate(self.budget)?;
-        if let Err(error) = index.resize(index_pages.slabs()) {
-            index_pages.release(own, self.budget);
-            return Err(error);
-        }
-        index.copy(&[Move { from: shared, to: own }]);
-        self.state.index.replace_last(own, index_pages, self.budget);
-        Ok(())
+        state.index.resize(len, &mut band.index_pages, budget)?;
+        band.fit()
     }
 
     /// Makes `needed` resident.

@@ -291,7 +291,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                     Some(evicting) => evicting.slots.len() - plan.rows()..evicting.slots.len(),
                     None => plan.positions(),
                 };
-                let spans = state.spans(&sequence.layout, &appended.into());
+                let spans = state.spans(&sequence.layout, &appended.into())?;
                 in_step.slots.extend(spans.iter().flat_map(PageSpan::slots));
             }
         }

@@ -6,6 +6,7 @@ use burn::tensor::backend::Backend;
 
 use super::{band::Band, evict::Evicting};
 use crate::{
+    Error,
     cache::{ColdPages, DensePages, KvBudget, Layout, Residency},
     kernels::{AttentionKernels, KvStore, Move, PageSpan},
     positions::PositionSet,
@@ -103,10 +104,13 @@ impl BandState {
     }
 
     /// Where the tokens of `set` lie on the device.
-    pub(super) fn spans(&self, layout: &Layout, set: &PositionSet) -> Vec<PageSpan> {
+    ///
+    /// # Errors
+    /// [`Error::NotResident`] where one of them does not.
+    pub(super) fn spans(&self, layout: &Layout, set: &PositionSet) -> Result<Vec<PageSpan>, Error> {
         match &self.evicting {
             Some(evicting) => {
-                set.ranges().iter().flat_map(|slots| evicting.slots.spans(slots.clone())).collect()
+                Ok(set.ranges().iter().flat_map(|slots| evicting.slots.spans(slots.clone())).collect())
             }
             None => self.residency.spans(layout, set),
         }

@@ -1,19 +1,19 @@
-//! Laws of sequences that share a session: batches, refusals and forks.
+//! Laws of sequences that share a session: batches and refusals. Forks have a file of their own.
+
+use std::ops::Range;
 
 use burn::tensor::{Device, backend::Backend};
 use proptest::prelude::*;
 
 use super::{
-    laws::{check_equal, fail, for_all, slack},
+    laws::{check_equal, fail, for_all, for_all_with, slack},
     scenario::{Driven, Scenario, text},
 };
 use crate::{
     Error,
-    config::PolicyKind,
     kernels::AttentionKernels,
     segment::Role,
-    session::{Feed, SequenceId, Session},
-    stats::TierBytes,
+    session::{Feed, SequenceId, Stepped},
     token::Token,
     trigger::Trigger,
 };
@@ -35,160 +35,149 @@ pub fn law_3_a_batch_is_its_rows<B: Backend, K: AttentionKernels<B> + Clone>(
         let third = shared.add().map_err(fail)?;
         shared.feed(third, 0..half, |_| 4).map_err(fail)?;
         shared.session.remove_sequence(second).map_err(fail)?;
-        let both = both_at_once(&scenario, &mut shared, [first, third], half)?;
-        a.extend(both);
+        let both = [first, third].map(|id| (id, half..half + 1));
+        let rows = step(&scenario, &mut shared, &both).map_err(fail)?.output.unwrap_or_default();
+        a.extend(rows.into_iter().next());
         check_equal(&b, &expected, slack::<B>(&scenario))?;
         check_equal(&a, &expected[..a.len()], slack::<B>(&scenario))
     });
 }
 
-/// Feeds the token at `at` to both sequences in one step; returns the first one's rows.
-fn both_at_once<B: Backend, K: AttentionKernels<B>>(
+/// One step, which feeds tokens of the scenario to several sequences.
+fn step<B: Backend, K: AttentionKernels<B>>(
     scenario: &Scenario,
-    shared: &mut Driven<'_, B, K>,
-    ids: [SequenceId; 2],
-    at: usize,
-) -> Result<Vec<Vec<f64>>, TestCaseError> {
-    let token = scenario.tokens[at];
-    let tokens = [Token { id: token, text: text(token) }];
-    let role = if at < scenario.prompt { Role::Prompt } else { Role::Stream };
-    let scope = scenario.options.scope;
-    let feeds = ids.map(|sequence| Feed { sequence, tokens: &tokens, role, scope });
-    let device = shared.device().clone();
-    let stepped = shared
-        .session
-        .step(&feeds, |session, _| scenario.host.forward(session, &[token; 2], &device))
-        .map_err(fail)?;
-    Ok(stepped.output.unwrap_or_default()[..1].to_vec())
+    driven: &mut Driven<'_, B, K>,
+    feeds: &[(SequenceId, Range<usize>)],
+) -> Result<Stepped<Vec<Vec<f64>>>, Error> {
+    let with_text = |(_, range): &(SequenceId, Range<usize>)| -> Vec<Token<'_>> {
+        scenario.tokens[range.clone()].iter().map(|&id| Token { id, text: text(id) }).collect()
+    };
+    let tokens: Vec<_> = feeds.iter().map(with_text).collect();
+    let fed: Vec<Feed<'_>> = (feeds.iter().zip(&tokens))
+        .map(|((sequence, range), tokens)| {
+            let role = if range.start < scenario.prompt { Role::Prompt } else { Role::Stream };
+            Feed { sequence: *sequence, tokens, role, scope: scenario.options.scope }
+        })
+        .collect();
+    let device = driven.device().clone();
+    driven.session.step(&fed, |pass, accepted| {
+        let rows = feeds.iter().zip(accepted).flat_map(|((_, range), &rows)| range.clone().take(rows));
+        let tokens: Vec<u32> = rows.map(|at| scenario.tokens[at]).collect();
+        scenario.host.forward(pass, &tokens, &device)
+    })
 }
 
-/// Law 10: a step that refuses one sequence leaves the others as if it had not been there. Two sequences of the same
-/// tokens share memory that holds one of them: each gives what it gives alone for as long as it is taken in, and the
-/// one that stays when the other has gone is never refused.
+/// The feeds of a step: for each the number of a sequence, modulo how many there are, and how many tokens are to go in.
+type Turn = Vec<(usize, usize)>;
+
+fn turns() -> impl Strategy<Value = Vec<Turn>> {
+    // No step takes an empty feed.
+    let tokens = prop_oneof![1 => Just(0), 30 => 1..8usize];
+    prop::collection::vec(prop::collection::vec((any::<usize>(), tokens), 1..4), 1..40)
+}
+
+/// Law 10: a step that refuses one sequence leaves the others as if it had not been there. Three sequences of the same
+/// tokens, each at a place of its own, share memory for less than all of them: what is taken in gives what it gives
+/// alone, and the one that stays when the others have gone is not refused where one alone is not.
 pub fn law_10_refusing_one_leaves_the_others<B: Backend, K: AttentionKernels<B> + Clone>(
     kernels: &K,
     device: &Device<B>,
 ) {
-    for_all(50, |mut scenario| {
+    for_all_with(50, (40..300u64, turns()), |mut scenario, (percent, turns)| {
         scenario.trigger = Trigger::Pooled;
         let mut alone = scenario.start(kernels.clone(), device).map_err(fail)?;
         let expected = alone.run(|_| 1).map_err(fail)?;
-        let cap = alone.session.run_stats().resident_peak;
-        for cap in [cap, cap * 3 / 2, cap * 2] {
-            scenario.options.cap = Some(cap);
-            let mut both = scenario.start(kernels.clone(), device).map_err(fail)?;
-            let mut ids = vec![both.id, both.add().map_err(fail)?];
-            for (at, expected) in expected.iter().enumerate() {
-                let refused = one_token(&scenario, &mut both, &ids, at, expected)?;
-                let stays = ids.len() - refused.len();
-                prop_assert!(stays > 0 || ids.len() == 2, "refused though alone, at {}", at);
-                // Where there is room for neither beside the other, the older one goes on.
-                let gone = if stays == 0 { vec![ids[1]] } else { refused.clone() };
-                for id in gone {
-                    prop_assert_eq!(both.session.stream(id).map_err(fail)?.len(), at);
-                    both.session.remove_sequence(id).map_err(fail)?;
-                    ids.retain(|other| *other != id);
-                }
-                if stays == 0 {
-                    let again = one_token(&scenario, &mut both, &ids, at, expected)?;
-                    prop_assert!(again.is_empty(), "refused though alone, at {}", at);
-                }
-                prop_assert_eq!(both.session.account().total(), both.session.allocated());
-                prop_assert!(both.session.account().resident() <= cap);
+        let cap = alone.session.run_stats().resident_peak * percent / 100;
+        scenario.options.cap = Some(cap);
+        let mut driven = scenario.start(kernels.clone(), device).map_err(fail)?;
+        let ids = [driven.id, driven.add().map_err(fail)?, driven.add().map_err(fail)?];
+        let mut crowd =
+            Crowd { scenario: &scenario, expected, cap, driven, sequences: ids.map(|id| (id, 0)).to_vec() };
+        for turn in &turns {
+            let feeds = crowd.feeds(turn);
+            crowd.step(&feeds)?;
+        }
+        for (id, _) in crowd.sequences.split_off(1) {
+            crowd.driven.session.remove_sequence(id).map_err(fail)?;
+        }
+        while let feeds @ [_] = &crowd.feeds(&[(0, 1)])[..] {
+            if crowd.step(feeds)? > 0 {
+                prop_assert!(percent < 100, "refused though alone: {:?}", feeds);
+                break;
             }
         }
         Ok(())
     });
 }
 
-/// Feeds the token at `at` to all sequences in one step; those that are refused, once the others' rows have been
-/// checked.
-fn one_token<B: Backend, K: AttentionKernels<B>>(
-    scenario: &Scenario,
-    driven: &mut Driven<'_, B, K>,
-    ids: &[SequenceId],
-    at: usize,
-    expected: &[f64],
-) -> Result<Vec<SequenceId>, TestCaseError> {
-    let token = scenario.tokens[at];
-    let tokens = [Token { id: token, text: text(token) }];
-    let role = if at < scenario.prompt { Role::Prompt } else { Role::Stream };
-    let scope = scenario.options.scope;
-    let feeds: Vec<_> = ids.iter().map(|&sequence| Feed { sequence, tokens: &tokens, role, scope }).collect();
-    let device = driven.device().clone();
-    let forward = |session: &mut Session<B, K>, accepted: &[usize]| {
-        scenario.host.forward(session, &vec![token; accepted.iter().sum()], &device)
-    };
-    let stepped = driven.session.step(&feeds, forward).map_err(fail)?;
-    let mut rows = stepped.output.unwrap_or_default().into_iter();
-    let mut refused = Vec::new();
-    for (&id, outcome) in ids.iter().zip(&stepped.feeds) {
-        match outcome {
-            Ok(_) => check_equal(
-                &rows.next().into_iter().collect::<Vec<_>>(),
-                &[expected.to_vec()],
-                slack::<B>(scenario),
-            )?,
-            Err(Error::OverCap { .. }) => refused.push(id),
-            Err(other) => return Err(TestCaseError::fail(other.to_string())),
-        }
-    }
-    Ok(refused)
+/// Sequences that share too little memory.
+struct Crowd<'a, B: Backend, K: AttentionKernels<B>> {
+    scenario: &'a Scenario,
+    /// The rows of a sequence that is alone.
+    expected: Vec<Vec<f64>>,
+    /// Bytes.
+    cap: u64,
+    driven: Driven<'a, B, K>,
+    /// With how many tokens each has.
+    sequences: Vec<(SequenceId, usize)>,
 }
 
-/// Law 11: a fork of a sequence and its original decode as two sequences with the same prefix would, and share its
-/// pages.
-pub fn law_11_a_fork_goes_on_as_its_original<B: Backend, K: AttentionKernels<B> + Clone>(
-    kernels: &K,
-    device: &Device<B>,
-) {
-    for_all(50, |scenario| {
-        let mut straight = scenario.start(kernels.clone(), device).map_err(fail)?;
-        let (all, cut) = (scenario.tokens.len(), scenario.tokens.len() / 2);
-        let head = straight.feed(straight.id, 0..cut, |_| 1).map_err(fail)?.len();
-        let expected = straight.feed(straight.id, cut..all, |_| 1).map_err(fail)?;
-        // The original goes on differently, so that a page that both wrote to would show.
-        let mut other = scenario.clone();
-        other.tokens[cut..].iter_mut().filter(|token| **token >= 9).for_each(|token| *token += 11);
-        let mut differently = other.start(kernels.clone(), device).map_err(fail)?;
-        differently.feed(differently.id, 0..cut, |_| 1).map_err(fail)?;
-        let expected_of_original = differently.feed(differently.id, cut..all, |_| 1).map_err(fail)?;
-        for late in [false, true] {
-            let mut forked = scenario.start(kernels.clone(), device).map_err(fail)?;
-            let original = forked.id;
-            forked.feed(original, 0..if late { all } else { cut }, |_| 2).map_err(fail)?;
-            let before = forked.session.account();
-            let fork = match forked.session.fork(original, head) {
-                // A policy that destroys detail may say so; it must have destroyed some.
-                Err(Error::Dropped { .. }) if late => {
-                    prop_assert!(!scenario.options.policy_keeps_detail() || scenario.has_own_windows());
+impl<B: Backend, K: AttentionKernels<B>> Crowd<'_, B, K> {
+    /// What goes in, of sequences that have not come to their end; each is fed once.
+    fn feeds(&self, turn: &[(usize, usize)]) -> Vec<(SequenceId, Range<usize>)> {
+        let mut feeds: Vec<(SequenceId, Range<usize>)> = Vec::new();
+        for &(which, tokens) in turn {
+            let (id, len) = self.sequences[which % self.sequences.len()];
+            let prompt = self.scenario.prompt;
+            let end = if len < prompt { prompt } else { self.scenario.tokens.len() };
+            if len < end && feeds.iter().all(|(other, _)| *other != id) {
+                feeds.push((id, len..end.min(len + tokens)));
+            }
+        }
+        feeds
+    }
+
+    /// Takes a step; how many feeds it has refused. Where that is all of them, the last one's sequence starts over.
+    fn step(&mut self, feeds: &[(SequenceId, Range<usize>)]) -> Result<usize, TestCaseError> {
+        let stepped = step(self.scenario, &mut self.driven, feeds);
+        if feeds.iter().any(|(_, range)| range.is_empty()) {
+            prop_assert!(matches!(stepped, Err(Error::Protocol(_))), "{stepped:?}");
+            self.check()?;
+            return Ok(0);
+        }
+        let Stepped { feeds: outcomes, output } = stepped.map_err(fail)?;
+        let (mut rows, mut refused) = (output.unwrap_or_default().into_iter(), 0);
+        for ((id, range), outcome) in feeds.iter().zip(outcomes) {
+            let accepted = match outcome {
+                Ok(accepted) => accepted,
+                Err(Error::OverCap { .. }) => {
+                    refused += 1;
                     continue;
                 }
-                result => result.map_err(fail)?,
+                Err(other) => return Err(fail(other)),
             };
-            let after = forked.session.account();
-            prop_assert_eq!(after.total(), forked.session.allocated());
-            if !matches!(scenario.options.policy, PolicyKind::H2o | PolicyKind::Rkv) {
-                let pages = |bytes: TierBytes| bytes.resident() - bytes.index - bytes.free + bytes.cold;
-                prop_assert_eq!(pages(after), pages(before), "pages are shared");
-            }
-            // What the engine closed right at the cut is closed again, as the engine would.
-            if late {
-                forked.session.close_summary(fork).map_err(fail)?;
-            }
-            let (slack, half) = (slack::<B>(&scenario), cut + (all - cut) / 2);
-            let mut found = forked.feed(fork, cut..half, |_| 1).map_err(fail)?;
-            if !late {
-                let own = forked.feed_of(&other.tokens, original, cut..all, |_| 2).map_err(fail)?;
-                check_equal(&own, &expected_of_original, slack)?;
-            }
-            forked.session.remove_sequence(original).map_err(fail)?;
-            found.extend(forked.feed(fork, half..all, |_| 3).map_err(fail)?);
-            check_equal(&found, &expected, slack)?;
-            prop_assert_eq!(forked.session.account().total(), forked.session.allocated());
-            forked.session.remove_sequence(fork).map_err(fail)?;
-            prop_assert_eq!(forked.session.allocated(), 0);
+            let (found, end) = (rows.by_ref().take(accepted).collect::<Vec<_>>(), range.start + accepted);
+            check_equal(&found, &self.expected[range.start..end], slack::<B>(self.scenario))?;
+            self.sequences.iter_mut().filter(|(other, _)| other == id).for_each(|(_, len)| *len = end);
         }
+        self.check()?;
+        if let (Some((last, _)), true) = (feeds.last(), refused == feeds.len()) {
+            self.driven.session.remove_sequence(*last).map_err(fail)?;
+            let new = self.driven.add().map_err(fail)?;
+            self.sequences.retain(|(id, _)| id != last);
+            self.sequences.push((new, 0));
+        }
+        Ok(refused)
+    }
+
+    /// That every sequence has what it has, and that bytes add up.
+    fn check(&self) -> Result<(), TestCaseError> {
+        let session = &self.driven.session;
+        for &(id, len) in &self.sequences {
+            prop_assert_eq!(session.stream(id).map_err(fail)?.len(), len);
+        }
+        prop_assert_eq!(session.account().total(), session.allocated());
+        prop_assert!(session.run_stats().resident_peak <= self.cap);
         Ok(())
-    });
+    }
 }

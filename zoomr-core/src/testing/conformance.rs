@@ -244,7 +244,7 @@ macro_rules! conformance_tests {
             laws::law_6_truncating_forgets,
             laws::law_8_bytes_add_up,
             batches::law_10_refusing_one_leaves_the_others,
-            batches::law_11_a_fork_goes_on_as_its_original,
+            forks::law_11_a_fork_goes_on_as_its_original,
         );
     };
     (@each $backend:ty, $kernels:expr; $($module:ident :: $check:ident),+ $(,)?) => {

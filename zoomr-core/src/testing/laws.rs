@@ -2,7 +2,9 @@
 //!
 //! Each law is a function that panics with the smallest counterexample that proptest finds. Seeds are fixed:
 //! a run finds what the last run found. Laws of sequences that share a session (3, 10, 11) are in
-//! [`batches`](super::batches), kernel-level laws (7 and 9) in [`conformance`](super::conformance).
+//! [`batches`](super::batches) and [`forks`](super::forks), kernel-level laws (7 and 9) in [`conformance`](super::conformance).
+
+use std::fmt::Debug;
 
 use burn::tensor::{Device, Element, Tensor, TensorData, backend::Backend};
 use proptest::{
@@ -29,16 +31,26 @@ const CASES: u32 = 48;
 
 /// Checks a property of random scenarios of at most `tokens` tokens, always the same ones.
 pub(super) fn for_all(tokens: usize, property: impl Fn(Scenario) -> Result<(), TestCaseError>) {
+    for_all_with(tokens, Just(()), |scenario, ()| property(scenario));
+}
+
+/// As [`for_all`], with something more that is random.
+pub(super) fn for_all_with<T: Debug>(
+    tokens: usize,
+    more: impl Strategy<Value = T>,
+    property: impl Fn(Scenario, T) -> Result<(), TestCaseError>,
+) {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    if let Err(failure) = runner.run(&scenarios(1..tokens), property) {
+    let cases = (scenarios(1..tokens), more);
+    if let Err(failure) = runner.run(&cases, |(scenario, more)| property(scenario, more)) {
         panic!("{failure}");
     }
 }
 
 /// Lets `?` carry the core's errors out of a property.
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` hands errors over by value")]
-pub(super) fn fail(error: Error) -> TestCaseError {
+pub fn fail(error: Error) -> TestCaseError {
     TestCaseError::fail(error.to_string())
 }
 
@@ -64,13 +76,14 @@ pub(super) fn epsilon<B: Backend>() -> f64 {
     }
 }
 
-pub(super) fn check_equal(
-    found: &[Vec<f64>],
-    expected: &[Vec<f64>],
-    slack: f64,
-) -> Result<(), TestCaseError> {
+/// That rows of outputs are as many, all numbers, and differ by no more than `slack`.
+///
+/// # Errors
+/// Where they do not, which row.
+pub fn check_equal(found: &[Vec<f64>], expected: &[Vec<f64>], slack: f64) -> Result<(), TestCaseError> {
     prop_assert_eq!(found.len(), expected.len(), "number of rows");
     for (row, (found, expected)) in found.iter().zip(expected).enumerate() {
+        prop_assert!(found.iter().all(|output| output.is_finite()), "row {}: {:?}", row, found);
         let error = error(found, expected);
         prop_assert!(error <= slack, "row {} differs by {}, over {}", row, error, slack);
     }
@@ -185,7 +198,7 @@ pub fn law_5_detail_returns_bit_for_bit<B: Backend, K: AttentionKernels<B>>(kern
     let mut tiers = Tiers { store: &mut store, pages: &mut pages, cold: &mut cold, budget: &mut budget };
     residency.open(&layout, 0..8, &mut tiers).expect("no cap is set");
     let hostile = [f32::NAN, f32::INFINITY, -0.0, f32::MIN_POSITIVE / 2.0, 1.1, -65504.0];
-    let spans = residency.spans(&layout, &PositionSet::from(0..8));
+    let spans = residency.spans(&layout, &PositionSet::from(0..8)).expect("just opened");
     let slots: Vec<_> = spans.iter().flat_map(PageSpan::slots).collect();
     for layer in 0..2 {
         let part = |part: usize| {

@@ -8,7 +8,7 @@
 //! * [`forecast`]: forecasts made by walking over the whole run.
 //! * [`watched`]: a provider whose calls are written down.
 //! * [`method`]: the whole method in f64, and the policies of other papers; [`laws`],
-//!   [`batches`]: METHOD.md's laws as properties.
+//!   [`batches`], [`forks`]: METHOD.md's laws as properties.
 //! * [`gradients`], [`layers`]: attention over whole sequences, products, gates, and the gradients of each, for
 //!   providers that train ([`gradient_tests!`](crate::gradient_tests)).
 //! * [`conformance_tests!`](crate::conformance_tests): all of it as `#[test]`s for a provider crate.
@@ -19,6 +19,7 @@ pub mod block;
 pub mod cases;
 pub mod conformance;
 pub mod forecast;
+pub mod forks;
 pub mod gradients;
 pub mod host;
 pub mod laws;

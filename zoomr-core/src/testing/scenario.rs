@@ -14,7 +14,7 @@ use crate::{
     policy::rkv,
     segment::{Budget, Due, Marker, MarkerPair, Markers, Paragraphs, Role, Segmenter},
     select::Zoom,
-    session::{Feed, SequenceId, Session},
+    session::{Feed, ForwardPass, SequenceId, Session},
     token::Token,
     trigger::Trigger,
 };
@@ -248,8 +248,8 @@ impl<B: Backend, K: AttentionKernels<B>> Driven<'_, B, K> {
         let scope = self.scenario.options.scope;
         let feed = Feed { sequence: id, tokens: &with_text, role, scope };
         let (host, device) = (&self.scenario.host, &self.device);
-        let run = |session: &mut Session<B, K>, accepted: &[usize]| {
-            host.forward(session, &tokens[..accepted[0]], device)
+        let run = |pass: &mut ForwardPass<'_, B, K>, accepted: &[usize]| {
+            host.forward(pass, &tokens[..accepted[0]], device)
         };
         self.session.step(&[feed], run)?.single()
     }

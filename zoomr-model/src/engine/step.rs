@@ -118,17 +118,17 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Batch<'_, B, K> {
             .map(|(&Portion { id, role, .. }, tokens)| Feed { sequence: id, tokens, role, scope })
             .collect();
         let mut recordings = recordings(&mut self.requests, portions);
-        let stepped = self.session.step(&feeds, |session, accepted| {
+        let stepped = self.session.step(&feeds, |pass, accepted| {
             let rows = portions.iter().zip(accepted).flat_map(|(portion, &rows)| &portion.ids[..rows]);
             let ids: Vec<u32> = rows.copied().collect();
             if recordings.is_empty() {
-                return model.hidden(&ids, session);
+                return model.hidden(&ids, pass);
             }
             let starts = starts(accepted);
             let recordings = recordings.iter_mut().map(|(number, recording)| {
                 (starts[*number]..starts[*number] + accepted[*number], &mut **recording)
             });
-            model.hidden(&ids, &mut Recorder { recordings: recordings.collect(), hook: session })
+            model.hidden(&ids, &mut Recorder { recordings: recordings.collect(), hook: pass })
         })?;
         Ok(stepped)
     }

@@ -1,22 +1,22 @@
-//! Hooks around sessions that look at log-sum-exps: one that collects them, and one that compares them.
+//! Hooks around forward passes that look at log-sum-exps: one that collects them, and one that compares them.
 
 use burn::tensor::{Tensor, backend::Backend};
-use zoomr_core::{hook::AttentionHook, kernels::AttentionKernels, session::Session};
+use zoomr_core::{hook::AttentionHook, kernels::AttentionKernels, session::ForwardPass};
 
 /// The log-sum-exps of all tokens' attention to everything before them: for each layer, `[tokens, heads]`.
 pub(super) struct Everything {
     pub(super) layers: Vec<Vec<f32>>,
 }
 
-/// Collects the log-sum-exps of a session, layer by layer.
+/// Collects the log-sum-exps of a forward pass, layer by layer.
 pub(super) struct Collecting<'a, B: Backend, K: AttentionKernels<B>> {
-    pub(super) session: &'a mut Session<B, K>,
+    pub(super) pass: ForwardPass<'a, B, K>,
     pub(super) layers: &'a mut [Vec<f32>],
 }
 
 impl<B: Backend, K: AttentionKernels<B>> AttentionHook<B> for Collecting<'_, B, K> {
     fn positions(&self) -> &[usize] {
-        self.session.positions()
+        self.pass.positions()
     }
 
     fn attend(
@@ -26,7 +26,7 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionHook<B> for Collecting<'_, B, 
         k: Tensor<B, 3>,
         v: Tensor<B, 3>,
     ) -> Result<Tensor<B, 3>, zoomr_core::Error> {
-        let state = self.session.attend_state(layer, &q, &k, &v)?;
+        let state = self.pass.attend_state(layer, &q, &k, &v)?;
         self.layers[layer].extend(state.lse.into_data().iter::<f32>());
         Ok(state.output)
     }
@@ -36,13 +36,13 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionHook<B> for Collecting<'_, B, 
 pub(super) enum Against<'a, B: Backend, K: AttentionKernels<B>> {
     /// What is known of everything; the step begins at this position.
     Known(&'a Everything, usize),
-    /// A session in a step of its own.
-    Session(&'a mut Session<B, K>),
+    /// A forward pass of a session that shows everything.
+    Pass(ForwardPass<'a, B, K>),
 }
 
-/// Gives every layer's queries, keys and values to a session, and measures what it misses.
+/// Gives every layer's queries, keys and values to a forward pass, and measures what it misses.
 pub(super) struct Both<'a, B: Backend, K: AttentionKernels<B>> {
-    pub(super) shown: &'a mut Session<B, K>,
+    pub(super) shown: ForwardPass<'a, B, K>,
     pub(super) against: Against<'a, B, K>,
     pub(super) missed: Vec<Vec<f64>>,
 }
@@ -65,9 +65,7 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionHook<B> for Both<'_, B, K> {
             Against::Known(everything, start) => {
                 everything.layers[layer][*start * heads..(*start + rows) * heads].to_vec()
             }
-            Against::Session(session) => {
-                session.attend_state(layer, &q, &k, &v)?.lse.into_data().iter().collect()
-            }
+            Against::Pass(pass) => pass.attend_state(layer, &q, &k, &v)?.lse.into_data().iter().collect(),
         };
         let shown: Vec<f32> = state.lse.into_data().iter().collect();
         self.missed.push(shares(&shown, &all));

@@ -19,7 +19,7 @@ use zoomr_core::{
     kernels::{AttentionKernels, LinearKernels},
     layer::LayerSpec,
     segment::{Role, Segmenter},
-    session::{Feed, SequenceId, Session},
+    session::{Feed, ForwardPass, SequenceId, Session},
     stats::{RunStats, TierBytes},
     token::Token,
     trigger::Trigger,
@@ -90,8 +90,8 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
             }
             let tokens = self.texts(ids);
             let feed = Feed { sequence, tokens: &tokens, role: Role::Prompt, scope: Scope::Layer };
-            let collect = |session: &mut Session<B, K>, _: &[usize]| {
-                self.rows.give(done, ids, &mut Collecting { session, layers: &mut layers })
+            let collect = |pass: &mut ForwardPass<'_, B, K>, _: &[usize]| {
+                self.rows.give(done, ids, &mut Collecting { pass: pass.by_ref(), layers: &mut layers })
             };
             session.step(&[feed], collect)?.single()?;
             done += ids.len();
@@ -166,7 +166,7 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
         let stepped = shown.session.step(&[feed], |shown, accepted| {
             let rows = accepted[0];
             let mut measure = |against: Against<'_, B, K>| {
-                let mut both = Both { shown: &mut *shown, against, missed: Vec::new() };
+                let mut both = Both { shown: shown.by_ref(), against, missed: Vec::new() };
                 self.rows.give(start, &ids[..rows], &mut both)?;
                 Ok::<_, Error>(both.missed)
             };
@@ -185,7 +185,8 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
                 role: Role::Prompt,
                 scope: Scope::Layer,
             };
-            let (_, missed) = session.step(&[feed], |all, _| measure(Against::Session(all)))?.single()?;
+            let (_, missed) =
+                session.step(&[feed], |all, _| measure(Against::Pass(all.by_ref())))?.single()?;
             Ok::<_, Error>(missed)
         })?;
         Ok(stepped.single()?)

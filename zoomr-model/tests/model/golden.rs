@@ -9,7 +9,7 @@ use zoomr_core::{
     portable::Portable,
     segment::{Budget, Role},
     select::Zoom,
-    session::{Feed, Session},
+    session::{Feed, ForwardPass, Session},
     token::Token,
     trigger::Trigger,
 };
@@ -101,8 +101,8 @@ fn through_session(model: &Model<Cpu, Portable>, options: Options) -> impl FnMut
         let (mut fed, mut logits) = (0, Vec::new());
         while fed < ids.len() {
             let feed = Feed { sequence, tokens: &tokens[fed..], role: Role::Stream, scope };
-            let forward = |session: &mut Session<Cpu, _>, accepted: &[usize]| -> Result<_, Error> {
-                model.forward(&ids[fed..fed + accepted[0]], session)
+            let forward = |pass: &mut ForwardPass<'_, Cpu, _>, accepted: &[usize]| -> Result<_, Error> {
+                model.forward(&ids[fed..fed + accepted[0]], pass)
             };
             let stepped = session.step(&[feed], forward).expect("a sound step");
             let (accepted, step) = stepped.single().expect("no cap is set");

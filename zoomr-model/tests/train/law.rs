@@ -26,7 +26,7 @@ fn decode(model: &Model<Cpu, Portable>, settings: Settings, prompt: &[u32], writ
     let mut step = |ids: &[u32], role| {
         let tokens: Vec<Token<'_>> = ids.iter().map(|&id| Token::bare(id)).collect();
         let feed = [Feed { sequence: id, tokens: &tokens, role, scope }];
-        let stepped = session.step(&feed, |session, _| model.forward(ids, session)).unwrap();
+        let stepped = session.step(&feed, |pass, _| model.forward(ids, pass)).unwrap();
         let (_, logits) = stepped.single().unwrap();
         let [rows, vocab] = logits.dims();
         let row = logits.slice([rows - 1..rows, 0..vocab]);

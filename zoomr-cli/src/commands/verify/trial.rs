@@ -6,7 +6,7 @@ use zoomr_core::{
     cache::Moved,
     config::Settings,
     segment::Role,
-    session::{Feed, SequenceId, Session},
+    session::{Feed, ForwardPass, SequenceId, Session},
     token::Token,
     trigger::Trigger,
 };
@@ -83,8 +83,8 @@ impl Trial {
         let tokens: Vec<Token<'_>> = ids.iter().map(|&id| Token::bare(id)).collect();
         let scope = session.settings().scope;
         let feed = Feed { sequence, tokens: &tokens, role, scope };
-        let forward = |session: &mut Session<_, _>, accepted: &[usize]| -> Result<_, Error> {
-            model.forward(&ids[..accepted[0]], session)
+        let forward = |pass: &mut ForwardPass<'_, _, _>, accepted: &[usize]| -> Result<_, Error> {
+            model.forward(&ids[..accepted[0]], pass)
         };
         let (accepted, logits) = session.step(&[feed], forward)?.single()?;
         self.logits.extend(logits.into_data().iter::<f32>());

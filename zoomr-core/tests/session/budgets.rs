@@ -1,52 +1,27 @@
 //! Policies that go by a budget of tokens: what they hold and attend, what cannot be undone, and steps that fail.
 
-use std::num::NonZeroUsize;
-
-use burn_ndarray::NdArray;
 use zoomr_core::{
     Error,
     config::{Options, PolicyKind},
-    layer::LayerSpec,
-    portable::Portable,
     segment::Role,
-    session::Feed,
-    testing::{
-        host::Host,
-        scenario::{Driven, Scenario, Segmentation},
-    },
-    token::Token,
-    trigger::Trigger,
+    testing::scenario::Scenario,
 };
 
-type B = NdArray<f32>;
+use crate::support::{self, fail, start};
 
 const PROMPT: usize = 40;
 const BUDGET: usize = 24;
 const BUFFER: usize = 16;
 
 fn scenario(policy: PolicyKind) -> Scenario {
-    let layer = |window: usize| LayerSpec {
-        query_heads: 4,
-        kv_heads: 2,
-        head_dim: 4,
-        scale: 0.5,
-        sliding_window: NonZeroUsize::new(window),
-    };
-    let host = Host { layers: vec![layer(0), layer(8), layer(0), layer(0)], seed: 11 };
     let options = Options { policy, budget: BUDGET, buffer: BUFFER, page_size: 4, ..Options::default() };
-    let tokens = (0..120).map(|i| 9 + i * i % 11).collect();
-    let segmentation = Segmentation::Budget(10);
-    Scenario { host, options, segmentation, trigger: Trigger::Pooled, tokens, prompt: PROMPT }
-}
-
-fn start(scenario: &Scenario) -> Result<Driven<'_, B, Portable>, Error> {
-    scenario.start(Portable, &Default::default())
+    Scenario { prompt: PROMPT, ..support::scenario(options, 2, [0, 8, 0, 0], 120) }
 }
 
 /// After every token: tokens held at the end of its step, and attended by its row.
 fn run(policy: PolicyKind) -> Result<Vec<(f64, f64)>, Error> {
     let scenario = scenario(policy);
-    let mut driven = start(&scenario)?;
+    let mut driven = start(&scenario);
     let mut counts = Vec::new();
     for (position, &token) in scenario.tokens.iter().enumerate() {
         let role = if position < PROMPT { Role::Prompt } else { Role::Stream };
@@ -107,7 +82,7 @@ fn quest_holds_everything_and_attends_pages() {
 fn what_was_evicted_stays_gone() {
     for policy in [PolicyKind::H2o, PolicyKind::Rkv] {
         let scenario = scenario(policy);
-        let mut driven = start(&scenario).unwrap();
+        let mut driven = start(&scenario);
         let expected = driven.run(|_| 7).unwrap();
         let (id, len) = (driven.id, scenario.tokens.len());
         let error = driven.session.truncate(id, len - 1).unwrap_err();
@@ -125,25 +100,14 @@ fn what_was_evicted_stays_gone() {
 fn steps_that_fail_leave_no_trace() {
     for policy in [PolicyKind::H2o, PolicyKind::Rkv, PolicyKind::Quest] {
         let scenario = scenario(policy);
-        let expected = start(&scenario).unwrap().run(|_| 1).unwrap();
-        let mut driven = start(&scenario).unwrap();
+        let expected = start(&scenario).run(|_| 1).unwrap();
+        let mut driven = start(&scenario);
         for (position, &token) in scenario.tokens.iter().enumerate() {
             let role = if position < PROMPT { Role::Prompt } else { Role::Stream };
             // Some layers have taken the wrong token in, or all of them.
-            fail_after(&mut driven, &scenario, position % (scenario.host.layers.len() + 1), role);
+            fail(&mut driven, &scenario, &[3], role, position % (scenario.host.layers.len() + 1));
             let (_, rows) = driven.step(driven.id, &[token], role).unwrap();
             assert_eq!(rows[0], expected[position], "{policy} at {position}");
         }
     }
-}
-
-fn fail_after(driven: &mut Driven<'_, B, Portable>, scenario: &Scenario, layers: usize, role: Role) {
-    let some = Host { layers: scenario.host.layers[..layers].to_vec(), seed: scenario.host.seed };
-    let feed = Feed { sequence: driven.id, tokens: &[Token::bare(3)], role, scope: scenario.options.scope };
-    let result = driven.session.step(&[feed], |session, _| {
-        some.forward(session, &[3], &Default::default())?;
-        Err::<(), _>(Error::Protocol("the host failed"))
-    });
-    assert!(matches!(result, Err(Error::Protocol("the host failed"))));
-    assert_eq!(driven.session.account().total(), driven.session.allocated());
 }

@@ -1,58 +1,18 @@
 //! A step that fails, or refuses a feed, leaves no trace: not of tokens, not of what was destroyed for them, and what
 //! the engine said of summaries holds.
 
-use std::num::NonZeroUsize;
-
-use burn_ndarray::NdArray;
 use zoomr_core::{
-    Error,
     config::{Options, PolicyKind, Scope},
-    layer::LayerSpec,
-    portable::Portable,
     segment::{Due, Kind, Role},
-    session::Feed,
-    testing::{
-        host::Host,
-        scenario::{Driven, Scenario, Segmentation},
-    },
-    token::Token,
+    testing::scenario::{Scenario, Segmentation},
     trigger::Trigger,
 };
 
-type Session<'a> = Driven<'a, NdArray<f32>, Portable>;
+use crate::support::{self, Session, fail, start};
 
 fn scenario(policy: PolicyKind, trigger: Trigger) -> Scenario {
-    let layer = |window: usize| LayerSpec {
-        query_heads: 2,
-        kv_heads: 1,
-        head_dim: 4,
-        scale: 0.5,
-        sliding_window: NonZeroUsize::new(window),
-    };
-    Scenario {
-        host: Host { layers: vec![layer(5), layer(0), layer(0)], seed: 5 },
-        options: Options { policy, window: 8, sinks: 0, page_size: 2, budget: 16, ..Options::default() },
-        segmentation: Segmentation::Budget(6),
-        trigger,
-        tokens: (0..60).map(|i| 9 + i * i % 11).collect(),
-        prompt: 10,
-    }
-}
-
-fn start(scenario: &Scenario) -> Session<'_> {
-    scenario.start(Portable, &Default::default()).expect("the scenario is sound")
-}
-
-/// A step of `tokens` whose model fails after so many layers.
-fn fail(driven: &mut Session<'_>, scenario: &Scenario, tokens: &[u32], role: Role, layers: usize) {
-    let some = Host { layers: scenario.host.layers[..layers].to_vec(), seed: scenario.host.seed };
-    let bare: Vec<Token<'_>> = tokens.iter().map(|&id| Token::bare(id)).collect();
-    let feed = Feed { sequence: driven.id, tokens: &bare, role, scope: Scope::Layer };
-    let result = driven.session.step(&[feed], |session, accepted| {
-        some.forward(session, &tokens[..accepted[0]], &Default::default())?;
-        Err::<(), _>(Error::Protocol("the host failed"))
-    });
-    assert!(matches!(result, Err(Error::Protocol("the host failed"))), "{result:?}");
+    let options = Options { policy, window: 8, sinks: 0, page_size: 2, budget: 16, ..Options::default() };
+    Scenario { trigger, ..support::scenario(options, 1, [5, 0, 0], 60) }
 }
 
 #[test]
