@@ -114,6 +114,39 @@ pub enum BlockScope {
 
 named!(BlockScope, "block-scope", Kv => "kv", Layer => "layer");
 
+/// Numbers of blocks that go together. What each of them loses is measured in the repository's `docs/accuracy.md`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// About 0.01 nats per token over full attention.
+    Faithful,
+    /// About 0.02.
+    #[default]
+    Balanced,
+    /// About 0.05.
+    Small,
+}
+
+named!(Preset, "preset", Faithful => "faithful", Balanced => "balanced", Small => "small");
+
+impl Preset {
+    /// `options` with the preset's numbers.
+    ///
+    /// | preset | `blocks` | `window` | `zoom-share` |
+    /// |---|---|---|---|
+    /// | `faithful` | 4 | 32 | 0.003 |
+    /// | `balanced` | 4 | 32 | 0.006 |
+    /// | `small` | 4 | 32 | 0.012 |
+    pub fn over(self, options: &Options) -> Options {
+        let zoom_share = match self {
+            Self::Faithful => 0.003,
+            Self::Balanced => 0.006,
+            Self::Small => 0.012,
+        };
+        Options { blocks: Some(4), window: 32, zoom_share, ..options.clone() }
+    }
+}
+
 /// Settings as a user writes them. Serialises with the names of the command line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -172,7 +205,7 @@ impl Default for Options {
             votes: 4,
             zoom: Zoom::Thoughts(2),
             blocks: None,
-            zoom_share: 0.006,
+            zoom_share: 0.0,
             zoom_tokens: None,
             block_scope: BlockScope::Kv,
             spread_tokens: 160,

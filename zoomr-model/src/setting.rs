@@ -3,13 +3,24 @@
 //! What a line does not say stays as the model was taught, or at its default.
 
 use serde_json::{Value, json};
-use zoomr_core::config::{Options, PolicyKind, Settings};
+use zoomr_core::config::{Options, PolicyKind, Preset, Settings};
 
 /// Settings with a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     name: String,
     settings: Settings,
+}
+
+/// What a line says that decides what its other names mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettingHead {
+    /// The policy.
+    pub policy: PolicyKind,
+    /// Tokens of a block, or none, where the line says so.
+    pub blocks: Option<Option<usize>>,
+    /// The preset that the line names.
+    pub preset: Option<Preset>,
 }
 
 /// Why a line is no setting.
@@ -35,8 +46,8 @@ pub enum SettingError {
 }
 
 impl Setting {
-    /// Parses `POLICY` or `POLICY:NAME=VALUE,..`, where the names are those of [`Options`], besides `zoom-tokens` and
-    /// `zoom-mass`, and the value `none` means no limit. All else is as in `base`.
+    /// Parses `POLICY` or `POLICY:NAME=VALUE,..`, where the names are those of [`Options`], besides `zoom-tokens`,
+    /// `zoom-mass` and `preset`, and the value `none` means no limit. All else is as in `base`.
     ///
     /// ```
     /// use zoomr_core::{config::Options, select::Zoom};
@@ -52,13 +63,32 @@ impl Setting {
     /// # Errors
     /// [`SettingError`], naming the part that is wrong.
     pub fn parse(line: &str, base: &Options) -> Result<Self, SettingError> {
+        Self::parse_over(line, |_| Ok(base.clone()))
+    }
+
+    /// As [`parse`](Self::parse), over what `base` gives for a line's beginning.
+    ///
+    /// # Errors
+    /// As there, and those of `base`.
+    pub fn parse_over(
+        line: &str,
+        base: impl FnOnce(&SettingHead) -> Result<Options, zoomr_core::Error>,
+    ) -> Result<Self, SettingError> {
         let name: String = line.chars().filter(|c| !c.is_whitespace()).collect();
         let (policy, parts) = name.split_once(':').unwrap_or((&name, ""));
-        let mut options = Options { policy: policy.parse::<PolicyKind>()?, ..base.clone() };
-        let mut parts: Vec<&str> = parts.split(',').filter(|part| !part.is_empty()).collect();
-        // Whether there are blocks decides what other names mean.
-        parts.sort_by_key(|part| !part.starts_with("blocks="));
+        let parts = parts.split(',').filter(|part| !part.is_empty());
+        let mut head = SettingHead { policy: policy.parse()?, blocks: None, preset: None };
+        let mut rest = Vec::new();
         for part in parts {
+            match part.split_once('=') {
+                Some(("blocks", value)) => head.blocks = Some(blocks(part, value)?),
+                Some(("preset", value)) => head.preset = Some(value.parse()?),
+                _ => rest.push(part),
+            }
+        }
+        let mut options = Options { policy: head.policy, ..base(&head)? };
+        options.blocks = head.blocks.unwrap_or(options.blocks);
+        for part in rest {
             options = overlaid(&options, part)?;
         }
         let settings = Settings::try_from(options)?;
@@ -84,13 +114,24 @@ pub fn repeated(settings: &[Setting]) -> Option<&str> {
     repeated.map(|(_, setting)| setting.name())
 }
 
+/// What a line says of blocks.
+fn blocks(part: &str, value: &str) -> Result<Option<usize>, SettingError> {
+    match value {
+        "off" => Ok(None),
+        value => value.parse().map(Some).map_err(|_| SettingError::Part {
+            part: part.into(),
+            reason: "give the tokens of a block (4, 8 or 16), or `off`".to_owned(),
+        }),
+    }
+}
+
 /// `options` with what `part`, `NAME=VALUE`, sets.
 fn overlaid(options: &Options, part: &str) -> Result<Options, SettingError> {
     let wrong =
         |error: serde_json::Error| SettingError::Part { part: part.into(), reason: error.to_string() };
     let (name, value) = part.split_once('=').ok_or_else(|| SettingError::Form { part: part.into() })?;
     let value = match value {
-        "none" | "off" => Value::Null,
+        "none" => Value::Null,
         // Numbers are numbers; whatever is no JSON is a word.
         value => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
     };

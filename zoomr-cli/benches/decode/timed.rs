@@ -19,7 +19,7 @@ use zoomr_core::{
     hook::AttentionHook,
     kernels::{
         AttendGroup, AttentionKernels, BlockKernels, HeadForm, LinearKernels, PageShape, RmsNorm, Rotation,
-        ScoreGroup,
+        ScoreGroup, Zoom,
     },
     state::AttentionState,
     weight::StoredWeight,
@@ -129,11 +129,16 @@ impl<K> Timed<K> {
 
 impl<B: Backend, K: AttentionKernels<B>> AttentionKernels<B> for Timed<K> {
     type Ballot = K::Ballot;
+    type Blocks = K::Blocks;
     type Store = K::Store;
     type Table = K::Table;
 
     fn store(&self, shape: PageShape, device: &Device<B>) -> Self::Store {
         self.kernels.store(shape, device)
+    }
+
+    fn blocks(&self, shape: PageShape, device: &Device<B>) -> Self::Blocks {
+        self.kernels.blocks(shape, device)
     }
 
     fn table(&self, groups: &[AttendGroup<'_>]) -> Self::Table {
@@ -164,8 +169,10 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionKernels<B> for Timed<K> {
         layer: usize,
         table: &Self::Table,
         scale: f32,
+        zoom: Option<Zoom<'_, B, Self>>,
     ) -> AttentionState<B> {
-        self.clock.time(Watch::Kernels, || self.kernels.attend(q, kv, layer, table, scale))
+        let zoom = zoom.map(Zoom::of_same);
+        self.clock.time(Watch::Kernels, || self.kernels.attend(q, kv, layer, table, scale, zoom))
     }
 }
 

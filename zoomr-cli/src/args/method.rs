@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, ops::RangeInclusive};
 use anyhow::{Context, Error, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use zoomr_core::{
-    config::{Options, PolicyKind, Scope, SummaryVisibility},
+    config::{BlockScope, PolicyKind, Preset, Scope, SummaryVisibility},
     segment::Segmenter,
     select::Zoom,
     trigger::Trigger,
@@ -39,11 +39,30 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "K")]
     votes: Option<usize>,
 
+    /// Tokens of the blocks that each layer's own queries zoom into; `off` to zoom into whole thoughts, which the other
+    /// flags of zooming speak of [default: 4; off with those, and with models that were taught the method].
+    #[arg(long, value_name = "4|8|16|off", value_parser = blocks)]
+    blocks: Option<Blocks>,
+
+    /// Numbers of blocks that go together, by what they lose [default: balanced].
+    #[arg(long, value_parser = named(Preset::ALL, Preset::name))]
+    preset: Option<Preset>,
+
+    /// The share of attention per 16 tokens, from 0 to 1, that a block must promise to be attended [default: the
+    /// preset's].
+    #[arg(long, value_name = "SHARE")]
+    zoom_share: Option<f64>,
+
+    /// Whose shares choose blocks: those of the query heads that read a KV head, or of a whole layer [default: kv].
+    #[arg(long, value_parser = named(BlockScope::ALL, BlockScope::name))]
+    block_scope: Option<BlockScope>,
+
     /// Thoughts that are zoomed into [default: 2; 1 where thoughts get summaries].
     #[arg(long, value_name = "C", group = "amount")]
     zoom: Option<usize>,
 
-    /// Zoom into as many thoughts as fit into this many tokens.
+    /// The most tokens of blocks that are attended, or of whole thoughts that are zoomed into [default: no limit but the
+    /// others].
     #[arg(long, value_name = "TOKENS", group = "amount")]
     zoom_tokens: Option<usize>,
 
@@ -51,11 +70,11 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "SHARE", group = "amount")]
     zoom_mass: Option<f64>,
 
-    /// The most recent tokens, always attended in full [default: 128].
+    /// The most recent tokens, always attended in full [default: 32 with blocks, else 128].
     #[arg(long, value_name = "TOKENS")]
     window: Option<usize>,
 
-    /// How many of the prompt's first tokens stay visible [default: all].
+    /// How many of the prompt's first tokens stay visible [default: 64 of the text's with blocks, else all].
     #[arg(long, value_name = "TOKENS")]
     keep_prompt: Option<usize>,
 
@@ -200,6 +219,10 @@ impl MethodArgs {
                 (_, Some(tokens), _) => Some(Zoom::Tokens(tokens)),
                 (.., share) => share.map(Zoom::Mass),
             },
+            blocks: self.blocks.map(|Blocks(size)| size),
+            preset: self.preset,
+            zoom_share: self.zoom_share,
+            block_scope: self.block_scope,
             window: self.window,
             keep_prompt: self.keep_prompt,
             sinks: self.sinks,
@@ -253,12 +276,32 @@ impl MethodArgs {
     }
 }
 
-/// The setting that a line of `--setting` names, over `base`.
+/// What `--blocks` says.
+#[derive(Clone, Copy, Debug)]
+struct Blocks(Option<usize>);
+
+fn blocks(text: &str) -> Result<Blocks, String> {
+    match text {
+        "off" => Ok(Blocks(None)),
+        text => text.parse().map(|size| Blocks(Some(size))).map_err(|_| "give 4, 8, 16 or off".to_owned()),
+    }
+}
+
+/// The settings that lines of `--setting` name, over what else is given, for a model that was taught `format`.
 ///
 /// # Errors
 /// Names the line, and the part of it that is wrong.
-pub(crate) fn setting(line: &str, base: &Options) -> Result<Setting> {
-    Setting::parse(line, base).map_err(|error| anyhow!("--setting {line}: {error}"))
+pub(crate) fn settings<'a>(
+    lines: impl IntoIterator<Item = &'a str>,
+    method: &MethodArgs,
+    format: Option<&ReasoningFormat>,
+) -> Result<Vec<Setting>> {
+    let method = method.options()?;
+    let setting = |line: &str| {
+        let setting = Setting::parse_over(line, |head| method.base_of(head, format));
+        setting.map_err(|error| anyhow!("--setting {line}: {error}"))
+    };
+    lines.into_iter().map(setting).collect()
 }
 
 /// The library's error in the command line's words.

@@ -89,3 +89,13 @@ pub struct Zoom<'a, B: Backend, K: AttentionKernels<B>> {
     /// Hears of the last rows' choices.
     pub ballot: Option<&'a mut K::Ballot>,
 }
+
+impl<'a, B: Backend, K: AttentionKernels<B>> Zoom<'a, B, K> {
+    /// The same for a provider around this one, or for the one inside: they keep the same things.
+    pub fn of_same<L>(self) -> Zoom<'a, B, L>
+    where
+        L: AttentionKernels<B, Blocks = K::Blocks, Store = K::Store, Ballot = K::Ballot>,
+    {
+        Zoom { vectors: self.vectors, spreads: self.spreads, rule: self.rule, ballot: self.ballot }
+    }
+}

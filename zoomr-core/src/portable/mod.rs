@@ -2,11 +2,13 @@
 //! other provider is tested against, and what a new backend starts from.
 //!
 //! * [`PortableStore`]: pages in slabs of tensors.
-//! * `attention`: votes and attention; `zoom`: blocks chosen and attended; `training`: its gradients; `linear`: products with weights.
+//! * `attention`: votes and attention; `seen`: what rows see of gathered tokens; `zoom`: blocks
+//!   chosen and attended; `training`: its gradients; `linear`: products with weights.
 
 mod attention;
 mod block;
 mod linear;
+mod seen;
 mod store;
 mod training;
 mod zoom;

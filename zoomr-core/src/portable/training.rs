@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::{Portable, attention::hidden};
+use super::{Portable, seen::hidden};
 use crate::{
     kernels::{PageSpan, TrainingKernels, Whole, by_kv_head, by_row},
     state::AttentionState,

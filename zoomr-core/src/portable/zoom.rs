@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::{PortableStore, attention::attend_spans};
+use super::{PortableStore, seen::attend_spans};
 use crate::{
     kernels::{AttendGroup, Candidates, KvStore, PageSpan, Zoom, by_kv_head, by_row},
     portable::Portable,

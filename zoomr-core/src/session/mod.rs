@@ -11,6 +11,7 @@
 
 mod account;
 mod band;
+mod candidates;
 mod commit;
 mod evict;
 mod fork;

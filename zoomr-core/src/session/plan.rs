@@ -11,7 +11,7 @@ use std::ops::Range;
 use burn::tensor::backend::Backend;
 
 use super::{
-    Feed, Session, band::Band, evict::Asked, heads::Visible, sequence::BandState, zoom::BlockCandidates,
+    Feed, Session, band::Band, candidates::BlockCandidates, evict::Asked, heads::Visible, sequence::BandState,
 };
 use crate::{
     Error,

@@ -13,43 +13,9 @@ use super::{
 use crate::{
     Error,
     kernels::{AttentionKernels, BlockStore, KvStore, OwnedCandidates, PageSpan},
-    policy::{Choice, ZoomBlocks},
+    policy::Choice,
     positions::PositionSet,
 };
-
-/// The blocks that the rows of a sequence may choose from.
-#[derive(Clone, Debug, Default)]
-pub(super) struct BlockCandidates {
-    /// The first of them.
-    first: usize,
-    /// For each row, how many there are from the first on.
-    counts: Vec<usize>,
-    /// Thoughts that they may belong to.
-    pub(super) thoughts: usize,
-}
-
-impl BlockCandidates {
-    /// Those of the rows at `positions`.
-    pub(super) fn new(sequence: &Sequence, rule: &ZoomBlocks, positions: Range<usize>) -> Self {
-        let (stream, blocks) = (sequence.grammar.stream(), &sequence.blocks);
-        let zoomable: Vec<Range<usize>> = positions.map(|position| rule.zoomable(stream, position)).collect();
-        // Where a row has any, they begin where those of the others do.
-        let first =
-            zoomable.iter().find(|range| !range.is_empty()).map_or(0, |range| blocks.begun(range.start));
-        let counts = zoomable.iter().map(|range| blocks.ended(range.end).saturating_sub(first)).collect();
-        Self { first, counts, thoughts: stream.thoughts().len() }
-    }
-
-    /// How many the last row chooses from.
-    pub(super) fn last(&self) -> usize {
-        self.counts.last().copied().unwrap_or(0)
-    }
-
-    /// The most that a row chooses from.
-    fn most(&self) -> usize {
-        self.counts.iter().copied().max().unwrap_or(0)
-    }
-}
 
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// Writes the vectors of blocks that the step adds in one layer, and how keys spread, where that is known by now.
@@ -82,7 +48,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         band: usize,
         plan: &SequencePlan,
     ) -> Result<Option<OwnedCandidates>, Error> {
-        let BlockCandidates { first, ref counts, .. } = plan.blocks;
+        let first = plan.blocks.first;
         let blocks = first..first + plan.blocks.most();
         if blocks.is_empty() || !self.bands[band].acts() {
             return Ok(None);
@@ -97,7 +63,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             blocks: block_spans(sequence, state, blocks)?,
             vectors,
             spread: spread.first().copied().ok_or(Error::Protocol("no spread of keys"))?,
-            counts: counts.clone(),
+            counts: plan.blocks.counts.clone(),
             ballot_row: plan.ballot_row,
         }))
     }

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, ops::RangeInclusive};
 
 use zoomr_core::{
     Error,
-    config::{Options, PolicyKind, Scope, Settings, SummaryVisibility},
+    config::{BlockScope, Options, PolicyKind, Preset, Scope, Settings, SummaryVisibility},
     segment::{Budget, Marker, MarkerPair, Markers, Paragraphs, Segmenter},
     select::Zoom,
     trigger::Trigger,
@@ -15,6 +15,7 @@ use super::MethodError;
 use crate::{
     engine::{EngineOptions, SummaryText},
     reasoning_format::ReasoningFormat,
+    setting::SettingHead,
     text::{stop::StopTokens, tokenizer::Tokenizer},
 };
 
@@ -24,6 +25,8 @@ const POOLED_TOKENS: RangeInclusive<usize> = 16..=96;
 const SUMMARISED_TOKENS: RangeInclusive<usize> = 128..=192;
 /// Thoughts zoomed into under triggers with summaries: half of the pooled ones, being twice as long.
 const SUMMARISED_ZOOM: Zoom = Zoom::Thoughts(1);
+/// Tokens of a block, where nothing else is said.
+const BLOCK: usize = 4;
 /// What the engine writes before a summary.
 const OPEN: &str = "\n\n[Summary: ";
 /// What it writes after one.
@@ -38,8 +41,18 @@ pub struct MethodOptions {
     pub scope: Option<Scope>,
     /// Thoughts that each query head votes for.
     pub votes: Option<usize>,
-    /// How much is zoomed into; by default less where thoughts get summaries.
+    /// How much is zoomed into; by default less where thoughts get summaries. With blocks, [`Zoom::Tokens`] is the most
+    /// tokens of them, and the others speak of whole thoughts.
     pub zoom: Option<Zoom>,
+    /// Tokens of a block, or `None` to zoom into whole thoughts. By default blocks of 4, where policy is `zoomr`, the model
+    /// was not taught the method, thoughts are pooled or forced, and nothing else speaks of whole thoughts.
+    pub blocks: Option<Option<usize>>,
+    /// Numbers of blocks that go together; what else is given goes before them.
+    pub preset: Option<Preset>,
+    /// The least share of attention per 16 tokens that a block must promise.
+    pub zoom_share: Option<f64>,
+    /// Whose shares choose blocks.
+    pub block_scope: Option<BlockScope>,
     /// The most recent tokens, always attended in full.
     pub window: Option<usize>,
     /// How many of the prompt's first tokens stay visible.
@@ -94,6 +107,10 @@ impl Default for MethodOptions {
             scope: None,
             votes: None,
             zoom: None,
+            blocks: None,
+            preset: None,
+            zoom_share: None,
+            block_scope: None,
             window: None,
             keep_prompt: None,
             sinks: None,
@@ -121,6 +138,7 @@ impl MethodOptions {
     /// [`MethodError::Core`], which names the setting.
     pub fn check(&self) -> Result<(), MethodError> {
         self.settings(None)?;
+        self.contradiction().map_or(Ok(()), Err)?;
         self.segmenter(None, None).map(drop)
     }
 
@@ -149,14 +167,43 @@ impl MethodOptions {
         Ok((self.segmenter(tokenizer, format)?, options))
     }
 
+    /// What a setting's line is laid over, which names a policy and maybe blocks or a preset.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn base_of(&self, line: &SettingHead, format: Option<&ReasoningFormat>) -> Result<Options, Error> {
+        let options = Self {
+            policy: Some(line.policy),
+            blocks: line.blocks.or(self.blocks),
+            preset: line.preset.or(self.preset),
+            ..self.clone()
+        };
+        Ok((*options.settings(format)?).clone())
+    }
+
     fn settings(&self, format: Option<&ReasoningFormat>) -> Result<Settings, Error> {
-        let base = format.map_or_else(Options::default, |format| format.method.clone());
+        let taught = format.map_or_else(Options::default, |format| format.method.clone());
+        let policy = self.policy.unwrap_or(taught.policy);
+        let base = match self.blocks_of(policy, &taught, format) {
+            Some(size) if taught.blocks.is_none() || self.preset.is_some() => {
+                Options { blocks: Some(size), ..self.preset.unwrap_or_default().over(&taught) }
+            }
+            blocks => Options { blocks, ..taught },
+        };
         let usual = if self.trigger(format).asks_the_engine() { SUMMARISED_ZOOM } else { base.zoom };
+        let (zoom, zoom_tokens) = match (base.blocks, self.zoom) {
+            (Some(_), Some(Zoom::Tokens(most))) => (base.zoom, Some(most)),
+            (Some(_), _) => (base.zoom, base.zoom_tokens),
+            (None, zoom) => (zoom.unwrap_or(usual), base.zoom_tokens),
+        };
         Settings::try_from(Options {
-            policy: self.policy.unwrap_or(base.policy),
+            policy,
             scope: self.scope.unwrap_or(base.scope),
             votes: self.votes.unwrap_or(base.votes),
-            zoom: self.zoom.unwrap_or(usual),
+            zoom,
+            zoom_tokens,
+            zoom_share: self.zoom_share.unwrap_or(base.zoom_share),
+            block_scope: self.block_scope.unwrap_or(base.block_scope),
             window: self.window.unwrap_or(base.window),
             keep_prompt: self.keep_prompt.or(base.keep_prompt),
             sinks: self.sinks.unwrap_or(base.sinks),
@@ -168,6 +215,53 @@ impl MethodOptions {
             cap: self.cap.or(base.cap),
             ..base
         })
+    }
+
+    /// Tokens of a block under a policy, if it has blocks.
+    fn blocks_of(
+        &self,
+        policy: PolicyKind,
+        taught: &Options,
+        format: Option<&ReasoningFormat>,
+    ) -> Option<usize> {
+        let speaks_of_blocks =
+            self.preset.is_some() || self.zoom_share.is_some() || self.block_scope.is_some();
+        let usual = match format {
+            Some(_) => taught.blocks.or(speaks_of_blocks.then_some(BLOCK)),
+            None => {
+                let pools = matches!(self.trigger(None), Trigger::Pooled | Trigger::Forced);
+                (speaks_of_blocks || pools && self.whole_thoughts().is_none()).then_some(BLOCK)
+            }
+        };
+        self.blocks.unwrap_or(usual).filter(|_| policy == PolicyKind::Zoomr)
+    }
+
+    /// The first setting given that speaks of whole thoughts, if any does.
+    fn whole_thoughts(&self) -> Option<&'static str> {
+        let zoom = match self.zoom {
+            Some(Zoom::Thoughts(_)) => Some("zoom"),
+            Some(Zoom::Mass(_)) => Some("zoom-mass"),
+            Some(Zoom::Tokens(_)) | None => None,
+        };
+        zoom.or(self.votes.map(|_| "votes"))
+            .or(self.scope.map(|_| "scope"))
+            .or(self.resident_thoughts.map(|_| "resident-thoughts"))
+            .or(self.summaries.filter(|&shown| shown == SummaryVisibility::Voted).map(|_| "summaries"))
+    }
+
+    /// What speaks of blocks beside something that speaks of whole thoughts, or of neither.
+    fn contradiction(&self) -> Option<MethodError> {
+        let block = (self.preset.map(|_| "preset"))
+            .or(self.zoom_share.map(|_| "zoom-share"))
+            .or(self.block_scope.map(|_| "block-scope"));
+        let (name, reason) = match (block, self.blocks, self.whole_thoughts()) {
+            (Some(block), Some(None), _) => (block, "blocks are off; leave it out, or give blocks 4"),
+            (Some(_), _, Some(whole)) | (_, Some(Some(_)), Some(whole)) => {
+                (whole, "it speaks of whole thoughts; leave it out, or give blocks `off`")
+            }
+            _ => return None,
+        };
+        Some(Error::Setting { name, reason: reason.to_owned() }.into())
     }
 
     fn trigger(&self, format: Option<&ReasoningFormat>) -> Trigger {

@@ -9,16 +9,16 @@ use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode, thread::available
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use zoomr_core::config::Options;
 use zoomr_model::{
     eval::{Bench, Description, Ended, EvalError, Plan, Problem, Record, rows},
+    reasoning_format::ReasoningFormat,
     setting::Setting,
 };
 
 use self::{replay::Replaying, report::ReportArgs, shown::Shown};
 use crate::{
     args::{
-        method::{MethodArgs, setting},
+        method::{self, MethodArgs},
         model::ModelArgs,
         parse::directory,
         problems::ProblemArgs,
@@ -104,7 +104,7 @@ pub(crate) fn run(args: EvalArgs) -> Result<ExitCode> {
     }
     args.method.check()?;
     // What no model could make good should be said before one is loaded.
-    settings(&args.setting, &Options::default())?;
+    settings(&args.setting, &args.method, None)?;
     match args.replay.clone() {
         Some(path) => provider::on(args.model.start()?, Replaying { args, path }),
         None => provider::on(args.model.start()?, Eval { args }),
@@ -118,11 +118,11 @@ impl EvalArgs {
     }
 }
 
-/// The settings, each over `base`.
-fn settings(lines: &[String], base: &Options) -> Result<Vec<Setting>> {
+/// The settings that are given, or the usual ones.
+fn settings(lines: &[String], method: &MethodArgs, format: Option<&ReasoningFormat>) -> Result<Vec<Setting>> {
     match lines {
-        [] => SETTINGS.into_iter().map(|line| setting(line, base)).collect(),
-        lines => lines.iter().map(|line| setting(line, base)).collect(),
+        [] => method::settings(SETTINGS, method, format),
+        lines => method::settings(lines.iter().map(String::as_str), method, format),
     }
 }
 
@@ -147,7 +147,7 @@ impl Job for Eval {
         let files = ModelFiles::open(&args.model, &Given::Text(String::new()), places, &status)?;
         let tokenizer = files.require_tokenizer()?;
         let (segmenter, options) = args.method.resolve(&files)?;
-        let settings = settings(&args.setting, &options.settings)?;
+        let settings = settings(&args.setting, &args.method, files.reasoning_format())?;
         let markers = files.reasoning_format().map(|format| format.markers.clone());
 
         let chat = args.chat.then(|| files.chat_template()).transpose()?;

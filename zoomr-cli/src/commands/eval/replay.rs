@@ -49,7 +49,7 @@ impl Job for Replaying {
         }
         let tokenizer = files.tokenizer();
         let (segmenter, options) = args.method.resolve(&files)?;
-        let settings = settings(&args.setting, &options.settings)?;
+        let settings = settings(&args.setting, &args.method, files.reasoning_format())?;
         let (kernels, device) = P::open()?;
         let replay = Replay {
             recording: &recording,

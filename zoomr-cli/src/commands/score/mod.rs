@@ -14,20 +14,21 @@ use burn::tensor::backend::Backend;
 use clap::Args;
 use indicatif::HumanDuration;
 use zoomr_core::{
-    config::{Options, Settings},
+    config::Settings,
     kernels::{AttentionKernels, LinearKernels},
     segment::Role,
     stats::StepStats,
 };
 use zoomr_model::{
     engine::{Engine, EngineError, EngineOptions, Event, Scored, Stop},
+    reasoning_format::ReasoningFormat,
     setting::{Setting, repeated},
 };
 
 use super::run::{Watch, WatchArgs, progress};
 use crate::{
     args::{
-        method::{MethodArgs, setting},
+        method::{self, MethodArgs},
         model::ModelArgs,
         piped::Patience,
         text::{Given, TextArgs},
@@ -92,7 +93,7 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
     }
     args.method.check()?;
     // What no model could make good should be said before one is loaded.
-    args.settings(&Options::default())?;
+    args.settings(None)?;
     let mut places = Places::default();
     args.text.check(&mut places)?;
     args.logits.iter().try_for_each(|path| places.output("--logits", path))?;
@@ -108,10 +109,9 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
 }
 
 impl ScoreArgs {
-    /// The settings, each over `base`.
-    fn settings(&self, base: &Options) -> Result<Vec<Setting>> {
-        let settings: Vec<Setting> =
-            self.setting.iter().map(|line| setting(line, base)).collect::<Result<_>>()?;
+    /// The settings, for a model that was taught `format`.
+    fn settings(&self, format: Option<&ReasoningFormat>) -> Result<Vec<Setting>> {
+        let settings = method::settings(self.setting.iter().map(String::as_str), &self.method, format)?;
         match repeated(&settings) {
             Some(name) => bail!("--setting {name}: it is given twice; give each once"),
             None => Ok(settings),
@@ -152,7 +152,7 @@ impl Job for Score {
             file.begin(text.len(), files.config().vocab_size())?;
         }
 
-        let settings = args.settings(&options.settings)?;
+        let settings = args.settings(files.reasoning_format())?;
         let text = Text { ids: &text, prompt: args.prompt_tokens.min(text.len()), from };
         let run = |name: Option<&str>, settings: &Settings, watch, logits: Option<&mut LogitsFile>| {
             let options = EngineOptions { settings: settings.clone(), ..options.clone() };
