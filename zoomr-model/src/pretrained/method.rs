@@ -353,16 +353,59 @@ fn marker(text: &str, tokenizer: Option<&Tokenizer>) -> Marker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reasoning_format;
 
     #[test]
     fn thoughts_with_summaries_are_long_and_few_are_zoomed_into() {
         let pooled = MethodOptions::default();
-        let forced = MethodOptions { trigger: Some(Trigger::Forced), ..MethodOptions::default() };
+        let forced =
+            MethodOptions { trigger: Some(Trigger::Forced), blocks: Some(None), ..MethodOptions::default() };
         assert_eq!([&pooled, &forced].map(|options| options.expected_thought(None)), [56, 160]);
         let zoom = |options: &MethodOptions| options.settings(None).unwrap().zoom;
         assert_eq!(zoom(&pooled), Options::default().zoom);
         assert_eq!(zoom(&forced), Zoom::Thoughts(1));
         assert_eq!(zoom(&MethodOptions { zoom: Some(Zoom::Thoughts(3)), ..forced }), Zoom::Thoughts(3));
+    }
+
+    #[test]
+    fn blocks_are_usual_where_nothing_speaks_of_whole_thoughts() {
+        let base = MethodOptions::default;
+        let settings = |options: MethodOptions| options.settings(None).unwrap();
+        let usual = settings(base());
+        assert_eq!((usual.blocks, usual.window, usual.zoom_share), (Some(4), 32, 0.006));
+        assert_eq!(settings(MethodOptions { trigger: Some(Trigger::Forced), ..base() }).blocks, Some(4));
+        let budget =
+            settings(MethodOptions { zoom: Some(Zoom::Tokens(99)), preset: Some(Preset::Small), ..base() });
+        assert_eq!((budget.blocks, budget.zoom_tokens, budget.zoom_share), (Some(4), Some(99), 0.012));
+        for whole in [
+            MethodOptions { zoom: Some(Zoom::Thoughts(3)), ..base() },
+            MethodOptions { votes: Some(3), ..base() },
+            MethodOptions { trigger: Some(Trigger::ModelEmitted), ..base() },
+            MethodOptions { policy: Some(PolicyKind::Window), ..base() },
+            MethodOptions { blocks: Some(None), ..base() },
+        ] {
+            let settings = settings(whole);
+            assert_eq!((settings.blocks, settings.window), (None, Options::default().window));
+        }
+        let method = Options { window: 64, ..Options::default() };
+        let format = ReasoningFormat { markers: reasoning_format::Markers::on_lines("<end>"), method };
+        let taught = base().settings(Some(&format)).unwrap();
+        assert_eq!((taught.blocks, taught.window), (None, 64), "a model that was taught the method keeps it");
+        let small = MethodOptions { preset: Some(Preset::Small), ..base() };
+        assert_eq!(small.settings(Some(&format)).unwrap().blocks, Some(4));
+    }
+
+    #[test]
+    fn blocks_and_whole_thoughts_contradict_each_other() {
+        let base = MethodOptions::default;
+        for (options, named) in [
+            (MethodOptions { blocks: Some(Some(4)), votes: Some(2), ..base() }, "votes"),
+            (MethodOptions { zoom_share: Some(0.1), zoom: Some(Zoom::Mass(0.5)), ..base() }, "zoom-mass"),
+            (MethodOptions { preset: Some(Preset::Small), blocks: Some(None), ..base() }, "preset"),
+        ] {
+            let error = options.check().unwrap_err().to_string();
+            assert!(error.contains(&format!("`{named}`")), "{error}");
+        }
     }
 
     #[test]
