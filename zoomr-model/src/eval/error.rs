@@ -56,6 +56,15 @@ pub enum EvalError {
         /// The name.
         name: String,
     },
+    /// Several texts that could not differ.
+    #[error(
+        "{samples} texts for each problem would all be the same, as always the likeliest token is taken; give a \
+         temperature above 0, as 0.7 (and no top-k of 1), or ask for one text"
+    )]
+    Same {
+        /// How many texts.
+        samples: usize,
+    },
     /// A finished text does not say which summaries the engine opened.
     #[error("missed attention mass cannot be had where the engine opens the summaries; leave it out")]
     Mass,
