@@ -52,7 +52,7 @@ pub(crate) struct ProblemArgs {
     seed: Option<u64>,
 
     /// Show N worked examples before each problem, the first of --shots-from; never the problem itself.
-    #[arg(long, visible_alias = "num-fewshot", value_name = "N", requires = "shots_from")]
+    #[arg(long, visible_alias = "num-fewshot", alias = "num_fewshot", value_name = "N", requires = "shots_from")]
     shots: Option<usize>,
 
     /// Where worked examples come from: a file as for --problems.

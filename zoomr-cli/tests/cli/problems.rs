@@ -20,7 +20,7 @@ const GSM8K: &str = r#"{"question": "A hen has 2 legs. Legs of 3?", "answer": "3
 {"question": "1 cow and 1 hen: legs?", "answer": "4 + 2 = <<4+2=6>>6\n#### 6"}
 "#;
 const MATH: &str = r#"{"problem": "Half of 1?", "solution": "It is $\\boxed{\\frac12}$.", "answer": "\\frac12", "subject": "Halves", "level": 1}
-{"problem": "Half of 4?", "solution": "It is $\\boxed{2}$.", "answer": "2", "subject": "Wholes", "level": 1}
+{"problem": "Half of 4?", "solution": "It is $\\boxed{2}$.", "answer": "2", "subject": "Whole\nnumbers", "level": 1}
 "#;
 const AIME: &str = r#"{"ID": "1", "Problem": "How many?", "Solution": "Some: 73.", "Answer": 73}
 "#;
@@ -84,7 +84,7 @@ fn files_of_all_forms_are_put_to_the_model() {
     let dir = place();
     let all = outcomes(&dir, "--problems all.jsonl");
     let kinds: Vec<_> = all.iter().map(|outcome| outcome["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["all", "all", "Halves", "Wholes", "all"]);
+    assert_eq!(kinds, ["all", "all", "Halves", "Whole numbers", "all"]);
     let questions =
         ["A hen has 2 legs. Legs of 3?", "1 cow and 1 hen: legs?", "Half of 1?", "Half of 4?", "How many?"];
     let plain = |question: &str| format!("Question: {question}{REQUEST}\nAnswer:").len();

@@ -33,13 +33,13 @@ pub enum EvalError {
     },
     /// A problem that does not fit the model.
     #[error(
-        "problem {problem} has a question of {tokens} tokens, over the model's context of {context}; leave it out, \
-         or use a model with a longer context"
+        "problem {problem} has a prompt of {tokens} tokens, over the model's context of {context}; leave it out, \
+         show fewer worked examples, or use a model with a longer context"
     )]
     TooLong {
         /// The problem's number, counted from 0.
         problem: usize,
-        /// Its question's tokens.
+        /// Tokens of its question, and of what goes around it.
         tokens: usize,
         /// The model's context in tokens.
         context: usize,

@@ -133,7 +133,7 @@ impl Pose<'_> {
         let example = &exercise.example;
         let (prompt, stop) = self.prompt(exercise)?;
         Ok(Problem {
-            kind: example.kind.clone().unwrap_or_else(|| UNNAMED.to_owned()),
+            kind: kind(example),
             prompt,
             stop,
             answer: example.answer.clone(),
@@ -172,6 +172,12 @@ impl Pose<'_> {
             }
         }
     }
+}
+
+/// An example's kind, as it can stand in a table.
+fn kind(example: &Example) -> String {
+    let words: Vec<&str> = example.kind.iter().flat_map(|kind| kind.split_whitespace()).collect();
+    if words.is_empty() { UNNAMED.to_owned() } else { words.join(" ") }
 }
 
 /// The answer in `text`: what stands between the last marker of answers and the end; for a model that was taught
