@@ -52,7 +52,7 @@ pub(crate) struct ProblemArgs {
     seed: Option<u64>,
 
     /// Show N worked examples before each problem, the first of --shots-from; never the problem itself.
-    #[arg(long, visible_alias = "num-fewshot", alias = "num_fewshot", value_name = "N", requires = "shots_from")]
+    #[arg(long, visible_alias = "num-fewshot", alias = "num_fewshot", value_name = "N")]
     shots: Option<usize>,
 
     /// Where worked examples come from: a file as for --problems.
@@ -72,13 +72,16 @@ impl ProblemArgs {
         files.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?)))
     }
 
-    /// Refuses a seed that nothing starts from; `drawn` says whether texts are drawn.
+    /// Refuses examples from nowhere, and a seed that nothing starts from; `drawn` says whether texts are drawn.
     ///
     /// # Errors
     /// Names the flag.
     pub(crate) fn check(&self, drawn: bool) -> Result<()> {
         if self.seed.is_some() && self.problems.is_some() && !drawn {
             bail!("--seed: nothing is drawn; ask for --samples or a --temperature, or leave it out");
+        }
+        if self.shots.is_some_and(|count| count > 0) && self.shots_from.is_none() {
+            bail!("--shots: nothing says where the worked examples are; give --shots-from FILE, or leave it out");
         }
         Ok(())
     }

@@ -91,7 +91,7 @@ fn files_of_all_forms_are_put_to_the_model() {
     assert_eq!(prompt_tokens(&all), questions.map(plain));
     let chat = |question: &str| format!("[user]{question}{REQUEST}[assistant]").len();
     assert_eq!(prompt_tokens(&outcomes(&dir, "--problems all.jsonl --chat")), questions.map(chat));
-    let brief = outcomes(&dir, "--problems all.jsonl --chat --request Brief! --limit 2");
+    let brief = outcomes(&dir, "--problems all.jsonl --chat --num_fewshot 0 --request Brief! --limit 2");
     assert_eq!(
         prompt_tokens(&brief),
         [0, 1].map(|i| format!("[user]{}\nBrief![assistant]", questions[i]).len())
@@ -172,7 +172,8 @@ fn what_cannot_be_posed_or_drawn_is_refused() {
         &["--samples", "all be the same", "--temperature 0.7"],
     );
     refused("--problems gsm8k.jsonl --samples 2 --top-k 1", &["--samples", "all be the same"]);
-    refused("--problems gsm8k.jsonl --samples 0", &["--samples"]);
+    refused("--problems gsm8k.jsonl --samples 0", &["--samples", "1 to 4096"]);
+    refused("--problems gsm8k.jsonl --samples 18446744073709551615", &["--samples", "1 to 4096"]);
     refused("--problems gsm8k.jsonl --temperature -1", &["--temperature"]);
     refused("--problems gsm8k.jsonl --seed 3", &["--seed", "--samples"]);
     refused("--problems gsm8k.jsonl --shots 2", &["--shots-from"]);

@@ -22,7 +22,7 @@ use crate::{
     args::{
         method::{MethodArgs, setting},
         model::ModelArgs,
-        parse::directory,
+        parse::{directory, sample_count},
         problems::ProblemArgs,
         sampling::SamplingArgs,
         text::Given,
@@ -104,7 +104,7 @@ pub(crate) struct EvalArgs {
 
     /// Write so many texts for each problem, drawn as the sampling flags say [default: 1, of the likeliest tokens, unless a
     /// sampling flag is given].
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = sample_count)]
     samples: Option<NonZeroUsize>,
 
     /// Measure, on the first text of the first N problems, the share of attention that goes to tokens which a policy does not show.
