@@ -81,7 +81,9 @@ impl ProblemArgs {
             bail!("--seed: nothing is drawn; ask for --samples or a --temperature, or leave it out");
         }
         if self.shots.is_some_and(|count| count > 0) && self.shots_from.is_none() {
-            bail!("--shots: nothing says where the worked examples are; give --shots-from FILE, or leave it out");
+            bail!(
+                "--shots: nothing says where the worked examples are; give --shots-from FILE, or leave it out"
+            );
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ fn eval(dir: &Path, args: &str) -> Ran {
 /// The outcomes of a run under full attention.
 fn outcomes(dir: &TempDir, args: &str) -> Vec<Value> {
     let _ = fs::remove_dir_all(dir.path().join("out"));
-    eval(dir.path(), &format!("--setting full --max-tokens 3 --out out {args}")).succeeded();
+    eval(dir.path(), &format!("--setting full --max-tokens 40 --out out {args}")).succeeded();
     let mut outcomes = trace(&dir.path().join("out/outcomes.jsonl"));
     outcomes.sort_by_key(|outcome| (outcome["problem"].as_u64(), outcome["sample"].as_u64()));
     outcomes
@@ -96,7 +96,7 @@ fn files_of_all_forms_are_put_to_the_model() {
         prompt_tokens(&brief),
         [0, 1].map(|i| format!("[user]{}\nBrief![assistant]", questions[i]).len())
     );
-    assert!(all.iter().all(|outcome| outcome["output_tokens"] == 3));
+    assert!(all.iter().all(|outcome| outcome["output_tokens"] == 40));
 }
 
 #[test]
@@ -142,17 +142,11 @@ fn several_texts_are_counted_and_put_to_a_vote() {
     assert!(one["samples"] == 1 && one["majority"].is_null(), "{one}");
     // The same seed, the same texts, on any number of workers; a directory goes on with no other.
     let answers = |texts: &[Value]| texts.iter().map(|text| text["answer"].clone()).collect::<Vec<_>>();
-    let long = |seed: usize| {
-        outcomes(
-            &dir,
-            &format!("--problems aime.jsonl --samples 4 --temperature 1 --seed {seed} --workers {seed}"),
-        )
-    };
+    assert!(texts.iter().any(|text| text["answer"].is_string()), "{texts:?}");
     assert_eq!(answers(&texts), answers(&outcomes(&dir, &format!("{args} --workers 4"))));
-    assert_ne!(long(1).iter().map(|text| text["run"].clone()).collect::<Vec<_>>(), Vec::<Value>::new());
     let other = eval(
         dir.path(),
-        "--setting full --max-tokens 3 --out out --problems aime.jsonl --samples 4 --temperature 1",
+        "--setting full --max-tokens 40 --out out --problems gsm8k.jsonl --samples 3 --temperature 1",
     );
     other.refused(&["--out", "other options"]);
 }
@@ -174,7 +168,7 @@ fn what_cannot_be_posed_or_drawn_is_refused() {
     refused("--problems gsm8k.jsonl --samples 2 --top-k 1", &["--samples", "all be the same"]);
     refused("--problems gsm8k.jsonl --samples 0", &["--samples", "1 to 4096"]);
     refused("--problems gsm8k.jsonl --samples 18446744073709551615", &["--samples", "1 to 4096"]);
-    refused("--problems gsm8k.jsonl --temperature -1", &["--temperature"]);
+    refused("--problems gsm8k.jsonl --temperature=-1", &["--temperature"]);
     refused("--problems gsm8k.jsonl --seed 3", &["--seed", "--samples"]);
     refused("--problems gsm8k.jsonl --shots 2", &["--shots-from"]);
     refused("--problems gsm8k.jsonl --shots-from math.jsonl", &["--shots"]);
