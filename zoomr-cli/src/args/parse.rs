@@ -37,6 +37,17 @@ pub(crate) fn token_count(text: &str) -> Result<usize, String> {
     count.ok_or_else(|| "give a number of tokens, as in 2000, 32k or 1M".to_owned())
 }
 
+/// Texts for one problem, at most: so many say more than anybody asks.
+#[cfg(feature = "train")]
+const MOST_SAMPLES: usize = 4096;
+
+/// A number of texts for one problem.
+#[cfg(feature = "train")]
+pub(crate) fn sample_count(text: &str) -> Result<NonZeroUsize, String> {
+    let count = text.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= MOST_SAMPLES);
+    count.ok_or_else(|| format!("give a number of texts, 1 to {MOST_SAMPLES}"))
+}
+
 /// A number of threads.
 pub(crate) fn thread_count(text: &str) -> Result<NonZeroUsize, String> {
     let count = text.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= MOST_THREADS);

@@ -28,25 +28,21 @@ pub(crate) struct SamplingArgs {
     /// Makes tokens that came before less likely; 1 is off [default: the model's own, else 1].
     #[arg(long, alias = "repeat-penalty", value_name = "R")]
     repetition_penalty: Option<f32>,
-
-    /// Where the random numbers start: the same seed gives the same text.
-    #[arg(long, short, default_value_t = 0)]
-    seed: u64,
 }
 
 impl SamplingArgs {
-    /// A sampler: the flags, and where they say nothing, `recommended`.
+    /// A sampler: the flags, and where they say nothing, `recommended`, with random numbers from `seed` on.
     ///
     /// # Errors
     /// Names the flag that is out of its range.
-    pub(crate) fn sampler(&self, recommended: SamplingOptions) -> Result<Sampler> {
+    pub(crate) fn sampler(&self, recommended: SamplingOptions, seed: u64) -> Result<Sampler> {
         let options = SamplingOptions {
             temperature: self.temperature.unwrap_or(recommended.temperature),
             top_k: self.top_k.map_or(recommended.top_k, |k| Some(k).filter(|&k| k > 0)),
             top_p: self.top_p.unwrap_or(recommended.top_p),
             min_p: self.min_p.unwrap_or(recommended.min_p),
             repetition_penalty: self.repetition_penalty.unwrap_or(recommended.repetition_penalty),
-            seed: self.seed,
+            seed,
         };
         Sampler::new(options).map_err(|error| match error {
             SamplingError::Option { option, value, range } => {
@@ -56,9 +52,12 @@ impl SamplingArgs {
         })
     }
 
-    /// Where the random numbers start.
-    pub(crate) fn seed(&self) -> u64 {
-        self.seed
+    /// Whether any of them is given.
+    #[cfg(feature = "train")]
+    pub(crate) fn are_given(&self) -> bool {
+        let Self { temperature, top_k, top_p, min_p, repetition_penalty } = self;
+        let shares = [temperature, top_p, min_p, repetition_penalty];
+        top_k.is_some() || shares.into_iter().any(Option::is_some)
     }
 
     /// Refuses what no model could make good.
@@ -66,6 +65,6 @@ impl SamplingArgs {
     /// # Errors
     /// As [`sampler`](Self::sampler).
     pub(crate) fn check(&self) -> Result<()> {
-        self.sampler(SamplingOptions::default()).map(drop)
+        self.sampler(SamplingOptions::default(), 0).map(drop)
     }
 }

@@ -93,6 +93,10 @@ pub(crate) struct GenerateArgs {
     #[command(flatten)]
     sampling: SamplingArgs,
 
+    /// Where the random numbers start: the same seed gives the same text.
+    #[arg(long, short, default_value_t = 0, help_heading = "Sampling")]
+    seed: u64,
+
     #[command(flatten)]
     method: MethodArgs,
 }
@@ -149,7 +153,7 @@ pub(crate) fn run(args: GenerateArgs) -> Result<ExitCode> {
     let patience = if args.model.is_builtin() { Patience::Short } else { Patience::Endless };
     let given = args.text.read(patience)?;
     let (given, problem) = match given {
-        given if args.model.is_builtin() => args.pose.problem(given, args.sampling.seed())?,
+        given if args.model.is_builtin() => args.pose.problem(given, args.seed)?,
         Some(given) => (given, None),
         None => {
             bail!("nothing to continue: give TEXT, --file or --tokens (only the built-in model needs none)")
@@ -185,7 +189,7 @@ impl Job for Generate {
         files.check_length("prompt", prompt.len())?;
         let tokenizer = files.tokenizer();
         let (segmenter, options) = args.method.resolve(&files)?;
-        let sampler = args.sampling.sampler(files.sampling().options())?;
+        let sampler = args.sampling.sampler(files.sampling().options(), args.seed)?;
         let loaded = files.load_on::<P>(&status)?;
 
         let mut engine = loaded.engine(tokenizer, segmenter, options)?;

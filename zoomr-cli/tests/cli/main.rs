@@ -19,6 +19,7 @@ mod kills;
 mod law;
 mod places;
 mod plan;
+mod problems;
 mod real_model;
 mod replay;
 #[path = "../../../zoomr-model/tests/hub/server.rs"]

@@ -3,6 +3,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`example`] | the one format: a question, thoughts with their summaries, an answer |
+//! | [`exercise`] | problems whose answers are known, in the forms in which people have them |
 //! | [`lines`] | files of them, a line each: read as they come, written whole or not at all |
 //! | [`render`] | an example as the text that a model reads and writes |
 //! | [`annotate`] | reasoning that others wrote, split into thoughts, with a summary for each |
@@ -13,6 +14,7 @@
 pub mod annotate;
 mod error;
 pub mod example;
+pub mod exercise;
 pub mod lines;
 pub(crate) mod log;
 pub mod render;

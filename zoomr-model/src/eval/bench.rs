@@ -1,4 +1,4 @@
-//! One run: one problem solved under one setting, and graded.
+//! One run: one problem solved under one setting, once, and graded.
 
 use std::{
     ops::ControlFlow,
@@ -12,18 +12,14 @@ use zoomr_core::{
     segment::Segmenter,
 };
 
-use super::{Outcome, Problem, answer, mass::Review};
+use super::{Outcome, Problem, answer, mass::Review, plan::Task};
 use crate::{
     Model,
     engine::{Engine, EngineError, EngineOptions, Event, Limits, Stop},
     grade,
     reasoning_format::Markers,
     setting::Setting,
-    text::{
-        sample::Sampler,
-        stop::{StopStrings, StopTokens},
-        tokenizer::Tokenizer,
-    },
+    text::{sample::Sampler, stop::StopTokens, tokenizer::Tokenizer},
 };
 
 /// What all runs have in common.
@@ -44,8 +40,8 @@ pub struct Bench<'a, B: Backend, K: AttentionKernels<B> + LinearKernels<B>> {
     pub markers: Option<Markers>,
     /// Tokens that end a text.
     pub end: StopTokens,
-    /// The most that a model may write, in lengths of a problem's own solution.
-    pub patience: f64,
+    /// Chooses tokens; each run has random numbers of its own from the same seed.
+    pub sampler: Sampler,
     /// Runs something so that the kernels in it take no threads besides the one that calls: whole runs go on side by
     /// side, which leaves nothing for others to do.
     pub alone: fn(&mut (dyn FnMut() + Send)),
@@ -59,32 +55,30 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B> + Clone> Bench<'_, B,
     /// Whatever the engine says.
     pub(super) fn run(
         &self,
-        number: usize,
+        task: Task,
         problem: &Problem,
         setting: &Setting,
         mass: bool,
         stop: &AtomicBool,
     ) -> Result<Option<Outcome>, EngineError> {
         let mut done = Ok(None);
-        (self.alone)(&mut || done = self.solve(number, problem, setting, mass, stop));
+        (self.alone)(&mut || done = self.solve(task, problem, setting, mass, stop));
         done
     }
 
     fn solve(
         &self,
-        number: usize,
+        task: Task,
         problem: &Problem,
         setting: &Setting,
         mass: bool,
         stop: &AtomicBool,
     ) -> Result<Option<Outcome>, EngineError> {
         let mut engine = self.engine(setting.settings())?;
-        let limits = Limits {
-            max_tokens: problem.most_tokens(self.patience),
-            tokens: self.end.clone(),
-            strings: StopStrings::default(),
-        };
-        let sampler = Sampler::default();
+        let strings = problem.stops();
+        let limits = Limits { max_tokens: problem.max_tokens, tokens: self.end.clone(), strings };
+        // The same for every setting, so that settings differ in what they do to the model alone.
+        let sampler = self.sampler.numbered(task.number());
         let mut observer = |_: Event<'_>| match stop.load(Relaxed) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
@@ -93,11 +87,12 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B> + Clone> Bench<'_, B,
         if generated.stop == Stop::Interrupted {
             return Ok(None);
         }
-        let text = self.text(&generated.tokens);
+        let text = problem.own(&self.text(&generated.tokens));
         let answer = answer(&text, self.markers.as_ref());
         let session = engine.session();
         let mut outcome = Outcome {
-            problem: number,
+            problem: task.problem,
+            sample: task.sample,
             kind: problem.kind.clone(),
             setting: setting.name().to_owned(),
             answer: answer.map(str::to_owned),

@@ -33,13 +33,13 @@ pub enum EvalError {
     },
     /// A problem that does not fit the model.
     #[error(
-        "problem {problem} has a question of {tokens} tokens, over the model's context of {context}; leave it out, \
-         or use a model with a longer context"
+        "problem {problem} has a prompt of {tokens} tokens, over the model's context of {context}; leave it out, \
+         show fewer worked examples, or use a model with a longer context"
     )]
     TooLong {
         /// The problem's number, counted from 0.
         problem: usize,
-        /// Its question's tokens.
+        /// Tokens of its question, and of what goes around it.
         tokens: usize,
         /// The model's context in tokens.
         context: usize,
@@ -55,6 +55,15 @@ pub enum EvalError {
     Twice {
         /// The name.
         name: String,
+    },
+    /// Several texts that could not differ.
+    #[error(
+        "{samples} texts for each problem would all be the same, as always the likeliest token is taken; give a \
+         temperature above 0, as 0.7 (and no top-k of 1), or ask for one text"
+    )]
+    Same {
+        /// How many texts.
+        samples: usize,
     },
     /// A finished text does not say which summaries the engine opened.
     #[error("missed attention mass cannot be had where the engine opens the summaries; leave it out")]

@@ -1,4 +1,4 @@
-//! What came of one run: one problem, one setting.
+//! What came of one run: one problem, one setting, one text.
 
 use serde::{Deserialize, Serialize};
 use zoomr_core::stats::{RunStats, TierBytes};
@@ -10,6 +10,8 @@ use crate::engine::Stop;
 pub struct Outcome {
     /// The problem's number, counted from 0.
     pub problem: usize,
+    /// Which of the texts to this problem under this setting it is, counted from 0.
+    pub sample: usize,
     /// Its kind.
     pub kind: String,
     /// The setting's name.

@@ -1,4 +1,4 @@
-//! All runs: every problem under every setting, side by side, each once.
+//! All runs: every problem under every setting, so many times, side by side.
 
 use std::{collections::HashMap, num::NonZeroUsize, ops::ControlFlow};
 
@@ -15,8 +15,11 @@ pub struct Plan<'a> {
     pub problems: &'a [Problem],
     /// The settings.
     pub settings: &'a [Setting],
+    /// Texts for each problem under each setting.
+    pub samples: NonZeroUsize,
     /// Of how many problems, the first ones, missed attention is measured: the share of attention that went to tokens
-    /// which a policy did not show. It takes about twice the time again.
+    /// which a policy did not show. Of several texts, it is measured on the
+    /// first. It takes about twice the time again.
     pub mass: usize,
     /// Threads that work side by side; outcomes do not depend on it.
     pub workers: NonZeroUsize,
@@ -39,7 +42,7 @@ pub type Observer<'o> = dyn FnMut(Progress<'_>) -> ControlFlow<()> + 'o;
 /// How it ended.
 #[derive(Debug)]
 pub enum Ended {
-    /// Everything was done: problem by problem, the settings in their order.
+    /// Everything was done: problem by problem, the settings in their order, and for each its texts.
     Done(Vec<Outcome>),
     /// The observer ended it.
     Stopped {
@@ -50,15 +53,27 @@ pub enum Ended {
     },
 }
 
-/// One problem under one setting.
-type Task = (usize, usize);
+/// A run: the numbers of a problem, of a setting, and of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Task {
+    pub(super) problem: usize,
+    setting: usize,
+    pub(super) sample: usize,
+}
+
+impl Task {
+    /// Which of all sequences of random numbers it draws from: another one for each problem and text.
+    pub(super) fn number(self) -> u64 {
+        ((self.problem as u64) << 32).wrapping_add(self.sample as u64)
+    }
+}
 
 impl Plan<'_> {
     /// Makes sure that it can be done.
     ///
     /// # Errors
     /// [`EvalError`] where there is nothing to do, a setting comes twice, a question is longer than the model's context,
-    /// or missed attention is asked for where it cannot be had.
+    /// several texts would all be the same, or missed attention is asked for where it cannot be had.
     pub fn check<B: Backend, K: AttentionKernels<B> + LinearKernels<B>>(
         &self,
         bench: &Bench<'_, B, K>,
@@ -72,6 +87,9 @@ impl Plan<'_> {
         if let Some(problem) = self.problems.iter().position(too_long) {
             let tokens = self.problems[problem].prompt.len();
             return Err(EvalError::TooLong { problem, tokens, context });
+        }
+        if self.samples.get() > 1 && bench.sampler.is_greedy() {
+            return Err(EvalError::Same { samples: self.samples.get() });
         }
         if self.mass > 0 && bench.options.trigger.asks_the_engine() {
             return Err(EvalError::Mass);
@@ -92,12 +110,10 @@ impl Plan<'_> {
         observer: &mut Observer<'_>,
     ) -> Result<Ended, EvalError> {
         self.check(bench)?;
-        let total = self.problems.len() * self.settings.len();
         let mut outcomes: HashMap<Task, Outcome> =
             known.into_iter().filter_map(|outcome| Some((self.task(&outcome)?, outcome))).collect();
-        // Problem by problem, so that settings can be compared long before the end.
-        let all = || (0..self.problems.len()).flat_map(|p| (0..self.settings.len()).map(move |s| (p, s)));
-        let open: Vec<Task> = all().filter(|task| !outcomes.contains_key(task)).collect();
+        let open: Vec<Task> = self.tasks().filter(|task| !outcomes.contains_key(task)).collect();
+        let total = self.tasks().count();
         let mut done = total - open.len();
         if observer(Progress { done, total, latest: None }).is_break() {
             return Ok(Ended::Stopped { done, total });
@@ -105,11 +121,11 @@ impl Plan<'_> {
         pool::work(
             self.workers,
             &open,
-            |&(problem, setting), stop| {
-                let (asked, setting) = (&self.problems[problem], &self.settings[setting]);
-                let solved = bench.run(problem, asked, setting, problem < self.mass, stop);
-                solved.map_err(|source| EvalError::Run {
-                    problem,
+            |&task, stop| {
+                let (problem, setting) = (&self.problems[task.problem], &self.settings[task.setting]);
+                let mass = task.problem < self.mass && task.sample == 0;
+                bench.run(task, problem, setting, mass, stop).map_err(|source| EvalError::Run {
+                    problem: task.problem,
                     setting: setting.name().to_owned(),
                     source: Box::new(source),
                 })
@@ -130,12 +146,23 @@ impl Plan<'_> {
         if done < total {
             return Ok(Ended::Stopped { done, total });
         }
-        Ok(Ended::Done(all().filter_map(|task| outcomes.remove(&task)).collect()))
+        Ok(Ended::Done(self.tasks().filter_map(|task| outcomes.remove(&task)).collect()))
+    }
+
+    /// All runs: problem by problem, so that settings can be compared long before the end.
+    fn tasks(&self) -> impl Iterator<Item = Task> + use<> {
+        let (problems, settings, samples) = (self.problems.len(), self.settings.len(), self.samples.get());
+        (0..problems).flat_map(move |problem| {
+            (0..settings)
+                .flat_map(move |setting| (0..samples).map(move |sample| Task { problem, setting, sample }))
+        })
     }
 
     /// The run that an outcome is of; `None` where it is none of ours.
     fn task(&self, outcome: &Outcome) -> Option<Task> {
         let setting = self.settings.iter().position(|setting| setting.name() == outcome.setting)?;
-        (outcome.problem < self.problems.len()).then_some((outcome.problem, setting))
+        let (problem, sample) = (outcome.problem, outcome.sample);
+        let is_ours = problem < self.problems.len() && sample < self.samples.get();
+        is_ours.then_some(Task { problem, setting, sample })
     }
 }

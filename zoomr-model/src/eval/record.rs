@@ -32,7 +32,7 @@ pub struct Description {
     problems: Digest,
     /// How many of them are measured for missed attention.
     mass: usize,
-    /// Segmenter, trigger and patience, as text.
+    /// Segmenter, trigger, and how texts are drawn, as text.
     thinking: String,
     /// The settings and their names.
     settings: Vec<(String, Options)>,
@@ -55,8 +55,11 @@ impl Description {
             problems: Digest::of(problems),
             mass: plan.mass,
             thinking: format!(
-                "{segmenter:?}, {:?}, {:?}, patience {}",
-                options.trigger, options.summary, bench.patience
+                "{segmenter:?}, {:?}, {:?}, {} of {:?}",
+                options.trigger,
+                options.summary,
+                plan.samples,
+                bench.sampler.options()
             ),
             settings: settings
                 .map(|setting| (setting.name().to_owned(), (**setting.settings()).clone()))

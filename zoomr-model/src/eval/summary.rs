@@ -1,11 +1,13 @@
 //! A table's rows: what a setting came to on problems of one kind, and on all.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::{Outcome, wilson};
+use super::{Outcome, majority, wilson};
 use crate::{engine::Stop, setting::Setting};
 
-/// What a setting came to. Bytes are of KV memory; means are over problems.
+/// What a setting came to. Bytes are of KV memory; means are over all texts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// The kind of problems; `None` for all kinds together.
@@ -16,13 +18,20 @@ pub struct Row {
     pub policy: &'static str,
     /// How many problems.
     pub problems: usize,
-    /// How many were answered right.
+    /// How many texts there are for each.
+    pub samples: usize,
+    /// How many texts gave the right answer.
     pub correct: usize,
-    /// The share of them, 0 to 1.
+    /// The share of them, 0 to 1: pass@1, the chance that one text is right.
     pub accuracy: f64,
-    /// Its 95% interval: see [`interval`](super::interval).
+    /// Its 95% interval, which knows that texts to one problem belong together: see [`clustered`](super::clustered).
     pub accuracy_95: (f64, f64),
-    /// How many were not ended by the model, but by the limit or its context.
+    /// The share of problems, 0 to 1, where the answer that most texts give is right; `None` where there is one text
+    /// for each. See [`majority`](super::majority).
+    pub majority: Option<f64>,
+    /// Its 95% interval: see [`interval`](super::interval).
+    pub majority_95: Option<(f64, f64)>,
+    /// How many texts were not ended by the model, but by the limit or its context.
     pub unfinished: usize,
     /// The mean length of what the model wrote, in tokens.
     pub output_tokens: f64,
@@ -68,14 +77,19 @@ fn row(kind: Option<&str>, setting: &Setting, outcomes: &[Outcome]) -> Option<Ro
         outcome.setting == setting.name() && kind.is_none_or(|kind| kind == outcome.kind)
     };
     let ours: Vec<&Outcome> = outcomes.iter().filter(ours).collect();
-    let problems = ours.len();
-    if problems == 0 {
+    if ours.is_empty() {
         return None;
     }
+    let texts = ours.len();
     let sum = |of: fn(&Outcome) -> f64| ours.iter().map(|outcome| of(outcome)).sum::<f64>();
-    let mean = |of| sum(of) / problems as f64;
+    let mean = |of| sum(of) / texts as f64;
     let count = |is: fn(&Outcome) -> bool| ours.iter().filter(|outcome| is(outcome)).count();
     let correct = count(|outcome| outcome.correct);
+    let problems = by_problem(&ours);
+    let samples = problems.iter().map(Vec::len).max().unwrap_or(0);
+    let rights: Vec<(usize, usize)> = problems.iter().map(|texts| (right(texts), texts.len())).collect();
+    let elected = problems.iter().filter(|texts| elects_right(texts)).count();
+    let voted = samples > 1;
     let (resident_peak, full_bytes) = (mean(|o| o.run.resident_peak as f64), mean(|o| o.full_bytes as f64));
     let zoomed = sum(|o| (o.run.hits + o.run.misses) as f64);
     let missed: Vec<f64> = ours.iter().filter_map(|outcome| outcome.missed_mass).collect();
@@ -83,11 +97,14 @@ fn row(kind: Option<&str>, setting: &Setting, outcomes: &[Outcome]) -> Option<Ro
         kind: kind.map(str::to_owned),
         setting: setting.name().to_owned(),
         policy: setting.settings().policy.name(),
-        problems,
+        problems: problems.len(),
+        samples,
         correct,
-        accuracy: correct as f64 / problems as f64,
-        accuracy_95: wilson::interval(correct, problems),
-        unfinished: count(|outcome| outcome.stop != Stop::EndOfText),
+        accuracy: correct as f64 / texts as f64,
+        accuracy_95: wilson::clustered(&rights),
+        majority: voted.then(|| elected as f64 / problems.len() as f64),
+        majority_95: voted.then(|| wilson::interval(elected, problems.len())),
+        unfinished: count(|outcome| !matches!(outcome.stop, Stop::EndOfText | Stop::StopString)),
         output_tokens: mean(|o| o.output_tokens as f64),
         resident_peak,
         resident_peak_max: ours.iter().map(|outcome| outcome.run.resident_peak).max().unwrap_or(0),
@@ -100,6 +117,26 @@ fn row(kind: Option<&str>, setting: &Setting, outcomes: &[Outcome]) -> Option<Ro
         missed_mass: ratio(missed.iter().sum(), missed.len() as f64),
         missed_mass_problems: missed.len(),
     })
+}
+
+/// The texts to each problem, in their order.
+fn by_problem<'a>(outcomes: &[&'a Outcome]) -> Vec<Vec<&'a Outcome>> {
+    let mut problems: BTreeMap<usize, Vec<&Outcome>> = BTreeMap::new();
+    outcomes.iter().for_each(|outcome| problems.entry(outcome.problem).or_default().push(outcome));
+    let mut problems: Vec<_> = problems.into_values().collect();
+    problems.iter_mut().for_each(|texts| texts.sort_by_key(|outcome| outcome.sample));
+    problems
+}
+
+/// How many texts are right.
+fn right(texts: &[&Outcome]) -> usize {
+    texts.iter().filter(|outcome| outcome.correct).count()
+}
+
+/// Whether the answer that most texts give is right.
+fn elects_right(texts: &[&Outcome]) -> bool {
+    let elected = majority(texts.iter().map(|outcome| outcome.answer.as_deref()));
+    elected.is_some_and(|place| texts[place].correct)
 }
 
 /// `a / b`, where there is something to divide by.

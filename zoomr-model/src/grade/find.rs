@@ -20,7 +20,7 @@ pub fn find(text: &str) -> Option<&str> {
 }
 
 /// The inside of the innermost box that begins last, its braces balanced.
-fn boxed(text: &str) -> Option<&str> {
+pub(crate) fn boxed(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     // For each open brace, where its inside begins if it is a box's.
     let mut open: Vec<Option<usize>> = Vec::new();

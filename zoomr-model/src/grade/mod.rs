@@ -32,6 +32,7 @@ mod plain;
 mod value;
 
 use self::answer::Answer;
+pub(crate) use self::find::boxed;
 pub use self::find::find;
 
 /// Whether the answer that `text` gives is `right`.

@@ -95,6 +95,11 @@ impl Message {
         Self { role: "user".into(), content: content.into() }
     }
 
+    /// A turn of the model's.
+    pub fn assistant(content: impl Into<String>) -> Self {
+        Self { role: "assistant".into(), content: content.into() }
+    }
+
     /// What the model is told before the conversation.
     pub fn system(content: impl Into<String>) -> Self {
         Self { role: "system".into(), content: content.into() }

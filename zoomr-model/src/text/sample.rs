@@ -116,6 +116,24 @@ impl Sampler {
         Ok(Self { options, rng: ChaCha8Rng::seed_from_u64(options.seed) })
     }
 
+    /// One of the same settings, whose random numbers are the `number`th of many sequences from the same seed, each
+    /// independent of the others; the 0th is that of a sampler just made.
+    pub fn numbered(&self, number: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.options.seed);
+        rng.set_stream(number);
+        Self { options: self.options, rng }
+    }
+
+    /// The settings.
+    pub fn options(&self) -> &SamplingOptions {
+        &self.options
+    }
+
+    /// Whether it always takes the likeliest token.
+    pub fn is_greedy(&self) -> bool {
+        self.options.temperature == 0.0 || self.options.top_k == Some(1)
+    }
+
     /// Chooses the next token.
     ///
     /// * `logits`: `[vocab]`, one per token id.
@@ -146,7 +164,7 @@ impl Sampler {
     pub fn distribution(&self, logits: &[f32], history: &[u32]) -> Result<Vec<Candidate>, SamplingError> {
         let logits = self.penalised(logits, history);
         let (best, max) = argmax(&logits)?;
-        if self.options.temperature == 0.0 {
+        if self.is_greedy() {
             return Ok(vec![Candidate { id: best, probability: 1.0 }]);
         }
         let temperature = f64::from(self.options.temperature);

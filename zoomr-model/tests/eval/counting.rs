@@ -3,7 +3,7 @@
 use zoomr_core::stats::{RunStats, TierBytes};
 use zoomr_model::{
     engine::Stop,
-    eval::{Outcome, interval, plot, rows},
+    eval::{Outcome, clustered, interval, plot, rows},
 };
 
 use crate::support::settings;
@@ -11,6 +11,7 @@ use crate::support::settings;
 fn outcome(problem: usize, kind: &str, setting: &str, correct: bool) -> Outcome {
     Outcome {
         problem,
+        sample: 0,
         kind: kind.into(),
         setting: setting.into(),
         answer: None,
@@ -69,6 +70,70 @@ fn rows_are_means_and_rates() {
     assert_eq!((ledger.missed_mass, ledger.missed_mass_problems), (Some(0.25), 1));
     assert_eq!((rows[0].hit_rate, rows[0].missed_mass, rows[0].unfinished), (None, None, 0));
     assert_eq!((rows[4].problems, rows[4].correct), (3, 1));
+    assert_eq!((ledger.samples, ledger.majority, ledger.majority_95), (1, None, None));
+}
+
+/// Four texts to each of three problems: what they answered, and whether that is right.
+fn sampled() -> Vec<Outcome> {
+    let texts = [
+        // The right one has most votes, in two spellings.
+        [(Some("3"), false), (Some("0.5"), true), (Some("1/2"), true), (None, false)],
+        // As many votes: the first one counts, which is wrong.
+        [(Some("7"), false), (Some("8"), true), (Some("8.0"), true), (Some("7"), false)],
+        // Most have no answer.
+        [(None, false), (Some("1"), true), (Some(""), false), (Some("2"), false)],
+    ];
+    let text = |(problem, sample, (answer, correct)): (usize, usize, (Option<&str>, bool))| Outcome {
+        sample,
+        answer: answer.map(str::to_owned),
+        ..outcome(problem, "ponds", "full", correct)
+    };
+    let each = texts.into_iter().enumerate().flat_map(|(problem, texts)| {
+        texts.into_iter().enumerate().map(move |(sample, said)| (problem, sample, said))
+    });
+    each.map(text).collect()
+}
+
+#[test]
+fn of_several_texts_a_vote_is_taken_and_a_mean() {
+    let settings = settings(&["full"]);
+    let mut outcomes = sampled();
+    outcomes[0].stop = Stop::StopString;
+    outcomes[1].stop = Stop::MaxTokens;
+    let row = rows(&settings, &outcomes).remove(0);
+    assert_eq!((row.problems, row.samples, row.correct, row.unfinished), (3, 4, 5, 1));
+    assert_eq!((row.accuracy, row.majority), (5.0 / 12.0, Some(1.0 / 3.0)));
+    assert_eq!(row.accuracy_95, clustered(&[(2, 4), (2, 4), (1, 4)]));
+    assert_eq!(row.majority_95, Some(interval(1, 3)));
+    // However they come in, the first text is the first.
+    outcomes.reverse();
+    assert_eq!(rows(&settings, &outcomes), [row]);
+}
+
+#[test]
+fn texts_to_one_problem_tell_less_than_texts_to_many() {
+    let width = |(low, high): (f64, f64)| high - low;
+    // One text for each: as without clusters.
+    for hits in [0, 1, 7, 20] {
+        let ones: Vec<_> = (0..20).map(|i| (usize::from(i < hits), 1)).collect();
+        let ((low, high), (l, h)) = (clustered(&ones), interval(hits, 20));
+        assert!((low - l).abs() < 1e-12 && (high - h).abs() < 1e-12, "{hits}: {low}..{high}, {l}..{h}");
+    }
+    // Texts that all say the same are worth one.
+    let same: Vec<_> = (0..20).map(|i| (if i < 7 { 10 } else { 0 }, 10)).collect();
+    assert!((width(clustered(&same)) - width(interval(7, 20))).abs() < 1e-9);
+    // Texts of problems that do not differ are worth as many.
+    let alike = [(5, 10); 20];
+    assert!((width(clustered(&alike)) - width(interval(100, 200))).abs() < 1e-12);
+    // Worked out by hand: 4 problems of 4 texts; rate 1/2, variance 4/3 * 8 / 256 = 1/24, as of 6 texts.
+    let (low, high) = clustered(&[(4, 4), (2, 4), (2, 4), (0, 4)]);
+    let (l, h) = interval(3, 6);
+    assert!((low - l).abs() < 1e-12 && (high - h).abs() < 1e-12, "{low}..{high}, {l}..{h}");
+    // Where nothing differs, nobody knows how much it might.
+    assert_eq!(clustered(&[(4, 4); 3]), interval(3, 3));
+    assert_eq!(clustered(&[(0, 4); 3]), interval(0, 3));
+    assert!(width(clustered(&[(3, 5)])) > width(interval(3, 5)));
+    assert_eq!(clustered(&[]), (0.0, 1.0));
 }
 
 /// R. G. Newcombe, "Two-sided confidence intervals for the single proportion", Statistics in Medicine 17 (1998),

@@ -17,7 +17,10 @@ use zoomr_model::{
     config::ModelConfig,
     data::synth::{Kind, Series, vocabulary},
     engine::{Engine, EngineOptions, Limits, SummaryText},
-    eval::{Bench, Ended, Outcome, Plan, Problem, Progress, Record, Replay, Replayed},
+    eval::{
+        Around, Bench, Ended, Length, Outcome, Plan, Pose, Problem, Progress, Prompt, Record, Replay,
+        Replayed,
+    },
     recording::Recording,
     setting::Setting,
     text::{
@@ -89,16 +92,16 @@ impl Place {
             },
             markers: None,
             end: [1].into_iter().collect(),
-            patience: 0.25,
+            sampler: Sampler::default(),
             alone: |work| work(),
         }
     }
 
     pub(crate) fn problems(&self, count: u64) -> Vec<Problem> {
         let series = Series::new(&[Kind::LaggedSums, Kind::Ledger], None, 200..=250, 3).unwrap();
-        let pose =
-            |index| Problem::new(&series.example(index).unwrap(), &self.tokenizer, None, None).unwrap();
-        (0..count).map(pose).collect()
+        let around = Around::Prompt(Prompt::default());
+        let pose = Pose { tokenizer: &self.tokenizer, chat: None, around, length: Length::Times(0.25) };
+        (0..count).map(|index| pose.problem(&series.example(index).unwrap().into()).unwrap()).collect()
     }
 }
 
@@ -109,7 +112,8 @@ pub(crate) fn settings(lines: &[&str]) -> Vec<Setting> {
 }
 
 pub(crate) fn plan<'a>(problems: &'a [Problem], settings: &'a [Setting], workers: usize) -> Plan<'a> {
-    Plan { problems, settings, mass: 0, workers: NonZeroUsize::new(workers).unwrap() }
+    let (samples, workers) = (NonZeroUsize::MIN, NonZeroUsize::new(workers).unwrap());
+    Plan { problems, settings, samples, mass: 0, workers }
 }
 
 /// Goes through with a plan; without times, which differ from run to run.

@@ -1,6 +1,7 @@
 //! `zoomr eval`: problems solved under several settings on one model; accuracy beside memory. Or, without the model,
 //! settings applied to a recorded run.
 
+mod posed;
 mod replay;
 mod report;
 mod shown;
@@ -10,18 +11,20 @@ use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode, thread::available
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use zoomr_model::{
-    eval::{Bench, Description, Ended, EvalError, Plan, Problem, Record, rows},
+    eval::{Bench, Description, Ended, Plan, Record, rows},
     reasoning_format::ReasoningFormat,
     setting::Setting,
+    text::sample::Sampler,
 };
 
-use self::{replay::Replaying, report::ReportArgs, shown::Shown};
+use self::{posed::LengthArgs, replay::Replaying, report::ReportArgs, shown::Shown};
 use crate::{
     args::{
         method::{self, MethodArgs},
         model::ModelArgs,
-        parse::directory,
+        parse::{directory, sample_count},
         problems::ProblemArgs,
+        sampling::SamplingArgs,
         text::Given,
     },
     interrupt::Interrupt,
@@ -34,11 +37,44 @@ use crate::{
 const SETTINGS: [&str; 2] = ["full", "zoomr"];
 
 /// Flags about problems, of which a recording has none.
-const SOLVING: [&str; 10] =
-    ["problems", "synth", "count", "tokens", "labels", "seed", "chat", "patience", "mass", "out"];
+const SOLVING: [&str; 20] = [
+    "problems",
+    "synth",
+    "count",
+    "tokens",
+    "labels",
+    "seed",
+    "shots",
+    "shots_from",
+    "request",
+    "chat",
+    "patience",
+    "max_tokens",
+    "samples",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "repetition_penalty",
+    "mass",
+    "out",
+];
 
-/// How answers are graded: the short of `zoomr_model::grade`.
-const GRADING: &str = "\
+/// Which files of problems are read, and how answers are graded: the short of `zoomr_model::data::exercise` and of
+/// `zoomr_model::grade`.
+const NOTES: &str = "\
+Files of problems:
+
+GSM8K: `question`, and `answer` with the result after `####`. MATH-500, AIME: `problem` (or `question`) and `answer`, text \
+or number, maybe with `solution`; without `answer`, the result is in the last \\boxed{} of `solution`. Names may be in \
+capitals, other fields are ignored. Such a question is followed by a request to reason, and to give the final answer in \
+\\boxed{} (--request). With --chat it is a user's turn, and worked examples (--shots) are turns before it; without, all are \
+blocks of `Question: ...` and `Answer: ...`.
+
+With --samples, accuracy is pass@1, the mean over all texts, and its interval knows that texts to one problem belong \
+together; `majority` is the share of problems where the answer that most texts give is right. Of equally frequent answers \
+the first counts, and no answer is an answer of its own.
+
 How answers are graded:
 
 An answer is what stands in the last \\boxed{}, else after the last word `answer`, else the last number. Two \
@@ -49,7 +85,7 @@ else is text, compared without regard to case and spacing: `x+1` is not `1+x`.";
 
 /// Flags of `eval`.
 #[derive(Debug, Args)]
-#[command(after_long_help = GRADING)]
+#[command(after_long_help = NOTES)]
 pub(crate) struct EvalArgs {
     #[command(flatten)]
     model: ModelArgs,
@@ -63,11 +99,15 @@ pub(crate) struct EvalArgs {
     #[arg(long)]
     chat: bool,
 
-    /// The most that a model may write, in lengths of a problem's own solution.
-    #[arg(long, value_name = "TIMES", default_value_t = 1.5)]
-    patience: f64,
+    #[command(flatten)]
+    length: LengthArgs,
 
-    /// Measure, on the first N problems, the share of attention that goes to tokens which a policy does not show.
+    /// Write so many texts for each problem, drawn as the sampling flags say [default: 1, of the likeliest tokens, unless a
+    /// sampling flag is given].
+    #[arg(long, value_name = "K", value_parser = sample_count)]
+    samples: Option<NonZeroUsize>,
+
+    /// Measure, on the first text of the first N problems, the share of attention that goes to tokens which a policy does not show.
     #[arg(long, value_name = "N", default_value_t = 0)]
     mass: usize,
 
@@ -91,6 +131,9 @@ pub(crate) struct EvalArgs {
     problems: ProblemArgs,
 
     #[command(flatten)]
+    sampling: SamplingArgs,
+
+    #[command(flatten)]
     method: MethodArgs,
 }
 
@@ -99,9 +142,9 @@ pub(crate) struct EvalArgs {
 /// # Errors
 /// Whatever went wrong, ready to be shown.
 pub(crate) fn run(args: EvalArgs) -> Result<ExitCode> {
-    if !(args.patience > 0.0 && args.patience.is_finite()) {
-        bail!("--patience: {} lengths of a solution are none; give a positive number", args.patience);
-    }
+    args.length.check()?;
+    args.sampling.check()?;
+    args.problems.check(args.draws())?;
     args.method.check()?;
     // What no model could make good should be said before one is loaded.
     settings(&args.setting, &args.method, None)?;
@@ -112,6 +155,26 @@ pub(crate) fn run(args: EvalArgs) -> Result<ExitCode> {
 }
 
 impl EvalArgs {
+    /// Whether tokens are drawn, and not always the likeliest taken.
+    fn draws(&self) -> bool {
+        self.samples.is_some() || self.sampling.are_given()
+    }
+
+    /// How tokens are chosen.
+    fn sampler(&self, files: &ModelFiles) -> Result<Sampler> {
+        if !self.draws() {
+            return Ok(Sampler::default());
+        }
+        let sampler = self.sampling.sampler(files.sampling().options(), self.problems.seed())?;
+        match self.samples {
+            Some(samples) if samples.get() > 1 && sampler.is_greedy() => bail!(
+                "--samples: {samples} texts that always take the likeliest token would all be the same; give \
+                 --temperature 0.7, say, or leave --samples out"
+            ),
+            _ => Ok(sampler),
+        }
+    }
+
     /// How many runs go on side by side.
     fn workers(&self) -> NonZeroUsize {
         self.workers.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
@@ -137,7 +200,7 @@ impl Job for Eval {
     fn run<P: Provider>(self) -> Result<ExitCode> {
         let args = self.args;
         let mut places = Places::default();
-        args.problems.file().map_or(Ok(()), |path| places.input("--problems", path))?;
+        args.problems.files().try_for_each(|(flag, path)| places.input(flag, path))?;
         let kept = args.out.iter().flat_map(|dir| Record::FILES.map(|name| dir.join(name)));
         kept.into_iter().try_for_each(|path| places.output("--out", &path))?;
         let report = args.report.begin(&mut places)?;
@@ -148,17 +211,9 @@ impl Job for Eval {
         let tokenizer = files.require_tokenizer()?;
         let (segmenter, options) = args.method.resolve(&files)?;
         let settings = settings(&args.setting, &args.method, files.reasoning_format())?;
-        let markers = files.reasoning_format().map(|format| format.markers.clone());
-
-        let chat = args.chat.then(|| files.chat_template()).transpose()?;
-
+        let sampler = args.sampler(&files)?;
         status.say("reading problems");
-        let problems = args.problems.read()?;
-        let posed = (0..).zip(&problems).map(|(problem, example)| {
-            let posed = Problem::new(example, tokenizer, markers.as_ref(), chat.as_ref());
-            posed.map_err(|source| EvalError::Text { problem, source: Box::new(source) })
-        });
-        let problems: Vec<Problem> = posed.collect::<Result<_, _>>()?;
+        let problems = posed::problems(&args, &files, tokenizer)?;
 
         let loaded = files.load_on::<P>(&status)?;
         let bench = Bench {
@@ -168,13 +223,18 @@ impl Job for Eval {
             device: loaded.device.clone(),
             segmenter,
             options,
-            markers,
+            markers: files.reasoning_format().map(|format| format.markers.clone()),
             end: files.end(),
-            patience: args.patience,
+            sampler,
             alone: P::alone,
         };
-        let plan =
-            Plan { problems: &problems, settings: &settings, mass: args.mass, workers: args.workers() };
+        let plan = Plan {
+            problems: &problems,
+            settings: &settings,
+            samples: args.samples.unwrap_or(NonZeroUsize::MIN),
+            mass: args.mass,
+            workers: args.workers(),
+        };
         plan.check(&bench)?;
         let (record, known) = match &args.out {
             Some(dir) => {

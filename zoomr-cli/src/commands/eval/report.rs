@@ -52,7 +52,7 @@ struct Json<'a, L> {
 /// A line of results, in all forms.
 pub(super) trait Line: Serialize + Sized {
     /// What stands above the table's columns.
-    const HEADINGS: &[&str];
+    fn headings(lines: &[Self]) -> Vec<&'static str>;
 
     /// Which of them go first where not all have room.
     const SPARE: &[&str];
@@ -106,23 +106,24 @@ impl Report {
 }
 
 impl Line for Row {
-    const HEADINGS: &[&str] = &[
-        "setting",
-        "problems",
-        "count",
-        "accuracy",
-        "95% interval",
-        "unfinished",
-        "tokens",
-        "KV peak, KiB",
-        "at most",
-        "area, MiB x steps",
-        "reduction",
-        "offloaded",
-        "tokens/s",
-        "hits",
-        "missed mass",
-    ];
+    fn headings(rows: &[Self]) -> Vec<&'static str> {
+        let voted = rows.iter().any(|row| row.majority.is_some());
+        let right =
+            if voted { &["pass@1", "95% interval", "majority"][..] } else { &["accuracy", "95% interval"] };
+        let measured = [
+            "unfinished",
+            "tokens",
+            "KV peak, KiB",
+            "at most",
+            "area, MiB x steps",
+            "reduction",
+            "offloaded",
+            "tokens/s",
+            "hits",
+            "missed mass",
+        ];
+        [&["setting", "problems", "count"][..], right, &measured].concat()
+    }
 
     const SPARE: &[&str] = &[
         "area, MiB x steps",
@@ -140,12 +141,19 @@ impl Line for Row {
 
     fn cells(&self) -> Vec<String> {
         let (low, high) = self.accuracy_95;
-        vec![
+        let count = match self.samples {
+            1 => self.problems.to_string(),
+            samples => format!("{} x {samples}", self.problems),
+        };
+        let mut cells = vec![
             self.setting.clone(),
             kind(self).to_owned(),
-            self.problems.to_string(),
-            format!("{:.1}%", 100.0 * self.accuracy),
+            count,
+            share(Some(self.accuracy)),
             format!("{:.1}..{:.1}", 100.0 * low, 100.0 * high),
+        ];
+        cells.extend(self.majority.map(|majority| share(Some(majority))));
+        cells.extend([
             self.unfinished.to_string(),
             format!("{:.0}", self.output_tokens),
             kib(self.resident_peak),
@@ -156,7 +164,8 @@ impl Line for Row {
             format!("{:.0}", self.tokens_per_second),
             share(self.hit_rate),
             share(self.missed_mass),
-        ]
+        ]);
+        cells
     }
 
     fn fields(&self) -> Vec<(&'static str, String)> {
@@ -181,6 +190,10 @@ impl Line for Row {
             ("hit_rate", optional(self.hit_rate)),
             ("missed_mass", optional(self.missed_mass)),
             ("missed_mass_problems", self.missed_mass_problems.to_string()),
+            ("samples", self.samples.to_string()),
+            ("majority", optional(self.majority)),
+            ("majority_95_low", optional(self.majority_95.map(|(low, _)| low))),
+            ("majority_95_high", optional(self.majority_95.map(|(_, high)| high))),
         ]
     }
 
@@ -202,7 +215,7 @@ fn kind(row: &Row) -> &str {
 
 /// The table for people, within `width`.
 pub(super) fn table<L: Line>(lines: &[L], width: Option<usize>) -> String {
-    columns_within(L::HEADINGS, &lines.iter().map(Line::cells).collect::<Vec<_>>(), L::SPARE, width)
+    columns_within(&L::headings(lines), &lines.iter().map(Line::cells).collect::<Vec<_>>(), L::SPARE, width)
 }
 
 /// All lines as comma-separated values (RFC 4180) below a line of names.
@@ -247,9 +260,12 @@ mod tests {
             setting: "zoomr:zoom=3,window=64".into(),
             policy: "zoomr",
             problems: 300,
+            samples: 1,
             correct: 291,
             accuracy: 0.97,
             accuracy_95: (0.944, 0.984),
+            majority: None,
+            majority_95: None,
             unfinished: 2,
             output_tokens: 1803.25,
             resident_peak: 262_144.0,
@@ -275,11 +291,22 @@ mod tests {
     }
 
     #[test]
+    fn several_texts_are_told_from_one() {
+        let mut rows = rows();
+        for row in &mut rows {
+            (row.samples, row.majority, row.majority_95) = (4, Some(0.985), Some((0.96, 0.995)));
+        }
+        insta::assert_snapshot!("several_texts", table(&rows, None));
+        insta::assert_snapshot!("several_texts_in_80_columns", table(&rows, Some(80)));
+        assert!(csv(&rows).contains(",812.5,,,30,4,0.985,0.96,0.995\r\n"), "{}", csv(&rows));
+    }
+
+    #[test]
     fn spreadsheets_read_this() {
         let csv = csv(&rows());
         let lines: Vec<&str> = csv.split("\r\n").collect();
         assert!(lines[0].starts_with("problems,setting,policy,count,correct,accuracy,"), "{csv}");
         assert!(lines[1].starts_with("ledger,\"zoomr:zoom=3,window=64\",zoomr,300,291,0.97,0.944,"), "{csv}");
-        assert!(lines[2].starts_with("all,full,") && lines[2].ends_with(",812.5,,,30"), "{csv}");
+        assert!(lines[2].starts_with("all,full,") && lines[2].ends_with(",812.5,,,30,1,,,"), "{csv}");
     }
 }
