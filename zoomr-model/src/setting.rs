@@ -23,6 +23,18 @@ pub struct SettingHead {
     pub preset: Option<Preset>,
 }
 
+impl SettingHead {
+    fn speaks_of_neither(&self) -> bool {
+        self.blocks.is_none() && self.preset.is_none()
+    }
+}
+
+/// Whether a part sets what only whole thoughts have.
+fn speaks_of_thoughts(part: &str) -> bool {
+    let name = part.split('=').next().unwrap_or(part);
+    matches!(name, "zoom" | "zoom-mass" | "votes" | "scope" | "resident-thoughts") || part == "summaries=voted"
+}
+
 /// Why a line is no setting.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingError {
@@ -47,7 +59,8 @@ pub enum SettingError {
 
 impl Setting {
     /// Parses `POLICY` or `POLICY:NAME=VALUE,..`, where the names are those of [`Options`], besides `zoom-tokens`,
-    /// `zoom-mass` and `preset`, and the value `none` means no limit. All else is as in `base`.
+    /// `zoom-mass` and `preset`, and the value `none` means no limit. All else is as in `base`, but that a line that speaks
+    /// of whole thoughts and not of blocks has none.
     ///
     /// ```
     /// use zoomr_core::{config::Options, select::Zoom};
@@ -85,6 +98,9 @@ impl Setting {
                 Some(("preset", value)) => head.preset = Some(value.parse()?),
                 _ => rest.push(part),
             }
+        }
+        if head.speaks_of_neither() && rest.iter().any(|part| speaks_of_thoughts(part)) {
+            head.blocks = Some(None);
         }
         let mut options = Options { policy: head.policy, ..base(&head)? };
         options.blocks = head.blocks.unwrap_or(options.blocks);
@@ -180,6 +196,25 @@ mod tests {
         };
         assert_eq!(**mixed.settings(), expected);
         assert_eq!(parse("quest:budget=44,").settings().budget, 44);
+    }
+
+    #[test]
+    fn a_line_speaks_of_blocks_or_of_whole_thoughts() {
+        let base = |head: &SettingHead| {
+            let blocks = head.blocks.unwrap_or(Some(4));
+            Ok(Options { blocks, window: if blocks.is_some() { 32 } else { 128 }, ..Options::default() })
+        };
+        let parse = |line: &str| {
+            let setting = Setting::parse_over(line, base).unwrap();
+            (setting.settings().blocks, setting.settings().window)
+        };
+        assert_eq!(parse("zoomr:zoom-share=0.1,zoom-tokens=9"), (Some(4), 32));
+        for whole in ["zoomr:zoom=2", "zoomr:votes=1,zoom-tokens=90", "zoomr:summaries=voted", "zoomr:blocks=off"] {
+            assert_eq!(parse(whole), (None, 128), "{whole}");
+        }
+        let error = Setting::parse_over("zoomr:zoom=2,blocks=4", base).unwrap_err().to_string();
+        assert!(error.contains("whole thoughts take blocks=off"), "{error}");
+        assert!(Setting::parse("zoomr:blocks=some", &Options::default()).is_err());
     }
 
     #[test]

@@ -38,8 +38,9 @@ fn an_account_adds_up_and_agrees_with_the_trace() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trace.jsonl");
     let method = "--window 16 --page-size 4 --thought-tokens 4..8 --max-tokens 200";
-    for trigger in ["pooled", "forced"] {
-        let args = format!("{method} --trigger {trigger} --json --trace {}", path.display());
+    for (trigger, blocks) in [("pooled", "off"), ("forced", "off"), ("pooled", "4")] {
+        let args =
+            format!("{method} --trigger {trigger} --blocks {blocks} --json --trace {}", path.display());
         let report = generate(&golden("llama"), &args).report();
         let (stats, lines) = (&report["stats"], trace(&path));
         assert_eq!(u(&stats["new_tokens"]), 200);
@@ -52,7 +53,8 @@ fn an_account_adds_up_and_agrees_with_the_trace() {
         let resident: u64 = tiers.iter().map(|tier| u(&stats["kv_bytes"][*tier])).sum();
         assert_eq!(u(&stats["kv_bytes_resident"]), resident);
         assert!(resident <= u(&stats["kv_bytes_resident_peak"]));
-        assert!(u(&stats["kv_bytes_cold"]) > 0 && resident < u(&stats["kv_bytes_full"]));
+        let leaves = u(&stats["kv_bytes_cold"]) > 0 && resident < u(&stats["kv_bytes_full"]);
+        assert_eq!(leaves, blocks == "off", "blocks save reading, not memory");
 
         let last = lines.last().unwrap();
         assert_eq!(lines.len() as u64, u(&stats["steps"]));

@@ -9,10 +9,10 @@ use crate::support::{Ran, copy, generate, golden, run};
 
 const METHOD: &str = "--window 16 --page-size 4 --segmenter budget --thought-tokens 8";
 
-/// The path of a recording of 100 tokens of a tiny model, and what `generate` said of the run.
+/// The path of a recording of 220 tokens of a tiny model, and what `generate` said of the run.
 fn recorded(dir: &TempDir, args: &str) -> (String, Value) {
     let path = dir.path().join("run.safetensors").display().to_string();
-    let args = format!("{METHOD} --max-tokens 100 --json --record {path} {args}");
+    let args = format!("{METHOD} --max-tokens 220 --json --record {path} {args}");
     let report = generate(&golden("llama"), &args).report();
     (path, report["stats"].clone())
 }
@@ -24,9 +24,13 @@ fn replay(path: &str, args: &str) -> Ran {
 #[test]
 fn a_recorded_run_is_replayed_to_the_same_account() {
     let dir = tempfile::tempdir().unwrap();
-    for policy in ["zoomr", "full", "h2o:budget=20"] {
-        let (name, budget) = policy.split_once(":budget=").unwrap_or((policy, "512"));
-        let (path, stats) = recorded(&dir, &format!("--policy {name} --budget {budget}"));
+    for (policy, args) in [
+        ("zoomr:blocks=off", "--policy zoomr --blocks off"),
+        ("zoomr:zoom-tokens=40", "--policy zoomr --zoom-tokens 40"),
+        ("full", "--policy full"),
+        ("h2o:budget=20", "--policy h2o --budget 20"),
+    ] {
+        let (path, stats) = recorded(&dir, args);
         let report = replay(&path, &format!("--setting {policy} --json")).report();
         let row = &report["rows"][0];
         for (replayed, ran) in [
