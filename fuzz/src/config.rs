@@ -40,8 +40,7 @@ fn run(pretrained: &Pretrained) {
     let loaded = pretrained.load::<NdArray, _>(Portable, &Default::default()).unwrap();
     let mut engine = loaded.engine(None, segmenter, options).unwrap();
     let limits = Limits { max_tokens: 4, tokens: pretrained.end(), strings: StopStrings::default() };
-    let generated =
-        engine.generate(&[0; 5], Sampler::default(), limits, &mut |_| ControlFlow::Continue(()));
+    let generated = engine.generate(&[0; 5], Sampler::default(), limits, &mut |_| ControlFlow::Continue(()));
     if let Ok(generated) = generated {
         let vocab_size = pretrained.config().vocab_size();
         assert!(generated.tokens.iter().all(|id| (*id as usize) < vocab_size));

@@ -38,7 +38,11 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     let (chosen, seconds) = parse(args)?;
     let mut targets = targets(&fuzz)?;
     if let Some(name) = chosen {
-        ensure!(targets.iter().any(|target| target == name), "no target `{name}`; there is {}", targets.join(", "));
+        ensure!(
+            targets.iter().any(|target| target == name),
+            "no target `{name}`; there is {}",
+            targets.join(", ")
+        );
         targets.retain(|target| target == name);
     }
     let mut runner = Runner::default();
@@ -46,7 +50,8 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         targets.iter().for_each(|target| runner.skip(&step(target), why));
         return Ok(runner.finish());
     }
-    fs::copy(root().join("Cargo.lock"), fuzz.join("Cargo.lock")).context("cannot copy Cargo.lock to fuzz/")?;
+    fs::copy(root().join("Cargo.lock"), fuzz.join("Cargo.lock"))
+        .context("cannot copy Cargo.lock to fuzz/")?;
     let only = chosen.as_slice();
     runner.command("build of the fuzz targets", Worth::Gate, cargo_fuzz("build").args(only));
     for target in &targets {
@@ -71,7 +76,9 @@ fn parse<'a>(args: &[&'a str]) -> Result<(Option<&'a str>, u32)> {
     };
     match rest {
         [] => Ok((target, SECONDS)),
-        ["--seconds", seconds] => Ok((target, seconds.parse().context("fuzz --seconds: give a whole number")?)),
+        ["--seconds", seconds] => {
+            Ok((target, seconds.parse().context("fuzz --seconds: give a whole number")?))
+        }
         _ => bail!("fuzz: give a TARGET, then --seconds N, or neither"),
     }
 }
@@ -88,7 +95,12 @@ fn targets(fuzz: &Path) -> Result<Vec<String>> {
 /// What this machine lacks to run a target.
 fn missing() -> Option<&'static str> {
     let runs = |command: &mut Command| {
-        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|it| it.success())
+        command
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|it| it.success())
     };
     if !cfg!(unix) {
         Some("libFuzzer runs on Unix alone")

@@ -268,7 +268,10 @@ mod tests {
             ("y = 2x + 3", "2x+3"),
             ("\\pm 2", "2, -2"),
             ("11, \\!, \\1! 099", "11, \\1!099"),
-            ("\\begin{pmatrix} & 1 \\\\ 2 & \\end{pmatrix}", "\\begin{bmatrix}\\, & 1 \\\\ 2 & \\end{bmatrix}"),
+            (
+                "\\begin{pmatrix} & 1 \\\\ 2 & \\end{pmatrix}",
+                "\\begin{bmatrix}\\, & 1 \\\\ 2 & \\end{bmatrix}",
+            ),
             ("1 \\pm \\sqrt{2}", "\\{1 - \\sqrt 2, 1 + \\sqrt 2\\}"),
             (
                 "\\begin{pmatrix} 1 & 2 \\\\ 0.5 & 4 \\end{pmatrix}",

@@ -58,7 +58,8 @@ impl fmt::Debug for Input {
 /// Runs an entry on its seeds, and then, as long as there is time, on what changes make of them.
 fn survives(name: &str, entry: fn(&[u8]) -> bool) {
     let begun = Instant::now();
-    let seeds: Vec<Vec<u8>> = files(&format!("seeds/{name}")).map(|file| fs::read(file.path()).unwrap()).collect();
+    let seeds: Vec<Vec<u8>> =
+        files(&format!("seeds/{name}")).map(|file| fs::read(file.path()).unwrap()).collect();
     // Or else what is to be tested after it was taken is not.
     assert!(seeds.iter().filter(|seed| entry(seed)).count() > 0, "all seeds of {name} are refused");
     let inputs = (select(seeds), changes()).prop_map(|(mut bytes, changes)| {
@@ -85,8 +86,9 @@ fn files(folder: &str) -> impl Iterator<Item = DirEntry> {
 
 #[test]
 fn every_fuzz_target_is_tested() {
-    let mut targets: Vec<String> =
-        files("fuzz_targets").map(|file| file.path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    let mut targets: Vec<String> = files("fuzz_targets")
+        .map(|file| file.path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
     targets.sort_unstable();
     assert_eq!(targets, ENTRIES);
 }
