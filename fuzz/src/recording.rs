@@ -21,7 +21,7 @@ const SETTINGS: [&str; 8] = [
     "summaries",
     "oracle:zoom=1",
     "h2o:budget=9",
-    "rkv:budget=9,buffer=2",
+    "rkv:budget=9,buffer=8",
     "quest:budget=4",
 ];
 /// How much is replayed: bytes of a recording.

@@ -66,6 +66,17 @@ fn ids_are_checked_before_tables_are_made_of_them() {
 }
 
 #[test]
+fn ids_that_are_put_around_a_text_are_those_of_tokens() {
+    let mut template = byte_level();
+    template["post_processor"]["special_tokens"]["<s>"]["ids"] = json!([900]);
+    let bert = json!({"type": "BertProcessing", "sep": ["</s>", 258], "cls": ["<s>", 900]});
+    for tokenizer in [template, with(byte_level(), "post_processor", bert)] {
+        let error = Tokenizer::from_dir(directory(&[("tokenizer.json", &tokenizer)]).path()).unwrap_err();
+        assert!(error.to_string().contains("puts in the id 900, which no token has"), "{error}");
+    }
+}
+
+#[test]
 fn a_tokenizer_for_training_gives_the_same_ids_each_time() {
     let mut dropping = byte_level();
     dropping["model"]["dropout"] = json!(0.5);
