@@ -3,7 +3,7 @@
 //! It runs cargo and the workspace's own lints, and adds up what they say. CI calls it and knows nothing
 //! more; it knows nothing of the method. A map:
 //! [`check`] and [`test_all`] say what is run, [`runner`] runs it, [`libtest`] reads what tests print,
-//! [`features`] lists the feature sets, [`mod@bench`] measures, [`compare`] holds two binaries against each other,
+//! [`features`] lists the feature sets, [`mod@bench`] measures, [`mod@fuzz`] fuzzes, [`compare`] holds two binaries against each other,
 //! [`tidy`] holds our lints, [`device`] packs for a GPU machine, [`train_default`] trains the built-in model,
 //! [`workspace`] asks cargo what the workspace holds.
 
@@ -12,6 +12,7 @@ mod check;
 mod compare;
 mod device;
 mod features;
+mod fuzz;
 mod libtest;
 mod runner;
 mod test_all;
@@ -43,6 +44,8 @@ usage: cargo xtask COMMAND
              --allow CLASS,..: what may differ, of text, votes, bytes, moved, other)
   bench NAME measures: `decode` is a real model's decoding speed against memory bandwidth, and where its time
              and heap requests go (--model DIR, then --contexts TOKENS,..)
+  fuzz [TARGET] [--seconds N]
+             runs each fuzz target for 60 seconds, where cargo-fuzz is installed
   help       this text
 
 Tests on real models look into $ZOOMR_MODELS, or target/models when that is there, and are skipped otherwise;
@@ -71,6 +74,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         ["train-default", args @ ..] => train_default::run(args),
         ["bench", args @ ..] => bench::run(args),
         ["compare", args @ ..] => compare::run(args),
+        ["fuzz", args @ ..] => fuzz::run(args),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)

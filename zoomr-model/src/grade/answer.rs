@@ -48,7 +48,12 @@ impl Answer {
         Self::read_at(text, 0)
     }
 
-    /// Whether two answers are the same.
+    /// Whether there is nothing in it but layout.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
+    }
+
+    /// Whether two answers are the same; empty ones are.
     pub(super) fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Quantity(a), Self::Quantity(b)) => a.is(b),
@@ -58,7 +63,7 @@ impl Answer {
             (Self::Sequence { frame, parts: a }, Self::List(b))
             | (Self::List(a), Self::Sequence { frame, parts: b }) => frame == "()" && in_order(a, b),
             (Self::Set(a) | Self::List(a), Self::Set(b) | Self::List(b)) => covers(a, b) && covers(b, a),
-            (Self::Text(a), Self::Text(b)) => !a.is_empty() && a == b,
+            (Self::Text(a), Self::Text(b)) => a == b,
             _ => false,
         }
     }
@@ -126,12 +131,12 @@ impl Answer {
         (parts.len() <= MOST_PARTS).then(|| Self::Sequence { frame: widths.join("&"), parts })
     }
 
-    /// The parts between `separators`; their names only where they tell them apart.
+    /// The parts between `separators` but for empty ones; their names only where they tell them apart.
     fn parts(text: &str, separators: &[&str], depth: usize) -> Option<Vec<Part>> {
         let parts = split(text, separators)?;
         let parts = parts.into_iter().map(|part| part.strip_prefix("and ").unwrap_or(part));
         let mut parts: Vec<Part> =
-            parts.filter(|part| !part.is_empty()).map(|part| Part::read(part, depth)).collect();
+            parts.map(|part| Part::read(part, depth)).filter(|part| !part.value.is_empty()).collect();
         if parts.windows(2).all(|pair| pair[0].name == pair[1].name) {
             parts.iter_mut().for_each(|part| part.name.clear());
         }
@@ -262,6 +267,11 @@ mod tests {
             ("(x, y) = (1, 2)", "(1,2)"),
             ("y = 2x + 3", "2x+3"),
             ("\\pm 2", "2, -2"),
+            ("11, \\!, \\1! 099", "11, \\1!099"),
+            (
+                "\\begin{pmatrix} & 1 \\\\ 2 & \\end{pmatrix}",
+                "\\begin{bmatrix}\\, & 1 \\\\ 2 & \\end{bmatrix}",
+            ),
             ("1 \\pm \\sqrt{2}", "\\{1 - \\sqrt 2, 1 + \\sqrt 2\\}"),
             (
                 "\\begin{pmatrix} 1 & 2 \\\\ 0.5 & 4 \\end{pmatrix}",

@@ -48,7 +48,8 @@ pub fn grade(text: &str, right: &str) -> bool {
     find(text).is_some_and(|given| same(given, right))
 }
 
-/// Whether two answers are the same.
+/// Whether two answers are the same; those that say nothing are not.
 pub fn same(given: &str, right: &str) -> bool {
-    Answer::read(given).is(&Answer::read(right))
+    let given = Answer::read(given);
+    !given.is_empty() && given.is(&Answer::read(right))
 }

@@ -68,6 +68,16 @@ pub enum RecordingError {
         /// The tensor.
         tensor: String,
     },
+    /// Numbers so large that nothing can be computed with them.
+    #[error(
+        "{path}: products of layer {layer}'s queries and keys leave the range of f32: the recorded run was of no use"
+    )]
+    Overflow {
+        /// The file.
+        path: PathBuf,
+        /// The layer, counted from 0.
+        layer: usize,
+    },
     /// The tensors cannot be put into one file.
     #[error("the recording cannot be written: {0}")]
     Write(SafeTensorError),

@@ -120,6 +120,9 @@ impl Header {
         match header.layers.iter().position(odd) {
             Some(layer) => Err(format!("the heads of layer {layer} are none, or do not divide")),
             None if header.layers.is_empty() => Err("it has no layers".to_owned()),
+            None if header.layers.iter().any(|s| !(s.scale as f32).is_finite()) => {
+                Err("the scale of a layer's scores leaves the range of f32".to_owned())
+            }
             None => Ok(header),
         }
     }
@@ -162,6 +165,9 @@ impl File<'_> {
             }
         };
         let (queries, keys) = (rows("queries", sizes.query_heads)?, rows("keys", sizes.kv_heads)?);
+        if overflows(sizes, tokens, &queries, &keys) {
+            return Err(RecordingError::Overflow { path: self.path.to_owned(), layer: number });
+        }
         Ok(Layer { spec: sizes.spec(), queries, keys })
     }
 
@@ -185,6 +191,16 @@ impl File<'_> {
         }
         Ok(view.data().as_chunks().0.iter().copied().map(of).collect())
     }
+}
+
+/// Whether scores, or what policies make of keys (squares, and sums over tokens), can leave the range of f32.
+fn overflows(sizes: &Sizes, tokens: usize, queries: &[f32], keys: &[f32]) -> bool {
+    let largest = |rows: &[f32]| f64::from(rows.iter().fold(0f32, |most, number| most.max(number.abs())));
+    let (query, key, width) = (largest(queries), largest(keys), sizes.head_dim as f64);
+    let factor = sizes.scale.abs().max(1.0);
+    [query * key * width * factor, key * key * width * tokens as f64]
+        .iter()
+        .any(|most| *most > f64::from(f32::MAX))
 }
 
 impl View for Stored<'_> {

@@ -62,6 +62,19 @@ pub(super) fn caught<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> tokeniz
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err("its settings do not fit each other".into()))
 }
 
+/// Refuses a post-processor that puts in ids which no token has.
+///
+/// # Errors
+/// What is wrong.
+pub(super) fn check_inserted(tokenizer: &Tokenizer) -> Result<(), String> {
+    // Where not even nothing can be encoded, every text will say so.
+    let inserted = caught(|| Ok(tokenizer.encode_fast("", true)?.get_ids().to_vec())).unwrap_or_default();
+    match inserted.into_iter().find(|id| tokenizer.id_to_token(*id).is_none()) {
+        Some(id) => Err(format!("its post_processor puts in the id {id}, which no token has")),
+        None => Ok(()),
+    }
+}
+
 /// Refuses words that are too many or too long to be looked for in every text.
 ///
 /// # Errors

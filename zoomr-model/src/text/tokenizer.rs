@@ -138,6 +138,8 @@ impl Tokenizer {
         let named = ["bos_token", "eos_token"].map(|name| special.text(name).map(str::to_owned));
         add_missing(&mut inner, special)
             .map_err(|reason| TokenizerError::Refused { path: dir.to_owned(), reason })?;
+        checked::check_inserted(&inner)
+            .map_err(|reason| TokenizerError::Refused { path: path.clone(), reason })?;
         let pieces = Pieces::new(&inner).map_err(|decoder| TokenizerError::Decoder { path, decoder })?;
         let [bos, own_eos] = named.map(|token| inner.token_to_id(&token?));
         let eos = end_ids(dir, own_eos)?;

@@ -117,6 +117,10 @@ fn files_that_are_no_recordings_are_refused() {
         t.get_mut("layer.1.queries").unwrap().2[..4].copy_from_slice(&f32::INFINITY.to_le_bytes());
     };
     refused(&changed(infinite), &["`layer.1.queries`", "infinite"]);
+    let large = |t: &mut Tensors| {
+        t.get_mut("layer.1.keys").unwrap().2[..4].copy_from_slice(&f32::MAX.to_le_bytes());
+    };
+    refused(&changed(large), &["layer 1", "range of f32"]);
 
     let headed = |change: fn(&mut Value)| {
         let mut header: Value = serde_json::from_str(&metadata(&bytes)["zoomr-recording"]).unwrap();
@@ -128,5 +132,6 @@ fn files_that_are_no_recordings_are_refused() {
     refused(&headed(|h| h["prompt"] = 9999.into()), &["a prompt of 9999 tokens"]);
     refused(&headed(|h| h["layers"][1]["kv_heads"] = 0.into()), &["the heads of layer 1"]);
     refused(&headed(|h| h["layers"] = Value::Array(Vec::new())), &["no layers"]);
+    refused(&headed(|h| h["layers"][0]["scale"] = 1e300.into()), &["scale", "range of f32"]);
     refused(&headed(|h| h["layers"] = Value::Null), &["header is of no use"]);
 }

@@ -11,7 +11,6 @@ mod golden;
 mod gradients;
 mod heads;
 mod inputs;
-mod mutated;
 mod pretrained;
 mod real_model;
 #[path = "../support/mod.rs"]
