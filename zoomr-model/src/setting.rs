@@ -32,7 +32,8 @@ impl SettingHead {
 /// Whether a part sets what only whole thoughts have.
 fn speaks_of_thoughts(part: &str) -> bool {
     let name = part.split('=').next().unwrap_or(part);
-    matches!(name, "zoom" | "zoom-mass" | "votes" | "scope" | "resident-thoughts") || part == "summaries=voted"
+    matches!(name, "zoom" | "zoom-mass" | "votes" | "scope" | "resident-thoughts")
+        || part == "summaries=voted"
 }
 
 /// Why a line is no setting.
@@ -209,7 +210,9 @@ mod tests {
             (setting.settings().blocks, setting.settings().window)
         };
         assert_eq!(parse("zoomr:zoom-share=0.1,zoom-tokens=9"), (Some(4), 32));
-        for whole in ["zoomr:zoom=2", "zoomr:votes=1,zoom-tokens=90", "zoomr:summaries=voted", "zoomr:blocks=off"] {
+        for whole in
+            ["zoomr:zoom=2", "zoomr:votes=1,zoom-tokens=90", "zoomr:summaries=voted", "zoomr:blocks=off"]
+        {
             assert_eq!(parse(whole), (None, 128), "{whole}");
         }
         let error = Setting::parse_over("zoomr:zoom=2,blocks=4", base).unwrap_err().to_string();
