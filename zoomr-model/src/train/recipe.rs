@@ -84,6 +84,13 @@ pub struct Recipe {
     workers: NonZeroUsize,
 }
 
+impl RecipeOptions {
+    /// Whether some sequence is trained under the zoomed mask.
+    fn is_masked(&self) -> bool {
+        self.phases.iter().any(|phase| phase.zoomed.unwrap_or(self.zoomed) > 0.0)
+    }
+}
+
 impl TryFrom<RecipeOptions> for Recipe {
     type Error = TrainError;
 
@@ -114,11 +121,13 @@ impl TryFrom<RecipeOptions> for Recipe {
             () if !(share(o.zoomed) && own(|phase| phase.zoomed).all(share)) => {
                 refuse("zoomed", "a share lies between 0 and 1")
             }
-            () if o.phases.iter().any(|phase| phase.zoomed.unwrap_or(o.zoomed) > 0.0)
-                && UNMASKED.contains(&o.method.policy) =>
-            {
+            () if o.is_masked() && UNMASKED.contains(&o.method.policy) => {
                 refuse("zoomed", "a mask of decoding is known for zoomr, summaries, window and full alone")
             }
+            () if o.is_masked() && o.method.blocks.is_some() => refuse(
+                "zoomed",
+                "no mask of decoding knows blocks yet; set zoomed to 0, or leave method.blocks out",
+            ),
             () if o
                 .lora
                 .as_ref()
@@ -202,5 +211,29 @@ impl Recipe {
             steps * phase.step_tokens
         };
         self.phases.iter().map(tokens).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::phase::Data;
+
+    #[test]
+    fn what_no_mask_shows_is_refused_where_there_is_one() {
+        let method = |method: Options, zoomed: f64| {
+            let data = Data::Synth { kinds: Vec::new(), tokens: 1..=1, labels: None, more_finds: 0 };
+            let phase = Phase { steps: 1, step_tokens: 1, zoomed: None, index_loss: None, data };
+            let phases = vec![phase];
+            Recipe::try_from(RecipeOptions { method, zoomed, phases, ..RecipeOptions::default() })
+        };
+        let quest = Options { policy: PolicyKind::Quest, ..Options::default() };
+        let blocks = Options { blocks: Some(4), ..Options::default() };
+        for unmasked in [quest, blocks] {
+            let error = method(unmasked.clone(), 0.5).unwrap_err().to_string();
+            assert!(error.contains("`zoomed`"), "{error}");
+            assert!(method(unmasked, 0.0).is_ok());
+        }
+        assert!(method(Options::default(), 0.5).is_ok());
     }
 }
