@@ -61,7 +61,7 @@ impl PageStore for CpuBlocks {
     }
 
     fn page_bytes(&self) -> u64 {
-        (self.page_vectors() * (self.shape.head_dim + size_of::<f32>())) as u64
+        (self.page_vectors() * Self::vector_bytes(self.shape.head_dim)) as u64
     }
 
     fn resize(&mut self, slabs: usize) -> Result<(), Error> {
@@ -70,7 +70,8 @@ impl PageStore for CpuBlocks {
         self.slabs.truncate(slabs);
         while self.slabs.len() < slabs {
             let mut slab = Slab { vectors: Vec::new(), steps: Vec::new() };
-            let no_room = |_| Error::Memory { bytes: (numbers + vectors * size_of::<f32>()) as u64 };
+            let no_room =
+                |_| Error::Memory { bytes: (vectors * Self::vector_bytes(self.shape.head_dim)) as u64 };
             slab.vectors.try_reserve_exact(numbers).map_err(no_room)?;
             slab.steps.try_reserve_exact(vectors).map_err(no_room)?;
             slab.vectors.resize(numbers, 0);
@@ -98,6 +99,10 @@ impl PageStore for CpuBlocks {
 }
 
 impl BlockStore<Cpu> for CpuBlocks {
+    fn vector_bytes(head_dim: usize) -> usize {
+        head_dim * size_of::<i8>() + size_of::<f32>()
+    }
+
     fn write(&mut self, layer: usize, means: &Tensor<Cpu, 3>, spread: &Tensor<Cpu, 3>, slots: &[Slot]) {
         let PageShape { kv_heads, head_dim, .. } = self.shape;
         let (means, spread) = (Pinned::new(means), Pinned::new(spread));

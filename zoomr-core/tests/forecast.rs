@@ -8,7 +8,7 @@ use burn_ndarray::NdArray;
 use proptest::{collection::vec, option::of, prelude::*, sample::select};
 use zoomr_core::{
     config::{Options, PolicyKind, Scope, Settings, SummaryVisibility},
-    forecast::{Assumption, forecast},
+    forecast::{Assumption, Widths, forecast},
     layer::LayerSpec,
     portable::Portable,
     select::Zoom,
@@ -19,6 +19,14 @@ use zoomr_core::{
     },
     trigger::Trigger,
 };
+
+/// Of stores of Burn's tensors.
+fn portable() -> Widths {
+    Widths::of::<NdArray<f32>, Portable>()
+}
+
+/// Vectors of blocks in bytes, with a step each.
+const BYTES: Widths = Widths { element: 4, block_vector: |head_dim| head_dim + 4 };
 
 fn scenario(options: Options, trigger: Trigger) -> Scenario {
     let layer = |sliding_window: Option<usize>| LayerSpec {
@@ -59,7 +67,7 @@ fn forecasts_agree_with_runs() {
                 longest: 12.try_into().unwrap(),
                 summary,
             };
-            let expected = forecast(&scenario.host.layers, session.settings(), 4, run);
+            let expected = forecast(&scenario.host.layers, session.settings(), portable(), run);
             let found = session.account();
             let close =
                 |found: u64, expected: u64| (found as f64 - expected as f64).abs() <= 0.02 * expected as f64;
@@ -79,6 +87,40 @@ fn forecasts_agree_with_runs() {
             assert!(fixed.iter().all(|(found, expected)| found == expected), "{case}");
             assert!(close(found.resident(), expected.end.resident()), "{case}");
             assert!(close(found.cold, expected.end.cold), "{case}");
+        }
+    }
+}
+
+#[test]
+fn forecasts_with_blocks_agree_with_runs_to_the_byte() {
+    // What stays visible ends within a block, within the prompt and beyond it; keys are known early, and never.
+    for (keep_prompt, spread_tokens, slab_pages) in [(Some(10), 30, 1), (None, 160, 1), (Some(0), 400, 3)] {
+        for (trigger, summary) in [(Trigger::Pooled, 0), (Trigger::Forced, 3)] {
+            let blocks = Some(4);
+            let options = Options {
+                blocks,
+                zoom_share: 0.01,
+                window: 33,
+                keep_prompt,
+                spread_tokens,
+                page_size: 8,
+                slab_pages,
+                ..Options::default()
+            };
+            let scenario = scenario(options, trigger);
+            let mut driven = scenario.start::<NdArray<f32>, _>(Portable, &Default::default()).unwrap();
+            driven.run(|_| 1).unwrap();
+            let session = &driven.session;
+            let thought = 12.try_into().unwrap();
+            let tokens = session.stream(driven.id).unwrap().len();
+            let run = Assumption { prompt: 20, tokens, thought, longest: thought, summary };
+            let expected = forecast(&scenario.host.layers, session.settings(), portable(), run);
+            let case = format!("{trigger:?}, {keep_prompt:?}, {spread_tokens}");
+            assert_eq!(session.account(), expected.end, "{case}");
+            assert_eq!(session.run_stats().resident_peak, expected.peak, "{case}");
+            assert_eq!(session.full_bytes(), expected.full, "{case}");
+            assert_eq!(expected.end.index > 0, spread_tokens <= tokens, "{case}");
+            assert!(expected.end.zoomed > 0 || spread_tokens > tokens, "{case}");
         }
     }
 }
@@ -105,7 +147,7 @@ fn a_peak_has_room_for_the_longest_thoughts() {
         longest: thought(24),
         summary: 0,
     };
-    let planned = |run| forecast(&scenario.host.layers, driven.session.settings(), 4, run).peak;
+    let planned = |run| forecast(&scenario.host.layers, driven.session.settings(), portable(), run).peak;
     let peak = driven.session.run_stats().resident_peak;
     assert!(peak <= planned(run), "{peak}, planned {}", planned(run));
     let short = Assumption { longest: thought(usual), ..run };
@@ -125,10 +167,14 @@ prop_compose! {
         (budget, buffer) in (9..120_usize, 8..50_usize),
         summaries in select(SummaryVisibility::ALL),
         resident_thoughts in of(0..6_usize),
+        (blocks, spread_tokens) in (of(1..9_usize), 1..300_usize),
         (page_size, slab_pages) in (1..20_usize, 1..5_usize),
     ) -> Settings {
+        // Blocks fill pages, and every summary is visible with them.
+        let page_size = blocks.map_or(page_size, |block| page_size.next_multiple_of(block));
+        let summaries = if blocks.is_some() { SummaryVisibility::All } else { summaries };
         let options = Options {
-            policy, zoom, window, keep_prompt: prompt, sinks, budget, buffer, summaries, resident_thoughts, page_size, slab_pages,
+            policy, zoom, window, keep_prompt: prompt, sinks, budget, buffer, summaries, resident_thoughts, blocks, spread_tokens, page_size, slab_pages,
             ..Options::default()
         };
         Settings::try_from(options).unwrap()
@@ -166,19 +212,20 @@ proptest! {
             sliding_window: window.and_then(std::num::NonZeroUsize::new),
         };
         let layers: Vec<LayerSpec> = windows.iter().map(layer).collect();
-        prop_assert_eq!(forecast(&layers, &settings, 4, run), walk(&layers, &settings, 4, run));
+        prop_assert_eq!(forecast(&layers, &settings, BYTES, run), walk(&layers, &settings, BYTES, run));
     }
 }
 
 #[test]
 fn the_length_of_a_run_costs_nothing() {
     let layer = LayerSpec { query_heads: 9, kv_heads: 3, head_dim: 64, scale: 0.1, sliding_window: None };
-    for &policy in PolicyKind::ALL {
-        let settings = Settings::try_from(Options { policy, ..Options::default() }).unwrap();
+    let blocks = [(PolicyKind::Zoomr, Some(4))];
+    for (policy, blocks) in PolicyKind::ALL.iter().map(|&policy| (policy, None)).chain(blocks) {
+        let settings = Settings::try_from(Options { policy, blocks, ..Options::default() }).unwrap();
         let thought = 56.try_into().unwrap();
         let run = Assumption { prompt: 128, tokens: 1 << 32, thought, longest: thought, summary: 12 };
         let begun = Instant::now();
-        let found = forecast(&[layer; 30], &settings, 4, run);
+        let found = forecast(&[layer; 30], &settings, BYTES, run);
         assert!(begun.elapsed() < Duration::from_millis(200), "{policy}: {:?}", begun.elapsed());
         assert_eq!(found.full, (1 << 32) * 30 * 2 * 3 * 64 * 4, "{policy}");
     }

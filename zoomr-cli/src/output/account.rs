@@ -156,6 +156,12 @@ pub(crate) fn ratio(a: f64, b: f64) -> f64 {
     if b > 0.0 { a / b } else { 0.0 }
 }
 
+/// A reduction as people read it; below 1 it is none.
+pub(crate) fn times_less(reduction: f64) -> String {
+    let times = format!("{reduction:.2}x");
+    if times.starts_with("0.") { format!("none ({times})") } else { times }
+}
+
 /// The most memory that this process has taken, in bytes; Linux keeps count.
 fn process_peak() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
@@ -182,6 +188,12 @@ mod tests {
         counted.add(Role::Stream, &step(199, 50.0, 1));
         counted.add(Role::Stream, &step(399, 50.0, 1));
         assert_eq!((counted.mean(), counted.times_fewer()), (50.0, 6.0));
+    }
+
+    #[test]
+    fn a_reduction_below_one_is_none() {
+        let read = [0.0, 0.5, 0.994, 0.996, 1.0, 12.25].map(times_less);
+        assert_eq!(read, ["none (0.00x)", "none (0.50x)", "none (0.99x)", "1.00x", "1.00x", "12.25x"]);
     }
 
     #[cfg(target_os = "linux")]

@@ -1,6 +1,10 @@
 //! The account as a table for people: a name, a value, and what it is compared with.
 
-use super::{account::Account, bytes, table::aligned};
+use super::{
+    account::{Account, times_less},
+    bytes,
+    table::aligned,
+};
 
 /// The account as a table for people, with a newline at its end, within `width`.
 pub(crate) fn table(account: &Account, width: Option<usize>) -> String {
@@ -10,6 +14,10 @@ pub(crate) fn table(account: &Account, width: Option<usize>) -> String {
     let new = match a.summary_tokens {
         0 => a.new_tokens.to_string(),
         summaries => format!("{} ({summaries} of them summaries)", a.new_tokens),
+    };
+    let resident = match a.kv_bytes.index {
+        0 => bytes(a.kv_bytes_resident),
+        index => format!("{}, {} of it index", bytes(a.kv_bytes_resident), bytes(index)),
     };
     let mut rows = vec![
         ("policy", a.policy.to_owned()),
@@ -23,18 +31,25 @@ pub(crate) fn table(account: &Account, width: Option<usize>) -> String {
             format!("{:.0} on average, {:.1}x fewer than full", a.attended_tokens, a.attended_times_fewer),
         ),
         ("KV, full cache", bytes(a.kv_bytes_full)),
-        ("KV, resident", bytes(a.kv_bytes_resident)),
+        ("KV, resident", resident),
         ("KV, resident at most", bytes(a.kv_bytes_resident_peak)),
         ("KV, on the host", bytes(a.kv_bytes_cold)),
-        ("reduction on the device", format!("{:.2}x, against a full cache there", a.reduction_of_device)),
+        (
+            "reduction on the device",
+            format!("{}, against a full cache there", times_less(a.reduction_of_device)),
+        ),
         (
             "reduction in all",
-            format!("{:.2}x, against a full cache offloaded to the host", a.reduction_of_total),
+            format!("{}, against a full cache offloaded to the host", times_less(a.reduction_of_total)),
         ),
-        ("zoomed and resident", format!("{:.1}% of {}", 100.0 * a.hit_rate, a.hits + a.misses)),
         ("moved to the device", bytes(a.bytes_fetched)),
         ("moved to the host", bytes(a.bytes_stored)),
     ];
+    let zoomed = a.hits + a.misses;
+    if zoomed > 0 {
+        let hits = format!("{:.1}% of {zoomed}", 100.0 * a.hit_rate);
+        rows.push(("zoomed and resident", hits));
+    }
     if let Some(peak) = a.process_bytes_peak {
         rows.push(("process memory, peak", bytes(peak)));
     }
@@ -66,7 +81,7 @@ mod tests {
             kv_bytes_resident: 16_000_000,
             kv_bytes_resident_peak: 17_000_000,
             kv_bytes_cold: 80_000_000,
-            kv_bytes: TierBytes::default(),
+            kv_bytes: TierBytes { index: 300_000, ..TierBytes::default() },
             kv_byte_steps_resident: 1,
             kv_byte_steps_full: 4,
             reduction_of_device: 5.852,

@@ -56,18 +56,23 @@ fn policies_with_budgets_take_what_was_planned() {
 
 #[test]
 fn zoomr_with_pooled_thoughts_takes_what_was_planned() {
-    assert_agree("--policy zoomr --trigger pooled", "");
+    for blocks in ["off", "4", "4 --keep-prompt 3"] {
+        assert_agree(&format!("--policy zoomr --trigger pooled --blocks {blocks}"), "");
+    }
 }
 
 #[test]
 fn zoomr_with_forced_summaries_takes_what_was_planned() {
     // Without a tokenizer a summary has no frame, and the model writes as many tokens as it may.
-    assert_agree("--policy zoomr --trigger forced --summary-tokens 6", "");
+    for blocks in ["off", "4"] {
+        assert_agree(&format!("--policy zoomr --trigger forced --summary-tokens 6 --blocks {blocks}"), "");
+    }
 }
 
 #[test]
 fn a_table_shows_every_tier_beside_both_baselines() {
-    let table = run("plan", &golden("llama"), "--tokens 500 --prompt-tokens 20 --thought 30").succeeded();
+    let table = run("plan", &golden("llama"), "--tokens 500 --prompt-tokens 20 --thought 30 --blocks off");
+    let table = table.succeeded();
     let lines: Vec<&str> = table.lines().skip_while(|line| !line.starts_with("KV memory")).collect();
     assert_eq!(
         lines[0].split_whitespace().collect::<Vec<_>>().join(" "),
@@ -94,6 +99,32 @@ fn a_table_shows_every_tier_beside_both_baselines() {
     );
     assert!(table.contains("against a full cache there"), "{table}");
     assert!(table.contains("against a full cache offloaded to the host"), "{table}");
+}
+
+#[test]
+fn blocks_hold_everything_and_the_plan_says_so() {
+    let model = golden("llama");
+    let sizes = "--tokens 500 --prompt-tokens 20 --thought 30";
+    let plan = |settings: &str| run("plan", &model, &format!("{sizes} {settings} --json")).report();
+    let (blocks, whole, full) = (plan(""), plan("--blocks off"), plan("--policy full"));
+    assert_eq!((&blocks["blocks"], &whole["blocks"]), (&Value::from(4), &Value::Null));
+    let bytes = |plan: &Value, field: &str| plan[field].as_u64().unwrap();
+    let index = |plan: &Value| plan["kv_bytes"]["index"].as_u64().unwrap();
+    // The whole cache, in pages, with the index beside it; nothing is put away.
+    assert_eq!(bytes(&blocks, "kv_bytes_resident") - index(&blocks), bytes(&full, "kv_bytes_resident"));
+    assert_eq!(bytes(&blocks, "kv_bytes_cold"), 0);
+    assert!(bytes(&whole, "kv_bytes_cold") > 0 && index(&blocks) > 0);
+    assert!(blocks["reduction_of_device"].as_f64().unwrap() < 1.0, "{blocks}");
+    assert_eq!(blocks["memory"]["runs"][0]["kv_bytes"], blocks["kv_bytes_resident_peak"]);
+
+    let table = run("plan", &model, sizes).succeeded();
+    for line in ["at hand ", "blocks ", "attended tokens ", "memory  "] {
+        assert!(table.lines().any(|found| found.starts_with(line)), "{line}: {table}");
+    }
+    for says in ["save what is read, not what is held", "nowhere to put KV away", "none (0."] {
+        assert!(table.contains(says), "{says}: {table}");
+    }
+    assert!(!table.contains("\nzoomed") && !table.contains("at most 96"), "{table}");
 }
 
 #[test]
@@ -130,7 +161,7 @@ fn needs(model: &Path, args: &str) -> Vec<Value> {
 fn whether_it_fits_is_said_and_the_longest_text_that_does() {
     let model = golden("llama");
     let longest = |need: &Value| need["longest_text"].as_u64().unwrap();
-    for policy in ["zoomr", "summaries --trigger forced", "rkv", "quest", "window"] {
+    for policy in ["zoomr", "zoomr --blocks off", "summaries --trigger forced", "rkv", "quest", "window"] {
         let settings = format!("--policy {policy}");
         for (number, need) in needs(&model, &format!("--memory 4M {settings}")).iter().enumerate() {
             assert_eq!(need["fits"], true, "{need}");

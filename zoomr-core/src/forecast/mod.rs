@@ -4,7 +4,8 @@
 //! summaries too, so that everything repeats and can be counted without being made. What a run's votes decide is
 //! assumed: every zoomed thought lies outside of the window, has been cold before, and at the peak is as long as any.
 //! One that has been zoomed into ever since it left the window has no copy in the cold tier yet: there a run may hold
-//! less, by those thoughts' pages. Where tokens are evicted one by one, how many stay is known, though not which.
+//! less, by those thoughts' pages. Where tokens are evicted one by one, how many stay is known, though not which. With
+//! blocks everything stays resident, so nothing is assumed of votes; how many tokens are attended is no matter of memory.
 //!
 //! * `pages`: the pages of such a stream, counted by what they are for.
 //! * `moment`: what a policy holds of them at some moment.
@@ -14,6 +15,7 @@ mod pages;
 
 use std::num::NonZeroUsize;
 
+use burn::tensor::{Element, backend::Backend, ops::FloatElem};
 use serde::Serialize;
 
 use self::{
@@ -22,6 +24,7 @@ use self::{
 };
 use crate::{
     config::Settings,
+    kernels::{AttentionKernels, BlockStore},
     layer::LayerSpec,
     policy::{Choice, quest},
     stats::TierBytes,
@@ -42,6 +45,22 @@ pub struct Assumption {
     pub summary: usize,
 }
 
+/// How many bytes stores take for what they hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Widths {
+    /// Bytes of a number of keys, values and index vectors.
+    pub element: usize,
+    /// Bytes of the vector of a block for one KV head, by its `head_dim`.
+    pub block_vector: fn(usize) -> usize,
+}
+
+impl Widths {
+    /// Those of a provider's stores.
+    pub fn of<B: Backend, K: AttentionKernels<B>>() -> Self {
+        Self { element: FloatElem::<B>::dtype().size(), block_vector: K::Blocks::vector_bytes }
+    }
+}
+
 /// What a run is expected to take.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Forecast {
@@ -55,28 +74,25 @@ pub struct Forecast {
 
 /// Forecasts a run of one sequence.
 ///
-/// `element_bytes` is the size of a cached number.
-///
 /// ```
-/// use zoomr_core::{config::{Options, Settings}, forecast::{Assumption, forecast}, layer::LayerSpec};
+/// use zoomr_core::{config::{Options, Settings}, forecast::{Assumption, Widths, forecast}, layer::LayerSpec};
 /// let layer = LayerSpec { query_heads: 9, kv_heads: 3, head_dim: 64, scale: 0.125, sliding_window: None };
 /// let settings = Settings::try_from(Options::default())?;
 /// let (thought, longest) = (56.try_into().unwrap(), 96.try_into().unwrap());
 /// let assumed = Assumption { prompt: 32, tokens: 1 << 30, thought, longest, summary: 0 };
-/// let run = forecast(&[layer; 30], &settings, 4, assumed);
+/// let widths = Widths { element: 4, block_vector: |head_dim| head_dim + 4 };
+/// let run = forecast(&[layer; 30], &settings, widths, assumed);
 /// assert_eq!(run.full, (1 << 30) * 30 * 2 * 3 * 64 * 4);
 /// assert!(run.peak * 90 < run.full);
+/// // Blocks save what is read, not what is held.
+/// let settings = Settings::try_from(Options { blocks: Some(4), ..Options::default() })?;
+/// assert!(forecast(&[layer; 30], &settings, widths, assumed).peak > run.full);
 /// # Ok::<(), zoomr_core::Error>(())
 /// ```
-pub fn forecast(
-    layers: &[LayerSpec],
-    settings: &Settings,
-    element_bytes: usize,
-    run: Assumption,
-) -> Forecast {
+pub fn forecast(layers: &[LayerSpec], settings: &Settings, widths: Widths, run: Assumption) -> Forecast {
     let policy = settings.policy();
     let rules = Rules::new(settings, policy.as_ref(), Pages::new(run, settings.page_size));
-    let kinds = kinds(layers, policy.choice(), element_bytes);
+    let kinds = kinds(layers, policy.choice(), widths);
     let mut lengths = vec![run.thought];
     if policy.choice() == Choice::Votes {
         lengths.push(run.longest);
@@ -88,7 +104,7 @@ pub fn forecast(
     });
     let end = run.tokens.checked_sub(1).map(|last| rules.bytes(&kinds, Moment::after(last), &[run.thought]));
     let tokens = |layer: &LayerSpec| layer.sliding_window.map_or(run.tokens, |w| w.get().min(run.tokens));
-    let full = layers.iter().map(|layer| tokens(layer) as u64 * token_bytes(layer, element_bytes)).sum();
+    let full = layers.iter().map(|layer| tokens(layer) as u64 * token_bytes(layer, widths)).sum();
     Forecast { end: end.unwrap_or_default(), peak: peak.max().unwrap_or(0), full }
 }
 
@@ -107,22 +123,25 @@ fn candidates(settings: &Settings, run: Assumption) -> impl Iterator<Item = usiz
 struct LayerKind {
     /// Bytes of one token's keys and values.
     token: u64,
+    /// Bytes of one block's vectors.
+    block: u64,
     sliding_window: Option<NonZeroUsize>,
     /// Whether it has an index.
     indexed: bool,
 }
 
 /// The kinds of layers, and how many there are of each.
-fn kinds(layers: &[LayerSpec], choice: Choice, element_bytes: usize) -> Vec<(LayerKind, u64)> {
+fn kinds(layers: &[LayerSpec], choice: Choice, widths: Widths) -> Vec<(LayerKind, u64)> {
     let mut kinds: Vec<(LayerKind, u64)> = Vec::new();
     for (number, layer) in layers.iter().enumerate() {
         let indexed = match choice {
-            Choice::Votes => true,
+            Choice::Votes | Choice::Blocks(_) => true,
             Choice::Pages(_) => number >= quest::DENSE_LAYERS,
-            Choice::Nothing | Choice::Mass | Choice::Blocks(_) => false,
+            Choice::Nothing | Choice::Mass => false,
         };
-        let token = token_bytes(layer, element_bytes);
-        let kind = LayerKind { token, sliding_window: layer.sliding_window, indexed };
+        let token = token_bytes(layer, widths);
+        let block = (layer.kv_heads * (widths.block_vector)(layer.head_dim)) as u64;
+        let kind = LayerKind { token, block, sliding_window: layer.sliding_window, indexed };
         match kinds.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, count)) => *count += 1,
             None => kinds.push((kind, 1)),
@@ -132,6 +151,6 @@ fn kinds(layers: &[LayerSpec], choice: Choice, element_bytes: usize) -> Vec<(Lay
 }
 
 /// Bytes of one token's keys and values in one layer.
-fn token_bytes(layer: &LayerSpec, element_bytes: usize) -> u64 {
-    (2 * layer.kv_heads * layer.head_dim * element_bytes) as u64
+fn token_bytes(layer: &LayerSpec, widths: Widths) -> u64 {
+    (2 * layer.kv_heads * layer.head_dim * widths.element) as u64
 }

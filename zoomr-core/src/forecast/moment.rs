@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     config::{PolicyKind, Settings, SummaryVisibility},
-    policy::{Choice, Policy, quest, recent},
+    policy::{Choice, Policy, ZoomBlocks, quest, recent},
     select::Zoom,
+    session::{SPREAD_VECTORS, VECTORS_PER_PAGE},
     stats::TierBytes,
 };
 
@@ -46,6 +47,15 @@ struct Base {
     summaries: bool,
 }
 
+/// Slots of an index, those of pages that are not full included.
+#[derive(Clone, Copy, Debug, Default)]
+struct IndexSlots {
+    /// Of vectors as keys are.
+    keys: usize,
+    /// Of blocks' vectors.
+    blocks: usize,
+}
+
 /// How settings act on a stream.
 pub(super) struct Rules<'a> {
     settings: &'a Settings,
@@ -71,7 +81,11 @@ impl<'a> Rules<'a> {
         let held = self.held(&base);
         let opened = self.pages.opened(moment.tokens);
         let newest = opened - self.pages.opened(moment.row + 1);
-        let zoomed = lengths.iter().map(|&length| self.zoomed(&base, moment.row, length)).max().unwrap_or(0);
+        let zoomed = match self.policy.choice() {
+            // Whatever is not seen without choosing is there to choose from.
+            Choice::Blocks(_) => self.pages.opened(moment.row + 1).thoughts - held.thoughts,
+            _ => lengths.iter().map(|&length| self.zoomed(&base, moment.row, length)).max().unwrap_or(0),
+        };
         let (index, cold) = (self.index(moment.tokens), self.cold(opened, held));
         let slots = self.slots(moment);
 
@@ -93,8 +107,11 @@ impl<'a> Rules<'a> {
                     sum.summaries += (held + newest).summaries as u64 * page;
                     sum.window += held.thoughts as u64 * page;
                     sum.zoomed += (zoomed + newest.thoughts) as u64 * page;
-                    // A vector is half of a token's keys and values.
-                    sum.index += if kind.indexed { index as u64 * page / 2 } else { 0 };
+                    if kind.indexed {
+                        // Keys are half of keys and values.
+                        let keys = index.keys as u64 * kind.token / 2;
+                        sum.index += (keys + index.blocks as u64 * kind.block) * layers;
+                    }
                     sum.cold += cold as u64 * page;
                     (held + newest).all() + zoomed
                 }
@@ -107,6 +124,10 @@ impl<'a> Rules<'a> {
 
     fn base(&self, row: usize) -> Base {
         let (end, window) = (row + 1, recent(row, self.settings.window));
+        if let Choice::Blocks(rule) = self.policy.choice() {
+            let zoomable = self.zoomable(&rule, row);
+            return Base { head: zoomable.start, tail: zoomable.end..end, summaries: true };
+        }
         match self.settings.policy {
             PolicyKind::Full | PolicyKind::H2o | PolicyKind::Rkv | PolicyKind::Quest => {
                 Base { head: 0, tail: 0..end, summaries: false }
@@ -123,13 +144,28 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// The pages that hold any of what is seen.
+    /// The positions between which the row chooses blocks, as [`ZoomBlocks::zoomable`] has them.
+    fn zoomable(&self, rule: &ZoomBlocks, row: usize) -> Range<usize> {
+        let block = |position| self.pages.within_block(position, rule.size).unwrap_or_default();
+        let (into, left) = block(rule.kept);
+        let first = rule.kept.saturating_add(if into > 0 { left.min(rule.size - into) } else { 0 });
+        let window = (row + 1).saturating_sub(rule.window);
+        let last = window - block(window).0;
+        let sees_all = row < rule.spread_tokens.max(self.pages.prompt) || last <= first;
+        if sees_all { 0..0 } else { first..last }
+    }
+
+    /// The pages that hold any of what is seen, or, with blocks, of prompts and summaries.
     fn held(&self, base: &Base) -> Counts {
         let tail = self.pages.overlapping(base.tail.clone());
         let (head, all) = (self.pages.opened(base.head), self.pages.opened(base.tail.end));
         // They may meet on a page.
         let seen = if head.all() + tail.all() >= all.all() { all } else { head + tail };
-        if base.summaries { Counts { summaries: all.summaries, ..seen } } else { seen }
+        match self.policy.choice() {
+            Choice::Blocks(_) => Counts { thoughts: seen.thoughts, ..all },
+            _ if base.summaries => Counts { summaries: all.summaries, ..seen },
+            _ => seen,
+        }
     }
 
     /// Pages of the thoughts zoomed into or held, each of `length` tokens and outside of what is seen anyway.
@@ -141,19 +177,25 @@ impl<'a> Rules<'a> {
         outside.min(count) * self.pages.of_thought(length)
     }
 
-    /// Pages of index vectors in a layer that has an index.
-    fn index(&self, tokens: usize) -> usize {
-        let vectors = match self.policy.choice() {
-            Choice::Votes => self.pages.retired(tokens),
-            Choice::Pages(_) => tokens / quest::PAGE * quest::VECTORS,
-            Choice::Nothing | Choice::Mass | Choice::Blocks(_) => 0,
-        };
-        vectors.div_ceil(self.pages.size())
+    /// The index of a layer that has one.
+    fn index(&self, tokens: usize) -> IndexSlots {
+        let keys =
+            |vectors: usize| IndexSlots { keys: vectors.next_multiple_of(self.pages.size()), blocks: 0 };
+        match self.policy.choice() {
+            Choice::Votes => keys(self.pages.retired(tokens)),
+            Choice::Pages(_) => keys(tokens / quest::PAGE * quest::VECTORS),
+            Choice::Blocks(rule) if tokens >= rule.spread_tokens => {
+                let blocks = self.pages.blocks(tokens, rule.size).next_multiple_of(VECTORS_PER_PAGE);
+                IndexSlots { keys: if blocks > 0 { SPREAD_VECTORS } else { 0 }, blocks }
+            }
+            Choice::Nothing | Choice::Mass | Choice::Blocks(_) => IndexSlots::default(),
+        }
     }
 
     /// Pages that have left the window, and so have a copy in the cold tier.
     fn cold(&self, opened: Counts, held: Counts) -> usize {
-        let leaves = self.policy.keeps_detail() && self.policy.choice() != Choice::Mass;
+        let stays = matches!(self.policy.choice(), Choice::Mass | Choice::Blocks(_));
+        let leaves = self.policy.keeps_detail() && !stays;
         if leaves { opened.all() - held.all() } else { 0 }
     }
 

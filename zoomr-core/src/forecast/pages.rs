@@ -109,6 +109,26 @@ impl Pages {
         counts
     }
 
+    /// The blocks of `size` tokens that are closed when the first `tokens` tokens are there: full ones, and the last of
+    /// every segment that another has followed.
+    pub(super) fn blocks(&self, tokens: usize, size: usize) -> usize {
+        let Some(streamed) = tokens.checked_sub(self.prompt + 1) else { return tokens / size };
+        let (cycles, last) = (streamed / self.cycle, streamed % self.cycle + 1);
+        let whole = self.thought.div_ceil(size);
+        let open = if last > self.thought { whole } else { last / size };
+        self.prompt.div_ceil(size) + cycles * whole + open
+    }
+
+    /// How far into a block of `size` tokens `position` lies, and the tokens of its prompt or thought from there on;
+    /// `None` in a summary, which has no blocks.
+    pub(super) fn within_block(&self, position: usize, size: usize) -> Option<(usize, usize)> {
+        let (at, len) = match position.checked_sub(self.prompt) {
+            None => (position, self.prompt),
+            Some(streamed) => (streamed % self.cycle, self.thought),
+        };
+        (at < len).then(|| (at % size, len - at))
+    }
+
     /// How many thoughts have retired when the first `tokens` tokens are there: each does with the end of its cycle.
     pub(super) fn retired(&self, tokens: usize) -> usize {
         tokens.saturating_sub(self.prompt) / self.cycle

@@ -10,6 +10,9 @@ use crate::select::BlockRule;
 /// A vector is kept as `(mean - c) / s`, where `c` and `s` are the mean and the deviation of the sequence's first keys,
 /// since keys have a few channels that are much larger than the others.
 pub trait BlockStore<B: Backend>: PageStore {
+    /// Bytes that one vector of `head_dim` elements takes, all that is kept with it included.
+    fn vector_bytes(head_dim: usize) -> usize;
+
     /// Writes the vectors of blocks into `slots`, one for each.
     ///
     /// * `means`: the mean keys, `[blocks, kv_heads, head_dim]`.

@@ -137,6 +137,10 @@ impl<B: Backend> KvStore<B> for PortableStore<B> {
 const LARGEST: f32 = 127.0;
 
 impl<B: Backend> BlockStore<B> for PortableStore<B> {
+    fn vector_bytes(head_dim: usize) -> usize {
+        head_dim * B::FloatElem::dtype().size()
+    }
+
     /// Keeps what eight bits would, as the backend's floats.
     fn write(&mut self, layer: usize, means: &Tensor<B, 3>, spread: &Tensor<B, 3>, slots: &[Slot]) {
         let [mean, deviation] = [0, 1].map(|row| spread.clone().narrow(0, row, 1));

@@ -19,10 +19,10 @@ use crate::{
 };
 
 /// Blocks' vectors per page.
-const VECTORS_PER_PAGE: usize = 32;
+pub(crate) const VECTORS_PER_PAGE: usize = 32;
 
 /// Vectors that say how a sequence's keys spread.
-pub(super) const SPREAD_VECTORS: usize = 3;
+pub(crate) const SPREAD_VECTORS: usize = 3;
 
 /// Layers that share level 1.
 #[derive(Debug)]

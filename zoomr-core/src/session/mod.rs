@@ -34,6 +34,7 @@ use self::{
     band::{Band, Home, bands},
     sequence::{BandState, Sequence},
 };
+pub(crate) use self::band::{SPREAD_VECTORS, VECTORS_PER_PAGE};
 pub use self::{commit::Stepped, forward::ForwardPass};
 use crate::{
     Error,

@@ -5,23 +5,25 @@
 use std::{collections::BTreeSet, num::NonZeroUsize};
 
 use crate::{
-    cache::Layout,
+    cache::{Blocks, Layout},
     config::Settings,
-    forecast::{Assumption, Forecast, moment::thoughts_held},
+    forecast::{Assumption, Forecast, Widths, moment::thoughts_held},
     layer::LayerSpec,
     policy::{Choice, Policy, quest, recent},
     positions::PositionSet,
     segment::{Kind, Mark, Stream},
+    session::{SPREAD_VECTORS, VECTORS_PER_PAGE},
     stats::TierBytes,
     usage::Use,
 };
 
 /// What [`forecast`](crate::forecast::forecast) gives, in time that grows with the square of the run's tokens.
-pub fn walk(layers: &[LayerSpec], settings: &Settings, element_bytes: usize, run: Assumption) -> Forecast {
+pub fn walk(layers: &[LayerSpec], settings: &Settings, widths: Widths, run: Assumption) -> Forecast {
     let policy = settings.policy();
     let mut simulation = Simulation {
         stream: Stream::new(run.summary == 0),
         layout: Layout::new(settings.page_size),
+        blocks: settings.zoom_blocks().map(|rule| Blocks::new(rule.size)),
         policy: policy.as_ref(),
         settings,
         held: 0,
@@ -41,26 +43,27 @@ pub fn walk(layers: &[LayerSpec], settings: &Settings, element_bytes: usize, run
         if position >= late || (run.prompt..=run.prompt + 1).contains(&(position + 1)) {
             // A row's page opens while all that the row before it saw is still there.
             for seen in [position.saturating_sub(1), position] {
-                peak = peak.max(simulation.bytes(layers, element_bytes, seen, &lengths).resident());
+                peak = peak.max(simulation.bytes(layers, widths, seen, &lengths).resident());
             }
         }
         simulation.evict();
     }
-    let end =
-        run.tokens.checked_sub(1).map(|last| simulation.bytes(layers, element_bytes, last, &[run.thought]));
+    let end = run.tokens.checked_sub(1).map(|last| simulation.bytes(layers, widths, last, &[run.thought]));
     let tokens = |layer: &LayerSpec| layer.sliding_window.map_or(run.tokens, |w| w.get().min(run.tokens));
-    let full = layers.iter().map(|layer| (tokens(layer) * token_bytes(layer, element_bytes)) as u64).sum();
+    let full = layers.iter().map(|layer| (tokens(layer) * token_bytes(layer, widths)) as u64).sum();
     Forecast { end: end.unwrap_or_default(), peak, full }
 }
 
 /// Bytes of one token's keys and values in one layer.
-fn token_bytes(layer: &LayerSpec, element_bytes: usize) -> usize {
-    2 * layer.kv_heads * layer.head_dim * element_bytes
+fn token_bytes(layer: &LayerSpec, widths: Widths) -> usize {
+    2 * layer.kv_heads * layer.head_dim * widths.element
 }
 
 struct Simulation<'a> {
     stream: Stream,
     layout: Layout,
+    /// Where the policy has any.
+    blocks: Option<Blocks>,
     policy: &'a dyn Policy,
     settings: &'a Settings,
     /// Tokens that each KV head holds, where tokens are evicted.
@@ -80,6 +83,7 @@ impl Simulation<'_> {
         };
         self.stream.push(mark);
         self.layout.push(mark.begins.is_some());
+        self.blocks.iter_mut().for_each(|blocks| blocks.follow(&self.stream));
         self.held += 1;
     }
 
@@ -96,7 +100,7 @@ impl Simulation<'_> {
     fn bytes(
         &self,
         layers: &[LayerSpec],
-        element_bytes: usize,
+        widths: Widths,
         position: usize,
         lengths: &[NonZeroUsize],
     ) -> TierBytes {
@@ -108,9 +112,12 @@ impl Simulation<'_> {
             lengths.iter().map(|&length| self.zoomed_pages(&base, position, length)).max().unwrap_or(0);
         let mut resident = held.clone();
         resident.insert(newest);
+        if self.blocks.is_some() {
+            resident.extend(0..newest);
+        }
         let mut bytes = TierBytes::default();
         for (number, layer) in layers.iter().enumerate() {
-            let page = (self.settings.page_size * token_bytes(layer, element_bytes)) as u64;
+            let page = (self.settings.page_size * token_bytes(layer, widths)) as u64;
             let pages = match layer.sliding_window {
                 Some(window) => {
                     let mut own = self.pages(&recent(position, window.get()).into());
@@ -127,6 +134,7 @@ impl Simulation<'_> {
                     resident.iter().for_each(|&logical| bytes.add(uses[logical], page));
                     bytes.add(Use::Zoomed, zoomed as u64 * page);
                     bytes.index += self.index_pages(number) as u64 * page / 2;
+                    bytes.index += self.block_bytes(layer, widths) as u64;
                     bytes.cold += self.cold_pages(&held) as u64 * page;
                     resident.len() + zoomed
                 }
@@ -162,9 +170,21 @@ impl Simulation<'_> {
         vectors.div_ceil(self.settings.page_size)
     }
 
+    /// Bytes of blocks' vectors and of how keys spread, in one layer.
+    fn block_bytes(&self, layer: &LayerSpec, widths: Widths) -> usize {
+        let known = self.stream.len() >= self.settings.spread_tokens;
+        let blocks = self.blocks.as_ref().filter(|blocks| known && !blocks.is_empty());
+        blocks.map_or(0, |blocks| {
+            let vectors = blocks.len().div_ceil(VECTORS_PER_PAGE) * VECTORS_PER_PAGE;
+            let spread = SPREAD_VECTORS * layer.head_dim * widths.element;
+            layer.kv_heads * (vectors * (widths.block_vector)(layer.head_dim) + spread)
+        })
+    }
+
     /// Pages that have left the window, and so have a copy in the cold tier.
     fn cold_pages(&self, held: &BTreeSet<usize>) -> usize {
-        let leaves = self.policy.keeps_detail() && self.policy.choice() != Choice::Mass;
+        let stays = self.policy.choice() == Choice::Mass || self.blocks.is_some();
+        let leaves = self.policy.keeps_detail() && !stays;
         if leaves { self.layout.pages().len() - held.len() } else { 0 }
     }
 }

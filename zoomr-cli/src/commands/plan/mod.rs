@@ -93,6 +93,8 @@ pub(crate) struct PlanArgs {
 #[derive(Debug, Serialize)]
 struct Report {
     policy: &'static str,
+    /// Tokens of the blocks that are chosen from; `null` where thoughts are zoomed into whole, or not at all.
+    blocks: Option<usize>,
     tokens: usize,
     prompt_tokens: usize,
     /// Tokens of each thought, assumed.
@@ -193,6 +195,7 @@ fn report(sizes: &Sizes, settings: &Settings, available: Option<u64>, run: Assum
     };
     Ok(Report {
         policy: settings.policy.name(),
+        blocks: settings.zoom_blocks().map(|rule| rule.size),
         tokens: run.tokens,
         prompt_tokens: run.prompt,
         thought_tokens: run.thought.get(),

@@ -7,7 +7,7 @@ use burn::tensor::{DType, Element, ops::FloatElem};
 use serde::Serialize;
 use zoomr_core::{
     config::Settings,
-    forecast::{Assumption, Forecast, forecast},
+    forecast::{Assumption, Forecast, Widths, forecast},
     layer::LayerSpec,
 };
 use zoomr_model::{
@@ -55,6 +55,8 @@ pub(super) struct Sizes {
     pub(super) layers: Vec<LayerSpec>,
     /// Of cached numbers and of activations.
     pub(super) element: DType,
+    /// Of what is cached.
+    pub(super) widths: Widths,
     pub(super) weights: u64,
     pub(super) weight_dtype: String,
     /// Bytes of a pass.
@@ -77,6 +79,7 @@ impl Sizes {
         Ok(Self {
             layers: config.layer_specs(),
             element,
+            widths: Widths::of::<P::Backend, P::Kernels>(),
             weights,
             weight_dtype,
             activations: config.activation_numbers(rows) * element.size() as u64,
@@ -86,7 +89,7 @@ impl Sizes {
 
     /// The KV memory of a run.
     pub(super) fn forecast(&self, settings: &Settings, run: Assumption) -> Forecast {
-        forecast(&self.layers, settings, self.element.size(), run)
+        forecast(&self.layers, settings, self.widths, run)
     }
 
     /// What a run needs, of `available` bytes if it is to fit; the longest text is one of `texts`, in tokens, of which

@@ -7,7 +7,7 @@ use super::{
     need::{Memory, Need},
 };
 use crate::output::{
-    account::ratio,
+    account::{ratio, times_less},
     bytes,
     table::{aligned, columns_within},
 };
@@ -20,15 +20,17 @@ pub(super) fn table(report: &Report, width: Option<usize>) -> String {
         tokens => format!("summaries of {tokens}"),
     };
     let thoughts = match (r.thought_tokens, r.longest_thought_tokens) {
-        (usual, longest) if usual == longest => format!("thoughts of {usual}"),
+        // With blocks no thought is zoomed into whole.
+        (usual, longest) if usual == longest || r.blocks.is_some() => format!("thoughts of {usual}"),
         (usual, longest) => format!("thoughts of {usual}, at most {longest}"),
     };
     let assumed = format!("{} tokens, {} of them prompt; {thoughts}, {summaries}", r.tokens, r.prompt_tokens);
     let device = format!(
-        "{:.2}x at the end, {:.2}x at the peak, against a full cache there",
-        r.reduction_of_device,
-        ratio(r.kv_bytes_full as f64, r.kv_bytes_resident_peak as f64)
+        "{} at the end, {} at the peak, against a full cache there",
+        times_less(r.reduction_of_device),
+        times_less(ratio(r.kv_bytes_full as f64, r.kv_bytes_resident_peak as f64))
     );
+    let in_all = times_less(r.reduction_of_total);
     let offloaded = TierBytes { cold: r.kv_bytes_full, ..TierBytes::default() };
     let tiers = columns_within(
         &["KV memory", "full on device", "full offloaded", r.policy],
@@ -39,18 +41,28 @@ pub(super) fn table(report: &Report, width: Option<usize>) -> String {
     let mut rows = vec![
         ("assumed", assumed),
         ("reduction on the device", device),
-        (
-            "reduction in all",
-            format!("{:.2}x, against a full cache offloaded to the host", r.reduction_of_total),
-        ),
+        ("reduction in all", format!("{in_all}, against a full cache offloaded to the host")),
     ];
-    if r.memory.host_is_device {
-        rows.push((
-            "memory",
-            "the device is the host: KV above counts what is put away to the host too".to_owned(),
-        ));
+    if let Some(size) = r.blocks {
+        rows.push(("blocks", format!("of {size} tokens: they save what is read, not what is held")));
+        rows.push(("attended tokens", "known when it runs; see generate --stats".to_owned()));
+    }
+    if let Some(memory) = away(r) {
+        rows.push(("memory", memory.to_owned()));
     }
     format!("{}\n{tiers}\n{}", memory_table(&r.memory, width), aligned(&rows, width))
+}
+
+/// What becomes of what rows do not see, where that is not to be put away from the device.
+fn away(report: &Report) -> Option<&'static str> {
+    match (report.memory.host_is_device, report.blocks) {
+        (true, Some(_)) => {
+            Some("the device is the host, so there is nowhere to put KV away: all of it stays")
+        }
+        (true, None) => Some("the device is the host: KV above counts what is put away to the host too"),
+        (false, Some(_)) => Some("all KV stays on the device"),
+        (false, None) => None,
+    }
 }
 
 /// What the runs need, one in a row.
@@ -90,7 +102,8 @@ fn tier_rows(full: &Forecast, offloaded: &TierBytes, report: &Report) -> Vec<Vec
         row("window", &|t| t.window),
         row("index", &|t| t.index),
         row("summaries", &|t| t.summaries),
-        row("zoomed", &|t| t.zoomed),
+        // Whole thoughts that are zoomed into, or those that blocks may be chosen from.
+        row(if report.blocks.is_some() { "at hand" } else { "zoomed" }, &|t| t.zoomed),
         row("free", &|t| t.free),
         row("resident", &TierBytes::resident),
         std::iter::once("resident at most".to_owned()).chain(peaks.map(bytes)).collect(),
@@ -115,19 +128,23 @@ mod tests {
         }
     }
 
-    #[test]
-    fn reads_like_this() {
-        let zoomr = TierBytes {
+    fn zoomr() -> TierBytes {
+        TierBytes {
             prompt: 5 << 20,
             window: 6 << 20,
             index: 1 << 20,
             zoomed: 8 << 20,
             cold: 1 << 30,
             ..TierBytes::default()
-        };
+        }
+    }
+
+    fn report() -> Report {
+        let zoomr = zoomr();
         let full = TierBytes { prompt: 5 << 20, window: 1 << 30, ..TierBytes::default() };
-        let report = Report {
+        Report {
             policy: "zoomr",
+            blocks: None,
             tokens: 32_768,
             prompt_tokens: 128,
             thought_tokens: 56,
@@ -148,8 +165,33 @@ mod tests {
                 available_bytes: Some(1 << 30),
                 runs: vec![need("zoomr", 21 << 20, true), need("full", 1 << 30, false)],
             },
-        };
+        }
+    }
+
+    #[test]
+    fn reads_like_this() {
+        let report = report();
         insta::assert_snapshot!(table(&report, None));
         insta::assert_snapshot!("in_few_columns", table(&report, Some(60)));
+    }
+
+    #[test]
+    fn with_blocks_it_says_that_everything_stays() {
+        let all = TierBytes { zoomed: (1 << 30) - (11 << 20), cold: 0, index: 33 << 20, ..zoomr() };
+        let resident = all.resident();
+        let mut report = Report {
+            blocks: Some(4),
+            kv_bytes_resident: resident,
+            kv_bytes_resident_peak: resident,
+            kv_bytes_cold: 0,
+            kv_bytes: all,
+            reduction_of_device: 0.969,
+            reduction_of_total: 0.969,
+            ..report()
+        };
+        report.memory.runs[0] = need("zoomr", resident, false);
+        report.memory.host_is_device = true;
+        insta::assert_snapshot!(table(&report, None));
+        insta::assert_snapshot!("with_blocks_in_few_columns", table(&report, Some(80)));
     }
 }
