@@ -30,11 +30,11 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, backend::Backend};
 
+pub(crate) use self::band::{SPREAD_VECTORS, VECTORS_PER_PAGE};
 use self::{
     band::{Band, Home, bands},
     sequence::{BandState, Sequence},
 };
-pub(crate) use self::band::{SPREAD_VECTORS, VECTORS_PER_PAGE};
 pub use self::{commit::Stepped, forward::ForwardPass};
 use crate::{
     Error,
