@@ -11,7 +11,8 @@ pub fn grade(bytes: &[u8]) -> bool {
     assert!(text.contains(answer), "{answer:?} in {text:?}");
     assert_eq!(same(answer, right), same(right, answer), "{answer:?} and {right:?}");
     assert_eq!(zoomr_model::grade::grade(text, right), same(answer, right), "{answer:?} and {right:?}");
-    if answer.contains(|c: char| c.is_ascii_alphanumeric()) {
+    // Without a digit, it may be nothing but layout.
+    if answer.contains(|c: char| c.is_ascii_digit()) {
         assert!(same(answer, answer), "{answer:?} is not itself");
     }
     true

@@ -173,6 +173,11 @@ fn growth(step: &Value) -> Result<f64, String> {
         }
         Some("TemplateProcessing") => {
             let pieces = step["single"].as_array().map_or(&[][..], Vec::as_slice);
+            // The crate would panic at the first text.
+            let mut put_in = pieces.iter().filter_map(|piece| piece["SpecialToken"]["id"].as_str());
+            if let Some(name) = put_in.find(|name| step["special_tokens"].get(name).is_none()) {
+                return Err(format!("its post_processor puts in {name:?}, which its special_tokens lack"));
+            }
             let times = pieces.iter().filter(|piece| piece.get("Sequence").is_some()).count();
             Ok(times.max(1) as f64)
         }

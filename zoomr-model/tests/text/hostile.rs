@@ -74,6 +74,9 @@ fn ids_that_are_put_around_a_text_are_those_of_tokens() {
         let error = Tokenizer::from_dir(directory(&[("tokenizer.json", &tokenizer)]).path()).unwrap_err();
         assert!(error.to_string().contains("puts in the id 900, which no token has"), "{error}");
     }
+    let mut unknown = byte_level();
+    unknown["post_processor"]["single"][0]["SpecialToken"]["id"] = json!("<x>");
+    refused(&unknown, "puts in \"<x>\", which its special_tokens lack");
 }
 
 #[test]
