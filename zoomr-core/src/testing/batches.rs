@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     Error,
+    config::Options,
     kernels::AttentionKernels,
     segment::Role,
     session::{Feed, SequenceId, Stepped},
@@ -83,12 +84,14 @@ pub fn law_10_refusing_one_leaves_the_others<B: Backend, K: AttentionKernels<B> 
     kernels: &K,
     device: &Device<B>,
 ) {
-    for_all_with(50, (40..300u64, turns()), |mut scenario, (percent, turns)| {
+    for_all_with(150, 50, (60..180u64, turns()), |mut scenario, (percent, turns)| {
         scenario.trigger = Trigger::Pooled;
+        // Thoughts held from earlier steps are no reason to be refused.
+        let held = scenario.options.resident_thoughts.take();
         let mut alone = scenario.start(kernels.clone(), device).map_err(fail)?;
         let expected = alone.run(|_| 1).map_err(fail)?;
         let cap = alone.session.run_stats().resident_peak * percent / 100;
-        scenario.options.cap = Some(cap);
+        scenario.options = Options { cap: Some(cap), resident_thoughts: held, ..scenario.options };
         let mut driven = scenario.start(kernels.clone(), device).map_err(fail)?;
         let ids = [driven.id, driven.add().map_err(fail)?, driven.add().map_err(fail)?];
         let mut crowd =

@@ -31,19 +31,20 @@ const CASES: u32 = 48;
 
 /// Checks a property of random scenarios of at most `tokens` tokens, always the same ones.
 pub(super) fn for_all(tokens: usize, property: impl Fn(Scenario) -> Result<(), TestCaseError>) {
-    for_all_with(tokens, Just(()), |scenario, ()| property(scenario));
+    for_all_with(CASES, tokens, Just(()), |scenario, ()| property(scenario));
 }
 
-/// As [`for_all`], with something more that is random.
+/// As [`for_all`], of so many cases, with something more that is random.
 pub(super) fn for_all_with<T: Debug>(
+    cases: u32,
     tokens: usize,
     more: impl Strategy<Value = T>,
     property: impl Fn(Scenario, T) -> Result<(), TestCaseError>,
 ) {
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    let cases = (scenarios(1..tokens), more);
-    if let Err(failure) = runner.run(&cases, |(scenario, more)| property(scenario, more)) {
+    let random = (scenarios(1..tokens), more);
+    if let Err(failure) = runner.run(&random, |(scenario, more)| property(scenario, more)) {
         panic!("{failure}");
     }
 }
