@@ -317,8 +317,8 @@ fn report(
         Stop::Cap => {
             let cap = args.method.cap().unwrap_or_default();
             note(&format!(
-                "the cap on KV memory (--cap, {}) is reached after {} new tokens: the text ends here; raise it, or lower \
-                 --window, --zoom or --keep-prompt",
+                "the cap on KV memory (--cap, {}) is reached after {} new tokens: the text ends here; raise it, lower \
+                 --window, --zoom or --keep-prompt, or give --blocks off, if there are blocks, which keep everything",
                 bytes(cap),
                 account.new_tokens
             ));

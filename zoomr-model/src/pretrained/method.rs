@@ -211,7 +211,10 @@ impl MethodOptions {
             buffer: self.buffer.unwrap_or(base.buffer),
             summaries: self.summaries.unwrap_or(base.summaries),
             resident_thoughts: self.resident_thoughts.or(base.resident_thoughts),
-            page_size: self.page_size.unwrap_or(base.page_size),
+            // No block lies on two pages.
+            page_size: self.page_size.unwrap_or(
+                base.page_size.next_multiple_of(base.blocks.filter(|&size| size > 0).unwrap_or(1)),
+            ),
             cap: self.cap.or(base.cap),
             ..base
         })
@@ -254,6 +257,12 @@ impl MethodOptions {
         let block = (self.preset.map(|_| "preset"))
             .or(self.zoom_share.map(|_| "zoom-share"))
             .or(self.block_scope.map(|_| "block-scope"));
+        let block_policy = self.policy.is_none_or(|policy| policy == PolicyKind::Zoomr);
+        let speaks = block.or(self.blocks.flatten().map(|_| "blocks"));
+        if let Some(name) = speaks.filter(|_| !block_policy) {
+            let reason = "only policy `zoomr` has blocks; leave it out".to_owned();
+            return Some(Error::Setting { name, reason }.into());
+        }
         let (name, reason) = match (block, self.blocks, self.whole_thoughts()) {
             (Some(block), Some(None), _) => (block, "blocks are off; leave it out, or give blocks 4"),
             (Some(_), _, Some(whole)) | (_, Some(Some(_)), Some(whole)) => {
@@ -374,6 +383,8 @@ mod tests {
         let usual = settings(base());
         assert_eq!((usual.blocks, usual.window, usual.zoom_share), (Some(4), 32, 0.006));
         assert_eq!(settings(MethodOptions { trigger: Some(Trigger::Forced), ..base() }).blocks, Some(4));
+        let sixteen = settings(MethodOptions { blocks: Some(Some(16)), ..base() });
+        assert_eq!((sixteen.blocks, sixteen.page_size), (Some(16), 16), "a block lies on one page");
         let budget =
             settings(MethodOptions { zoom: Some(Zoom::Tokens(99)), preset: Some(Preset::Small), ..base() });
         assert_eq!((budget.blocks, budget.zoom_tokens, budget.zoom_share), (Some(4), Some(99), 0.012));
@@ -402,6 +413,11 @@ mod tests {
             (MethodOptions { blocks: Some(Some(4)), votes: Some(2), ..base() }, "votes"),
             (MethodOptions { zoom_share: Some(0.1), zoom: Some(Zoom::Mass(0.5)), ..base() }, "zoom-mass"),
             (MethodOptions { preset: Some(Preset::Small), blocks: Some(None), ..base() }, "preset"),
+            (
+                MethodOptions { zoom_share: Some(0.1), policy: Some(PolicyKind::Window), ..base() },
+                "zoom-share",
+            ),
+            (MethodOptions { blocks: Some(Some(4)), policy: Some(PolicyKind::Full), ..base() }, "blocks"),
         ] {
             let error = options.check().unwrap_err().to_string();
             assert!(error.contains(&format!("`{named}`")), "{error}");
