@@ -268,8 +268,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             let decided = plan.last().checked_sub(1).and_then(|before| sequence.chosen[before].clone());
             plan.chosen = decided.filter(|chosen| chosen.candidates == plan.last_candidates());
         }
-        sequence.blocks.follow(sequence.grammar.stream());
         if let Choice::Blocks(rule) = policy.choice() {
+            sequence.blocks.follow(sequence.grammar.stream());
             plan.blocks = BlockCandidates::new(sequence, &rule, plan.positions());
         }
         plan.bands = self.band_plans(id)?;

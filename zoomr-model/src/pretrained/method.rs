@@ -227,8 +227,7 @@ impl MethodOptions {
         taught: &Options,
         format: Option<&ReasoningFormat>,
     ) -> Option<usize> {
-        let speaks_of_blocks =
-            self.preset.is_some() || self.zoom_share.is_some() || self.block_scope.is_some();
+        let speaks_of_blocks = self.about_blocks().is_some();
         let usual = match format {
             Some(_) => taught.blocks.or(speaks_of_blocks.then_some(BLOCK)),
             None => {
@@ -237,6 +236,13 @@ impl MethodOptions {
             }
         };
         self.blocks.unwrap_or(usual).filter(|_| policy == PolicyKind::Zoomr)
+    }
+
+    /// The first setting given that speaks of how blocks are chosen, if any does.
+    fn about_blocks(&self) -> Option<&'static str> {
+        (self.preset.map(|_| "preset"))
+            .or(self.zoom_share.map(|_| "zoom-share"))
+            .or(self.block_scope.map(|_| "block-scope"))
     }
 
     /// The first setting given that speaks of whole thoughts, if any does.
@@ -254,9 +260,7 @@ impl MethodOptions {
 
     /// What speaks of blocks beside something that speaks of whole thoughts, or of neither.
     fn contradiction(&self) -> Option<MethodError> {
-        let block = (self.preset.map(|_| "preset"))
-            .or(self.zoom_share.map(|_| "zoom-share"))
-            .or(self.block_scope.map(|_| "block-scope"));
+        let block = self.about_blocks();
         let block_policy = self.policy.is_none_or(|policy| policy == PolicyKind::Zoomr);
         let speaks = block.or(self.blocks.flatten().map(|_| "blocks"));
         if let Some(name) = speaks.filter(|_| !block_policy) {
