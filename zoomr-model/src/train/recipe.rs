@@ -40,12 +40,12 @@ pub struct RecipeOptions {
     pub workers: usize,
     /// The share of sequences trained under the zoomed mask, in phases that say nothing else.
     pub zoomed: f64,
-    /// Under the zoomed mask, the share of rows that see one random thought more.
+    /// Under the zoomed mask, the share of rows that see one random thought more; with blocks, one random block.
     pub explore: f64,
     /// What the index loss counts beside the language model's: under the full mask, index vectors learn to foretell which
     /// thoughts attention goes to. With 0 they do not. For phases that say nothing else.
     pub index_loss: f64,
-    /// What the zoomed mask shows: policy, votes, zoom, window, summaries.
+    /// What the zoomed mask shows: policy, votes, zoom, window, summaries; or blocks.
     pub method: Options,
     /// Trains adapters beside the matrices, which stay as they are; `None` trains all weights.
     pub lora: Option<LoraOptions>,
@@ -129,6 +129,14 @@ impl TryFrom<RecipeOptions> for Recipe {
             () if !share(o.explore) => refuse("explore", "a share lies between 0 and 1"),
             () if !(weight(o.index_loss) && own(|phase| phase.index_loss).all(weight)) => {
                 refuse("index-loss", "give 0, or a positive number")
+            }
+            () if o.method.blocks.is_some()
+                && o.phases.iter().any(|phase| phase.index_loss.unwrap_or(o.index_loss) > 0.0) =>
+            {
+                refuse(
+                    "index-loss",
+                    "with blocks nothing is asked of the thoughts' index; give 0, or no `blocks`",
+                )
             }
             () => {
                 let settings = Settings::try_from(options.method.clone())?;
