@@ -1,5 +1,5 @@
-//! Level 2's choice: blocks estimated by products of whole numbers, shared out and chosen, one row and the KV heads that
-//! choose together at a time.
+//! Level 2's choice: blocks estimated by products of whole numbers, shared out and chosen, for one row and the KV heads
+//! that choose together at a time.
 
 use std::{cell::RefCell, ops::Range};
 
@@ -56,8 +56,8 @@ thread_local! {
 }
 
 impl Choosing<'_> {
-    /// What each row's sets of KV heads choose, `[rows, sets]`; `base` has the log-sum-exps of what each row's query heads
-    /// attend to anyway.
+    /// What each row's sets of KV heads choose, `[rows, sets]`; `base` has the log-sum-exps of what each row's query
+    /// heads attend to anyway.
     pub(crate) fn run(&self, candidates: &Candidates<'_>, base: &[f32]) -> Vec<Vec<usize>> {
         let sets = self.sets();
         let sharing = self.q.heads / sets;
@@ -82,7 +82,8 @@ impl Choosing<'_> {
         self.q.heads / self.spreads.kv_heads()
     }
 
-    /// Lets the query `heads` of a row choose together from its first `count` candidates, one at least; `then` is told what.
+    /// Lets the query `heads` of a row choose together from its first `count` candidates, one at least; `then` is told
+    /// what.
     pub(super) fn choose<T>(
         &self,
         (row, count): (usize, usize),

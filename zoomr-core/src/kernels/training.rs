@@ -15,8 +15,8 @@ pub trait TrainingKernels<B: Backend>: AttentionKernels<B> + LinearKernels<B> {
     /// The same attention as [`attend`](AttentionKernels::attend), over a whole sequence.
     fn attend_whole(&self, whole: &Whole<'_, B>) -> AttentionState<B>;
 
-    /// Steps 5 to 7 of METHOD.md by themselves: the blocks that rows choose, as [`attend`](AttentionKernels::attend) lets
-    /// them choose.
+    /// Steps 5 to 7 of METHOD.md by themselves: the blocks that rows choose, as
+    /// [`attend`](AttentionKernels::attend) lets them choose.
     ///
     /// * `q`: `[rows, query_heads, head_dim]`, as in [`vote`](AttentionKernels::vote).
     /// * `base`: the log-sum-exps of what the rows attend to anyway, `[rows, query_heads]`.

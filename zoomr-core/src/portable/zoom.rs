@@ -49,8 +49,8 @@ pub(super) fn zoom<B: Backend>(
     base.merge(attend_spans(&q, kv, layer, &spans, &visible, scale))
 }
 
-/// Steps 5 to 7 for the rows `q`, which attend to `base` (log-sum-exps) anyway: what each row's sets of KV heads choose,
-/// `[rows, sets]`.
+/// Steps 5 to 7 for the rows `q`, which attend to `base` (log-sum-exps) anyway: what each row's sets of KV heads
+/// choose, `[rows, sets]`.
 pub(super) fn choose<B: Backend>(
     q: &Tensor<B, 3>,
     base: &Tensor<B, 2>,
