@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use burn::tensor::{Device, Tensor};
 use zoomr_core::{
     kernels::{
-        AttendGroup, AttentionKernels, GroupTable, LinearKernels, PageShape, ScoreGroup, TrainingKernels,
-        Whole, Zoom,
+        AttendGroup, AttentionKernels, Candidates, GroupTable, LinearKernels, PageShape, ScoreGroup,
+        TrainingKernels, Whole, Zoom,
     },
+    positions::PositionSet,
     select::HostBallot,
     state::AttentionState,
     weight::StoredWeight,
@@ -18,7 +19,7 @@ use zoomr_core::{
 use crate::{
     Cpu,
     blocks::CpuBlocks,
-    fused::{self, blocks::Blocks, table::CpuTable},
+    fused::{self, blocks::Blocks, choose::Choosing, table::CpuTable},
     owned::tensor,
     plain,
     simd::Simd,
@@ -179,7 +180,8 @@ impl AttentionKernels<Cpu> for CpuKernels {
             let (mut output, mut lse) = attend.run(table);
             if let Some(zoom) = zoom {
                 let (vectors, spreads) = (zoom.vectors.layer(layer), zoom.spreads.layer_keys(layer));
-                let zooming = fused::zoom::Zooming { attend: &attend, vectors, spreads, rule: zoom.rule };
+                let choosing = Choosing { simd, q: &attend.q, scale, vectors, spreads, rule: zoom.rule };
+                let zooming = fused::zoom::Zooming { attend: &attend, choosing };
                 zooming.run(table, &mut output, &mut lse, zoom.ballot);
             }
             (output, lse)
@@ -191,9 +193,25 @@ impl TrainingKernels<Cpu> for CpuKernels {
     fn attend_whole(&self, whole: &Whole<'_, Cpu>) -> AttentionState<Cpu> {
         let pinned = [&whole.q, &whole.k, &whole.v].map(Pinned::new);
         let elements = pinned.each_ref().map(Pinned::elements);
-        let (output, lse) = fused::forward::run(self.blocks(whole, &elements), whole.visible);
+        let (output, lse) = fused::forward::run(self.blocks(whole, &elements), &visible(whole));
         let [rows, heads, head_dim] = whole.q.dims();
         AttentionState { output: tensor(output, [rows, heads, head_dim]), lse: tensor(lse, [rows, heads]) }
+    }
+
+    fn choose(
+        &self,
+        q: &Tensor<Cpu, 3>,
+        base: &Tensor<Cpu, 2>,
+        layer: usize,
+        candidates: &Candidates<'_>,
+        scale: f32,
+        zoom: &Zoom<'_, Cpu, Self>,
+    ) -> Vec<Vec<usize>> {
+        let (pinned, base) = (Pinned::new(q), Pinned::new(base));
+        let q = &Queries::new(&pinned, q.dims());
+        let (vectors, spreads) = (zoom.vectors.layer(layer), zoom.spreads.layer_keys(layer));
+        let choosing = Choosing { simd: self.simd, q, scale, vectors, spreads, rule: zoom.rule };
+        choosing.run(candidates, &base.elements())
     }
 
     fn attend_backward(
@@ -208,7 +226,7 @@ impl TrainingKernels<Cpu> for CpuKernels {
         let [output, gradient] = given.each_ref().map(Pinned::elements);
         let inputs = self.blocks(whole, &elements);
         let backward = fused::backward::Backward { inputs, output: &output, gradient: &gradient };
-        let [q, k, v] = backward.run(whole.visible);
+        let [q, k, v] = backward.run(&visible(whole));
         let (q_shape, kv_shape) = (whole.q.dims(), whole.k.dims());
         [tensor(q, q_shape), tensor(k, kv_shape), tensor(v, kv_shape)]
     }
@@ -277,6 +295,11 @@ impl LinearKernels<Cpu> for CpuKernels {
     fn rows(&self, weight: &StoredWeight, ids: &[u32], _device: &Device<Cpu>) -> Tensor<Cpu, 2> {
         gather(weight, ids)
     }
+}
+
+/// What each row of a sequence sees of each KV head.
+fn visible<'a>(whole: &Whole<'a, Cpu>) -> Vec<&'a [PositionSet]> {
+    (0..whole.k.dims()[1]).map(|kv_head| whole.visible_to(kv_head)).collect()
 }
 
 /// Runs an attention kernel on the queries' elements.

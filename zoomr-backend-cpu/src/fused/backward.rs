@@ -46,11 +46,11 @@ struct Scratch {
 }
 
 impl Backward<'_> {
-    /// The gradients of `q`, `k` and `v`, in their layouts; `visible` is what each row sees.
-    pub(crate) fn run(&self, visible: &[PositionSet]) -> [Vec<f32>; 3] {
+    /// The gradients of `q`, `k` and `v`, in their layouts; `visible` is what each row sees of each KV head.
+    pub(crate) fn run(&self, visible: &[&[PositionSet]]) -> [Vec<f32>; 3] {
         let [heads, kv_heads, head_dim] = self.inputs.sizes;
         let found: Vec<HeadGradients> =
-            (0..kv_heads).into_par_iter().map(|kv_head| self.head(kv_head, visible)).collect();
+            (0..kv_heads).into_par_iter().map(|kv_head| self.head(kv_head, visible[kv_head])).collect();
         let width = heads / kv_heads * head_dim;
         [
             side_by_side(found.iter().map(|head| &head.q[..]), width),

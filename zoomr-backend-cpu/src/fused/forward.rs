@@ -14,12 +14,13 @@ struct Found {
     lse: Vec<f32>,
 }
 
-/// The outputs `[rows, heads, head_dim]` and log-sum-exps `[rows, heads]`; `visible` is what each row sees.
-pub(crate) fn run(inputs: Blocks<'_>, visible: &[PositionSet]) -> (Vec<f32>, Vec<f32>) {
+/// The outputs `[rows, heads, head_dim]` and log-sum-exps `[rows, heads]`; `visible` is what each row sees of each KV
+/// head.
+pub(crate) fn run(inputs: Blocks<'_>, visible: &[&[PositionSet]]) -> (Vec<f32>, Vec<f32>) {
     let [heads, kv_heads, head_dim] = inputs.sizes;
     let group = heads / kv_heads;
     let found: Vec<Found> =
-        (0..kv_heads).into_par_iter().map(|kv_head| head(inputs, kv_head, visible)).collect();
+        (0..kv_heads).into_par_iter().map(|kv_head| head(inputs, kv_head, visible[kv_head])).collect();
     (
         side_by_side(found.iter().map(|head| &head.output[..]), group * head_dim),
         side_by_side(found.iter().map(|head| &head.lse[..]), group),

@@ -11,13 +11,14 @@
 //! * [`scratch`]: buffers kept from call to call.
 //! * [`linear`]: products with a weight matrix as stored: few rows by [`stream`], many by [`gemm`], in
 //!   blocks of [`columns`].
-//! * [`zoom`]: blocks estimated, chosen and attended.
+//! * [`choose`]: blocks estimated and chosen; [`zoom`]: and attended.
 //!
 //! How work is cut up depends on its shape alone, never on the number of threads, so results do not either.
 
 pub(crate) mod attend;
 pub(crate) mod backward;
 pub(crate) mod blocks;
+pub(crate) mod choose;
 mod columns;
 pub(crate) mod forward;
 pub(crate) mod gate;

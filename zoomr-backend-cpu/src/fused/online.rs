@@ -46,11 +46,6 @@ impl<'a> Online<'a> {
         self.weighted.copy_from_slice(outputs);
     }
 
-    /// The log-sum-exp of a query so far.
-    pub(super) fn lse(&self, query: usize) -> f32 {
-        self.max[query] + self.sum[query].ln()
-    }
-
     /// How many queries there are.
     pub(super) fn queries(&self) -> usize {
         self.max.len()

@@ -5,7 +5,10 @@
 use std::path::Path;
 
 use zoomr_backend_cpu::{Cpu, CpuKernels};
-use zoomr_core::{config::Options, select::Zoom};
+use zoomr_core::{
+    config::{Options, SummaryVisibility},
+    select::Zoom,
+};
 use zoomr_model::{
     config::ModelConfig,
     data::{
@@ -23,6 +26,26 @@ use crate::support::run;
 /// Under the zoomed mask, training gives each token the likelihood that `zoomr score` gives it under scope `layer`.
 #[test]
 fn training_sees_what_the_binary_decodes() {
+    // Fewer thoughts than it is used to.
+    let fewer = |taught: &Options| Options { zoom: Zoom::Thoughts(1), ..taught.clone() };
+    holds(fewer, "--scope layer --zoom 1");
+}
+
+/// And where KV heads choose blocks, which it is not used to at all.
+#[test]
+fn training_sees_the_blocks_that_the_binary_decodes() {
+    let blocks = |taught: &Options| Options {
+        blocks: Some(4),
+        window: 32,
+        zoom_share: 0.02,
+        summaries: SummaryVisibility::All,
+        ..taught.clone()
+    };
+    holds(blocks, "--blocks 4 --window 32 --zoom-share 0.02 --summaries all");
+}
+
+/// That training under a method, made of what the model was taught, sees what `zoomr score` decodes with these flags.
+fn holds(method: impl Fn(&Options) -> Options, flags: &str) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("default-model");
     let config = ModelConfig::from_dir(&dir).unwrap();
     let tokenizer = Tokenizer::from_dir(&dir).unwrap();
@@ -32,9 +55,7 @@ fn training_sees_what_the_binary_decodes() {
     let parameters = Parameters::<Cpu>::read(&config, &weights, &device).unwrap();
     let data = Data::Synth { kinds: vec![Kind::Ledger], tokens: 200..=200, labels: None, more_finds: 0 };
     let phases = vec![Phase { steps: 1, step_tokens: 1, zoomed: None, index_loss: None, data }];
-    // Fewer thoughts than it is used to.
-    let method = Options { zoom: Zoom::Thoughts(1), ..format.method.clone() };
-    let options = RecipeOptions { phases, method, ..RecipeOptions::default() };
+    let options = RecipeOptions { phases, method: method(&format.method), ..RecipeOptions::default() };
     let recipe = Recipe::try_from(options).unwrap();
     let trainer = Trainer::new(config, parameters, recipe, CpuKernels::new(), &device).unwrap();
 
@@ -51,12 +72,12 @@ fn training_sees_what_the_binary_decodes() {
 
         let ids: Vec<String> = prompt.iter().chain(&written).map(ToString::to_string).collect();
         let tokens = format!("--tokens {} --prompt-tokens {}", ids.join(","), prompt.len());
-        let scored = run("score", &dir, &format!("{tokens} --scope layer --zoom 1 --json")).report();
+        let scored = run("score", &dir, &format!("{tokens} {flags} --json")).report();
         let decoded = scored["logprobs"].as_array().unwrap()[prompt.len()..].iter();
         let decoded: Vec<f64> = decoded.map(|logprob| logprob.as_f64().unwrap()).collect();
         assert_eq!(trained.len(), decoded.len());
-        // Training scores all rows together, decoding one by one: where two thoughts have all but the same score,
-        // rounding decides which is zoomed into.
+        // Training scores all rows together, decoding one by one: where two thoughts have all but the same score, or a
+        // block's share is all but the threshold, rounding decides.
         let pairs = trained.iter().map(|&logprob| f64::from(logprob)).zip(decoded);
         let apart = pairs.filter(|(a, b)| (a - b).abs() > 1e-3 * b.abs().max(1.0)).count();
         let few = trained.len() / 100;

@@ -14,7 +14,7 @@
 //! * [`Zoom`]: blocks of tokens that a layer's own queries choose from; [`BlockStore`]: their vectors.
 //! * [`LinearKernels`]: products with weight matrices.
 //! * [`BlockKernels`]: what a layer does between its products. All of it has defaults.
-//! * [`TrainingKernels`]: gradients. Decoding needs none of it.
+//! * [`TrainingKernels`]: attention over [`Whole`] sequences, and gradients. Decoding needs none of it.
 
 mod attention;
 mod block;
@@ -22,6 +22,7 @@ mod grouped;
 mod linear;
 mod store;
 mod training;
+mod whole;
 mod zoom;
 
 pub use attention::{AttendGroup, AttentionKernels, GroupTable, ScoreGroup};
@@ -29,5 +30,6 @@ pub use block::{BlockKernels, HeadForm, RmsNorm, Rotation};
 pub(crate) use grouped::{by_kv_head, by_row};
 pub use linear::LinearKernels;
 pub use store::{HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, PageStore, Slot};
-pub use training::{TrainingKernels, Whole};
+pub use training::TrainingKernels;
+pub use whole::Whole;
 pub use zoom::{BlockStore, Candidates, OwnedCandidates, Zoom};

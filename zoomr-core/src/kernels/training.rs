@@ -1,43 +1,82 @@
 //! What training works out in one go, forwards and backwards.
 
+use std::ops::Range;
+
 use burn::tensor::{Tensor, activation, backend::Backend};
 
-use super::{AttendGroup, AttentionKernels, KvStore, LinearKernels, PageShape, PageSpan, PageStore, Slot};
-use crate::{positions::PositionSet, state::AttentionState};
-
-/// One sequence whose rows attend to each other, as training sees it: whole, and on the device.
-#[derive(Debug)]
-pub struct Whole<'a, B: Backend> {
-    /// Queries after RoPE `[rows, query_heads, head_dim]`.
-    pub q: Tensor<B, 3>,
-    /// Keys after RoPE `[rows, kv_heads, head_dim]`.
-    pub k: Tensor<B, 3>,
-    /// Values `[rows, kv_heads, head_dim]`.
-    pub v: Tensor<B, 3>,
-    /// What each row sees; row `r` is at position `r`.
-    pub visible: &'a [PositionSet],
-    /// Multiplies query-key products.
-    pub scale: f32,
-}
-
-// Derived, this would ask `B: Clone` for more than tensors need.
-impl<B: Backend> Clone for Whole<'_, B> {
-    fn clone(&self) -> Self {
-        Self { q: self.q.clone(), k: self.k.clone(), v: self.v.clone(), ..*self }
-    }
-}
+use super::{
+    AttentionKernels, BlockStore, Candidates, KvStore, LinearKernels, PageShape, PageSpan, PageStore, Slot,
+    Whole, Zoom,
+};
+use crate::{Error, positions::PositionSet, select::WholeBlocks, state::AttentionState};
 
 /// What training works out in one go, forwards and backwards. Decoding needs none of it.
 pub trait TrainingKernels<B: Backend>: AttentionKernels<B> + LinearKernels<B> {
     /// The same attention as [`attend`](AttentionKernels::attend), over a whole sequence.
-    fn attend_whole(&self, whole: &Whole<'_, B>) -> AttentionState<B> {
-        let ([rows, _, _], [_, kv_heads, head_dim]) = (whole.q.dims(), whole.k.dims());
-        // A sequence is one page.
-        let shape = PageShape { layers: 1, parts: 2, kv_heads, page_size: rows, head_dim, pages_per_slab: 1 };
-        let store = self.page_of(shape, &[&whole.k, &whole.v]);
-        let spans = [PageSpan { page: 0, start: 0, len: rows, position: 0 }];
-        let group = AttendGroup::new(0, &spans, whole.visible);
-        self.attend(&whole.q, &store, 0, &self.table(&[group]), whole.scale, None)
+    fn attend_whole(&self, whole: &Whole<'_, B>) -> AttentionState<B>;
+
+    /// Steps 5 to 7 of METHOD.md by themselves: the blocks that rows choose, as
+    /// [`attend`](AttentionKernels::attend) lets them choose.
+    ///
+    /// * `q`: `[rows, query_heads, head_dim]`, as in [`vote`](AttentionKernels::vote).
+    /// * `base`: the log-sum-exps of what the rows attend to anyway, `[rows, query_heads]`.
+    /// * `candidates`: with a count for each row.
+    /// * `layer`: which one of the stores in `zoom`, whose ballot hears nothing.
+    ///
+    /// The result has, for each row, what each set of KV heads that choose together
+    /// ([`BlockRule::sets`](crate::select::BlockRule::sets)) has chosen, ascending: `[rows, sets]`.
+    fn choose(
+        &self,
+        q: &Tensor<B, 3>,
+        base: &Tensor<B, 2>,
+        layer: usize,
+        candidates: &Candidates<'_>,
+        scale: f32,
+        zoom: &Zoom<'_, B, Self>,
+    ) -> Vec<Vec<usize>>;
+
+    /// What the rows of a whole sequence see once they have chosen from `blocks`, as rows that are decoded one by one
+    /// would: row by row, once for all KV heads, or for each of them.
+    ///
+    /// `base` is what they see anyway, the same for all KV heads.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where the device has no room for the blocks' vectors.
+    fn zoom_whole(&self, base: &Whole<'_, B>, blocks: &WholeBlocks) -> Result<Vec<Vec<PositionSet>>, Error> {
+        if blocks.candidates.is_empty() {
+            return Ok(vec![base.visible_to(0).to_vec()]);
+        }
+        let [rows, kv_heads, head_dim] = base.k.dims();
+        // What is kept of each token, of each block and of the sequence is a page each.
+        let shape = PageShape { layers: 1, parts: 1, kv_heads, page_size: rows, head_dim, pages_per_slab: 1 };
+        let keys = self.page_of(shape, &[&base.k]);
+        let spread = keys.key_spread(0, &spans(&blocks.spread));
+        let of_spread = PageSpan { page: 0, start: 0, len: spread.dims()[0], position: 0 };
+        let spreads = self.page_of(PageShape { page_size: of_spread.len, ..shape }, &[&spread]);
+        let candidates = spans(&blocks.candidates);
+        let of_blocks = PageSpan { page: 0, start: 0, len: candidates.len(), position: 0 };
+        let mut vectors = self.blocks(PageShape { page_size: of_blocks.len, ..shape }, &base.k.device());
+        vectors.resize(1)?;
+        let slots: Vec<Slot> = of_blocks.slots().collect();
+        vectors.write(0, &keys.block_means(0, &candidates), &spread, &slots);
+
+        let candidates = Candidates {
+            blocks: &candidates,
+            vectors: &[of_blocks],
+            spread: of_spread,
+            thoughts: &vec![None; of_blocks.len],
+            counts: &blocks.counts,
+            ballot_row: None,
+        };
+        let zoom = Zoom { vectors: &vectors, spreads: &spreads, rule: blocks.rule, ballot: None };
+        let lse = self.attend_whole(base).lse;
+        let chosen = self.choose(&base.q, &lse, 0, &candidates, base.scale, &zoom);
+        let sets = blocks.rule.sets(kv_heads);
+        let sees = |set: usize| -> Vec<PositionSet> {
+            let rows = base.visible_to(0).iter().zip(chosen.iter().skip(set).step_by(sets));
+            rows.map(|(anyway, chosen)| with_blocks(anyway, &blocks.candidates, chosen)).collect()
+        };
+        Ok((0..sets).map(sees).collect())
     }
 
     /// A store of one page, filled with `parts`, each `[page_size, kv_heads, head_dim]`.
@@ -77,4 +116,18 @@ pub trait TrainingKernels<B: Backend>: AttentionKernels<B> + LinearKernels<B> {
         let of_up = gradient.clone() * gate * sigmoid.clone();
         [gradient * up * sigmoid * slope, of_up]
     }
+}
+
+/// Where runs of positions lie in a page that holds position `p` in slot `p`.
+fn spans(runs: &[Range<usize>]) -> Vec<PageSpan> {
+    runs.iter()
+        .map(|run| PageSpan { page: 0, start: run.start, len: run.len(), position: run.start })
+        .collect()
+}
+
+/// `anyway`, and the blocks chosen.
+fn with_blocks(anyway: &PositionSet, blocks: &[Range<usize>], chosen: &[usize]) -> PositionSet {
+    let mut set = anyway.clone();
+    chosen.iter().for_each(|&u| set.insert(blocks[u].clone()));
+    set
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{Choice, Policy};
 use crate::{
+    cache::Blocks,
     positions::PositionSet,
     segment::{Kind, Segment, Stream},
     select::BlockRule,
@@ -34,6 +35,12 @@ impl ZoomBlocks {
         let sees_all = position < self.spread_tokens
             || segment_at(stream, position).is_some_and(|s| s.kind == Kind::Prompt);
         if sees_all || last <= first { 0..0 } else { first..last }
+    }
+
+    /// Which of a sequence's closed blocks say how its keys spread; it has at least one.
+    pub fn spread_blocks(&self, blocks: &Blocks) -> Range<usize> {
+        // Where none ends so early, the first must do.
+        0..blocks.ended(self.spread_tokens).max(1)
     }
 
     /// The edge of a block next to `position`, as `round` has it for tokens of a segment.

@@ -4,6 +4,7 @@
 //! tensors follow from what it says.
 
 mod blocks;
+mod candidates;
 mod evict;
 mod full;
 mod h2o;
@@ -15,6 +16,7 @@ mod window;
 mod zoomr;
 
 pub use blocks::ZoomBlocks;
+pub use candidates::BlockCandidates;
 pub use evict::{Eviction, Evictor, Keys};
 pub use full::Full;
 pub use h2o::H2o;

@@ -3,7 +3,7 @@
 //!
 //! * [`PortableStore`]: pages in slabs of tensors.
 //! * `attention`: votes and attention; `seen`: what rows see of gathered tokens; `zoom`: blocks
-//!   chosen and attended; `training`: its gradients; `linear`: products with weights.
+//!   chosen and attended; `training`: whole sequences and gradients; `linear`: products with weights.
 
 mod attention;
 mod block;

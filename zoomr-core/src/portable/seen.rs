@@ -23,9 +23,7 @@ pub(super) fn attend_spans<B: Backend, S: AsRef<[PositionSet]>>(
     let (keys, values) = (kv.gather(layer, 0, spans), kv.gather(layer, 1, spans));
     let [_, kv_heads, _] = keys.dims();
     let scores = by_kv_head(q.clone(), kv_heads).matmul(keys.permute([1, 2, 0])) * scale;
-    let of_head =
-        |visible: &S| hidden(spans, visible.as_ref(), heads / kv_heads, &q.device()).unsqueeze_dim::<3>(0);
-    let hidden = Tensor::cat(visible.iter().map(of_head).collect(), 0).expand([kv_heads as i64, -1, -1]);
+    let hidden = hidden(spans, visible, kv_heads, heads / kv_heads, &q.device());
     let scores = scores.mask_fill(hidden.clone(), f32::NEG_INFINITY);
     // A row that sees nothing has no maximum: any finite reference gives exp(-inf) = 0 instead of NaN.
     let max = scores.clone().max_dim(2);
@@ -37,8 +35,21 @@ pub(super) fn attend_spans<B: Backend, S: AsRef<[PositionSet]>>(
     AttentionState { output: by_row(output, rows), lse: by_row(sum.log() + max, rows).squeeze_dim(2) }
 }
 
-/// What each row may not see of the spans' tokens: `[rows * group, tokens]`.
-pub(super) fn hidden<B: Backend>(
+/// What each row may not see of the spans' tokens, given what it sees of each KV head, or once for all of them:
+/// `[kv_heads, rows * group, tokens]`.
+pub(super) fn hidden<B: Backend, S: AsRef<[PositionSet]>>(
+    spans: &[PageSpan],
+    visible: &[S],
+    kv_heads: usize,
+    group: usize,
+    device: &Device<B>,
+) -> Tensor<B, 3, Bool> {
+    let of_head = |visible: &S| hidden_from(spans, visible.as_ref(), group, device).unsqueeze_dim::<3>(0);
+    Tensor::cat(visible.iter().map(of_head).collect(), 0).expand([kv_heads as i64, -1, -1])
+}
+
+/// What each row may not see: `[rows * repeat, tokens]`.
+fn hidden_from<B: Backend>(
     spans: &[PageSpan],
     visible: &[PositionSet],
     repeat: usize,

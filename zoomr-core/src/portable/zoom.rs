@@ -4,10 +4,10 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::{PortableStore, seen::attend_spans};
 use crate::{
-    kernels::{AttendGroup, Candidates, KvStore, PageSpan, Zoom, by_kv_head, by_row},
+    kernels::{AttendGroup, Candidates, KvStore, PageSpan, PageStore, Zoom, by_kv_head, by_row},
     portable::Portable,
     positions::PositionSet,
-    select::{BlockRule, HostBallot, block_shares, log_partition},
+    select::{HostBallot, block_shares, log_partition},
     state::AttentionState,
 };
 
@@ -23,31 +23,17 @@ pub(super) fn zoom<B: Backend>(
     base: AttentionState<B>,
     zoom: &mut Zoom<'_, B, Portable>,
 ) -> AttentionState<B> {
-    let most = candidates.counts.iter().copied().max().unwrap_or(0);
-    if most == 0 {
+    if candidates.counts.iter().all(|&count| count == 0) {
         return base;
     }
     let rows = group.visible.len();
-    let [_, heads, _] = q.dims();
     let q = q.clone().slice(group.first_row..group.first_row + rows);
-    let estimates = estimates(&q, layer, candidates, most, scale, zoom);
-    let lse: Vec<f32> = base.lse.to_data().iter().collect();
-    let kv_heads = kv.keys(layer, &candidates.blocks[..1]).dims()[1];
-    // [rows, kv_heads]
-    let mut chosen = Vec::with_capacity(rows * kv_heads);
-    for (r, &count) in candidates.counts.iter().enumerate() {
-        let own = |h: usize| &estimates[(r * heads + h) * most..][..count];
-        let own: Vec<&[f32]> = (0..heads).map(own).collect();
-        let blocks = choose(&own, &lse[r * heads..][..heads], candidates, zoom.rule, kv_heads);
-        if let (Some(ballot), Some(row), true) = (&mut zoom.ballot, candidates.ballot_row, r + 1 == rows) {
-            count_choice(ballot, row, candidates, &blocks);
-        }
-        chosen.extend(blocks);
+    let chosen = choose(&q, &base.lse, layer, candidates, scale, zoom);
+    let sets = chosen.len() / rows;
+    if let (Some(ballot), Some(row)) = (&mut zoom.ballot, candidates.ballot_row) {
+        let together = zoom.spreads.shape().kv_heads / sets;
+        count_choice(ballot, row, together, candidates, &chosen[chosen.len() - sets..]);
     }
-    let positions = |blocks: &Vec<usize>| -> PositionSet {
-        blocks.iter().map(|&u| candidates.blocks[u].positions()).collect()
-    };
-    let visible: Vec<PositionSet> = chosen.iter().map(positions).collect();
     let mut union: Vec<usize> = chosen.concat();
     union.sort_unstable();
     union.dedup();
@@ -55,9 +41,43 @@ pub(super) fn zoom<B: Backend>(
     if spans.is_empty() {
         return base;
     }
-    let of_head = |head: usize| (0..rows).map(|r| visible[r * kv_heads + head].clone()).collect();
-    let by_head: Vec<Vec<PositionSet>> = (0..kv_heads).map(of_head).collect();
-    base.merge(attend_spans(&q, kv, layer, &spans, &by_head, scale))
+    let positions = |blocks: &Vec<usize>| -> PositionSet {
+        blocks.iter().map(|&u| candidates.blocks[u].positions()).collect()
+    };
+    let of_set = |set: usize| chosen.iter().skip(set).step_by(sets).map(positions).collect();
+    let visible: Vec<Vec<PositionSet>> = (0..sets).map(of_set).collect();
+    base.merge(attend_spans(&q, kv, layer, &spans, &visible, scale))
+}
+
+/// Steps 5 to 7 for the rows `q`, which attend to `base` (log-sum-exps) anyway: what each row's sets of KV heads
+/// choose, `[rows, sets]`.
+pub(super) fn choose<B: Backend>(
+    q: &Tensor<B, 3>,
+    base: &Tensor<B, 2>,
+    layer: usize,
+    candidates: &Candidates<'_>,
+    scale: f32,
+    zoom: &Zoom<'_, B, Portable>,
+) -> Vec<Vec<usize>> {
+    let (heads, sets) = (q.dims()[1], zoom.rule.sets(zoom.spreads.shape().kv_heads));
+    let most = candidates.counts.iter().copied().max().unwrap_or(0);
+    if most == 0 {
+        return vec![Vec::new(); candidates.counts.len() * sets];
+    }
+    let estimates = estimates(q, layer, candidates, most, scale, zoom);
+    let base: Vec<f32> = base.to_data().iter().collect();
+    let sharing = heads / sets;
+    let (mut shares, mut chosen) = (Vec::new(), Vec::with_capacity(candidates.counts.len() * sets));
+    let by_set = estimates.chunks_exact(sharing * most).zip(base.chunks_exact(sharing));
+    for (number, (estimates, base)) in by_set.enumerate() {
+        let count = candidates.counts[number / sets];
+        let own: Vec<&[f32]> = estimates.chunks_exact(most).map(|estimates| &estimates[..count]).collect();
+        block_shares(&own.concat(), base, &mut shares);
+        let mut blocks = Vec::new();
+        zoom.rule.choose(&shares, |u| candidates.blocks[u].len, &mut blocks);
+        chosen.push(blocks);
+    }
+    chosen
 }
 
 /// Step 5: the log-masses that attending to the first `most` candidates would bring, `[rows, query_heads, most]`.
@@ -89,30 +109,16 @@ fn estimates<B: Backend>(
     estimates
 }
 
-/// Steps 6 and 7 for one row: what each KV head attends to. `estimates` is of each query head, `base` as well.
-fn choose(
-    estimates: &[&[f32]],
-    base: &[f32],
+/// Tells a ballot's row what each set of `together` KV heads has chosen.
+fn count_choice(
+    ballot: &mut HostBallot,
+    row: usize,
+    together: usize,
     candidates: &Candidates<'_>,
-    rule: BlockRule,
-    kv_heads: usize,
-) -> Vec<Vec<usize>> {
-    let sharing = estimates.len() / rule.sets(kv_heads);
-    let (mut shares, mut chosen) = (Vec::new(), Vec::new());
-    let sets = estimates.chunks_exact(sharing).zip(base.chunks_exact(sharing)).map(|(estimates, base)| {
-        block_shares(&estimates.concat(), base, &mut shares);
-        rule.choose(&shares, |u| candidates.blocks[u].len, &mut chosen);
-        chosen.clone()
-    });
-    let sets: Vec<_> = sets.collect();
-    let repeat = kv_heads / sets.len();
-    sets.into_iter().flat_map(|set| std::iter::repeat_n(set, repeat)).collect()
-}
-
-/// Tells a ballot's row what each KV head has chosen.
-fn count_choice(ballot: &mut HostBallot, row: usize, candidates: &Candidates<'_>, chosen: &[Vec<usize>]) {
+    chosen: &[Vec<usize>],
+) {
     for blocks in chosen {
         let read = blocks.iter().map(|&u| (candidates.thoughts[u], candidates.blocks[u].len));
-        ballot.rows_mut()[row].read(1, read);
+        ballot.rows_mut()[row].read(together, read);
     }
 }

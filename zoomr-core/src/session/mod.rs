@@ -11,7 +11,6 @@
 
 mod account;
 mod band;
-mod candidates;
 mod commit;
 mod evict;
 mod fork;

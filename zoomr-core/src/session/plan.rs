@@ -10,14 +10,12 @@ use std::ops::Range;
 
 use burn::tensor::backend::Backend;
 
-use super::{
-    Feed, Session, band::Band, candidates::BlockCandidates, evict::Asked, heads::Visible, sequence::BandState,
-};
+use super::{Feed, Session, band::Band, evict::Asked, heads::Visible, sequence::BandState};
 use crate::{
     Error,
     config::Scope,
     kernels::{AttentionKernels, PageSpan, Slot},
-    policy::Choice,
+    policy::{BlockCandidates, Choice},
     positions::PositionSet,
     segment::{Due, Role, Thought},
     select::{Selection, Tally},
@@ -270,7 +268,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         }
         if let Choice::Blocks(rule) = policy.choice() {
             sequence.blocks.follow(sequence.grammar.stream());
-            plan.blocks = BlockCandidates::new(sequence, &rule, plan.positions());
+            plan.blocks =
+                BlockCandidates::new(sequence.grammar.stream(), &sequence.blocks, &rule, plan.positions());
         }
         plan.bands = self.band_plans(id)?;
         Ok(plan)

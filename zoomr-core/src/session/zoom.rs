@@ -29,9 +29,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let spans = |blocks: Range<usize>| block_spans(sequence, state, blocks);
         if added.start == 0 {
             let Choice::Blocks(rule) = band.policy.choice() else { return Ok(()) };
-            // Where none ends so early, the first must do.
-            let known = sequence.blocks.ended(rule.spread_tokens).max(1);
-            let spread = band.store.key_spread(home.layer, &spans(0..known)?);
+            let known = rule.spread_blocks(&sequence.blocks);
+            let spread = band.store.key_spread(home.layer, &spans(known)?);
             let slots: Vec<_> = state.spread.all_spans().iter().flat_map(PageSpan::slots).collect();
             band.spreads.store.append(home.layer, &[&spread], &slots);
         }
@@ -48,15 +47,14 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         band: usize,
         plan: &SequencePlan,
     ) -> Result<Option<OwnedCandidates>, Error> {
-        let first = plan.blocks.first;
-        let blocks = first..first + plan.blocks.most();
+        let blocks = plan.blocks.numbers();
         if blocks.is_empty() || !self.bands[band].acts() {
             return Ok(None);
         }
         let sequence = self.sequence(plan.sequence)?;
         let state = &sequence.bands[band];
         let mut vectors = state.vectors.spans(blocks.clone());
-        vectors.iter_mut().for_each(|span| span.position -= first);
+        vectors.iter_mut().for_each(|span| span.position -= blocks.start);
         let spread = state.spread.all_spans();
         Ok(Some(OwnedCandidates {
             thoughts: sequence.blocks.all()[blocks.clone()].iter().map(|block| block.thought).collect(),

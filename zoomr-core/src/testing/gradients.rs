@@ -1,5 +1,7 @@
 //! Attention over whole sequences, and its gradients, against the f64 oracle: what a provider that trains must pass.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, TensorData, backend::Backend};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -16,17 +18,30 @@ use crate::{
 };
 
 /// Sizes of one case: rows, query heads per KV head, KV heads, elements per head; then the range that queries and
-/// keys lie in, and whether rows see random runs rather than all before them.
-type Sizes = ([usize; 4], f64, bool);
+/// keys lie in, and what rows see.
+type Sizes = ([usize; 4], f64, Sees);
+
+/// What rows see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sees {
+    /// All before them.
+    All,
+    /// A few runs.
+    Runs,
+    /// A few runs, others of each KV head.
+    RunsByHead,
+}
 
 /// Odd sizes, GQA groups, large scores, sparse masks with rows that see nothing, more rows than a block holds.
 const CASES: &[Sizes] = &[
-    ([1, 1, 1, 4], 1.0, false),
-    ([7, 2, 1, 8], 2.0, false),
-    ([59, 1, 3, 32], 2.0, false),
-    ([97, 3, 2, 16], 8.0, false),
-    ([97, 2, 2, 20], 2.0, true),
-    ([130, 4, 1, 64], 2.0, true),
+    ([1, 1, 1, 4], 1.0, Sees::All),
+    ([7, 2, 1, 8], 2.0, Sees::All),
+    ([59, 1, 3, 32], 2.0, Sees::All),
+    ([97, 3, 2, 16], 8.0, Sees::All),
+    ([97, 2, 2, 20], 2.0, Sees::Runs),
+    ([130, 4, 1, 64], 2.0, Sees::Runs),
+    ([97, 2, 3, 20], 2.0, Sees::RunsByHead),
+    ([130, 1, 2, 64], 2.0, Sees::RunsByHead),
 ];
 
 /// A sequence, its mask and the gradient of its output, as plain numbers.
@@ -36,7 +51,8 @@ struct Inputs {
     q: Vec<f64>,
     kv: DenseKv,
     gradient: Vec<f64>,
-    visible: Vec<PositionSet>,
+    /// For each KV head, or once for all.
+    visible: Vec<Arc<[PositionSet]>>,
     scale: f64,
 }
 
@@ -60,7 +76,7 @@ pub fn gradients_match_the_oracle<B: Backend, K: TrainingKernels<B>>(kernels: &K
     }
 }
 
-fn inputs(([rows, group, kv_heads, head_dim], range, sparse): Sizes, seed: u64) -> Inputs {
+fn inputs(([rows, group, kv_heads, head_dim], range, sees): Sizes, seed: u64) -> Inputs {
     let mut rng = StdRng::seed_from_u64(seed);
     // Exact in f32, so that the oracle's inputs are the provider's.
     let mut noise = |count: usize, range: f64| -> Vec<f64> {
@@ -69,18 +85,19 @@ fn inputs(([rows, group, kv_heads, head_dim], range, sparse): Sizes, seed: u64) 
     let heads = group * kv_heads;
     let (q, keys) = (noise(rows * heads * head_dim, range), noise(rows * kv_heads * head_dim, range));
     let (values, gradient) = (noise(rows * kv_heads * head_dim, 1.0), noise(rows * heads * head_dim, 1.0));
-    let set = |row: usize| match row % 7 {
-        _ if !sparse => PositionSet::from(0..row + 1),
+    let set = |row: usize, head: usize| match (row + head) % 7 {
+        _ if sees == Sees::All => PositionSet::from(0..row + 1),
         0 => PositionSet::default(),
         width => [row / 3..row / 3 + 1, row - row.min(width)..row + 1].into_iter().collect(),
     };
+    let sets = if sees == Sees::RunsByHead { kv_heads } else { 1 };
     Inputs {
         rows,
         heads,
         q,
         kv: DenseKv { kv_heads, head_dim, keys, values },
         gradient,
-        visible: (0..rows).map(set).collect(),
+        visible: (0..sets).map(|head| (0..rows).map(|row| set(row, head)).collect()).collect(),
         scale: (head_dim as f64).sqrt().recip(),
     }
 }
@@ -93,13 +110,15 @@ fn expected(inputs: &Inputs) -> [Vec<f64>; 5] {
     let mut sums = [vec![0.0; q.len()], vec![0.0; kv.keys.len()], vec![0.0; kv.values.len()]];
     let (mut outputs, mut lses) = (Vec::new(), Vec::new());
     let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
-    for (row, visible) in visible.iter().enumerate() {
-        let own = row * heads * d..(row + 1) * heads * d;
-        let (output, lse) = oracle::attend(&q[own], kv, visible, *scale);
+    for row in 0..inputs.rows {
         for head in 0..*heads {
+            let visible = &visible[head / group % visible.len()][row];
+            let own = row * heads * d..(row + 1) * heads * d;
+            let (output, lse) = oracle::attend(&q[own], kv, visible, *scale);
             let at = (row * heads + head) * d;
             let (query, up) = (&q[at..at + d], &gradient[at..at + d]);
-            let inner = dot(up, &output[head * d..][..d]);
+            let output = &output[head * d..][..d];
+            let inner = dot(up, output);
             for position in visible.ranges().iter().flat_map(Clone::clone) {
                 let (key, value) = (kv.key(position, head / group), kv.value(position, head / group));
                 let weight = (scale * dot(query, key) - lse[head]).exp();
@@ -111,9 +130,9 @@ fn expected(inputs: &Inputs) -> [Vec<f64>; 5] {
                     sums[2][token + i] += weight * up[i];
                 }
             }
+            outputs.extend(output);
+            lses.push(lse[head]);
         }
-        outputs.extend(output);
-        lses.extend(lse);
     }
     let [q, k, v] = sums;
     [outputs, lses, q, k, v]
@@ -152,6 +171,14 @@ macro_rules! gradient_tests {
         #[test]
         fn gradients_match_the_oracle() {
             $crate::testing::gradients::gradients_match_the_oracle::<$backend, _>(
+                &$kernels,
+                &Default::default(),
+            );
+        }
+
+        #[test]
+        fn masks_show_what_decoding_attends_to() {
+            $crate::testing::masks::masks_show_what_decoding_attends_to::<$backend, _>(
                 &$kernels,
                 &Default::default(),
             );

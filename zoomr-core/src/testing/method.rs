@@ -125,7 +125,7 @@ fn dense(scenario: &Scenario, layer: usize) -> DenseKv {
 
 impl Scenario {
     /// What every token projects to, in order.
-    fn projections(&self, what: Projection, layer: usize) -> impl Iterator<Item = Vec<f64>> + '_ {
+    pub(super) fn projections(&self, what: Projection, layer: usize) -> impl Iterator<Item = Vec<f64>> + '_ {
         let one = move |(position, token): (usize, &u32)| {
             self.host.project(what, layer, position, *token).into_iter().map(f64::from).collect()
         };

@@ -10,7 +10,7 @@
 //! * [`watched`]: a provider whose calls are written down.
 //! * [`method`]: the whole method in f64, and the policies of other papers; [`laws`],
 //!   [`batches`], [`forks`]: METHOD.md's laws as properties.
-//! * [`gradients`], [`layers`]: attention over whole sequences, products, gates, and the gradients of each, for
+//! * [`gradients`], [`layers`], [`masks`]: attention over whole sequences, products, gates, and the gradients of each, for
 //!   providers that train ([`gradient_tests!`](crate::gradient_tests)).
 //! * [`conformance_tests!`](crate::conformance_tests): all of it as `#[test]`s for a provider crate.
 
@@ -26,6 +26,7 @@ pub mod gradients;
 pub mod host;
 pub mod laws;
 pub mod layers;
+pub mod masks;
 pub mod method;
 pub mod oracle;
 pub mod scenario;

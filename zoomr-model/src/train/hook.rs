@@ -60,7 +60,6 @@ impl<'a, B: Backend, K> TrainingHook<'a, B, K> {
         random: &mut Draw,
     ) -> Self {
         let &Masking { settings, explore, index_loss } = masking;
-        let policy = settings.policy();
         let mut positions = Vec::new();
         let mut packed = Vec::with_capacity(sequences.len());
         for &(sequence, mask) in sequences {
@@ -71,7 +70,7 @@ impl<'a, B: Backend, K> TrainingHook<'a, B, K> {
                     let index = index_loss.then(rows).flatten();
                     Sees::Everything { sets: base(&Full, sequence.stream(), len), index }
                 }
-                Mask::Zoomed => Sees::Zoomed(View::new(sequence, policy.as_ref(), explore, random)),
+                Mask::Zoomed => Sees::Zoomed(View::new(sequence, settings, explore, random)),
             };
             packed.push(Packed { rows: first..first + len, sequence, sees });
             positions.extend(0..len);
@@ -103,25 +102,25 @@ where
     ) -> Result<Tensor<Autodiff<B>, 3>, zoomr_core::Error> {
         let &mut Self { kernels, specs, settings, ref packed, ref mut index_losses, .. } = self;
         let spec = specs[layer];
-        let sees = |packed: &Packed<'_>| {
+        let sees = |packed: &Packed<'_>| -> Result<Attending, zoomr_core::Error> {
             let rows = packed.rows.clone();
             let visible = match (own_window(spec), &packed.sees) {
-                (Some(window), _) => base(&window, packed.sequence.stream(), rows.len()),
+                (Some(window), _) => vec![base(&window, packed.sequence.stream(), rows.len())],
                 (None, Sees::Everything { sets, index }) => {
                     index_losses.extend(index.as_ref().map(|index| {
                         let [q, k] = [&q, &k].map(|x| x.clone().slice(rows.clone()));
                         index.loss(&q, &k, spec)
                     }));
-                    Arc::clone(sets)
+                    vec![Arc::clone(sets)]
                 }
                 (None, Sees::Zoomed(view)) => {
-                    let [q, k] = [&q, &k].map(|x| x.clone().inner().slice(rows.clone()));
-                    view.visible(kernels, settings, &q, &k, spec)
+                    let inputs = [&q, &k].map(|x| x.clone().inner().slice(rows.clone()));
+                    view.visible(kernels, settings, inputs, spec)?
                 }
             };
-            Attending { rows, visible }
+            Ok(Attending { rows, visible })
         };
-        let sequences = packed.iter().map(sees).collect();
+        let sequences = packed.iter().map(sees).collect::<Result<Vec<_>, _>>()?;
         Ok(attend(kernels, [q, k, v], sequences, spec.scale))
     }
 }

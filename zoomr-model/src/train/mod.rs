@@ -23,8 +23,8 @@
 //! | `save` | the trained model, or its adapters, as safetensors |
 //! | `random` | what is drawn at random, the same everywhere |
 //!
-//! Attention under the zoomed mask shows what the decoder's does under scope `layer`: same policy, same votes; and the
-//! log-probabilities are the decoder's (a law, tested).
+//! Attention under the zoomed mask shows what the decoder's does under scope `layer`: same policy, same votes, same blocks;
+//! and the log-probabilities are the decoder's (a law, tested).
 
 mod checkpoint;
 mod curriculum;

@@ -63,8 +63,8 @@ pub(super) fn register<B: Backend, const D: usize>(
 pub(super) struct Attending {
     /// Where its rows lie.
     pub(super) rows: Range<usize>,
-    /// What each of them sees; its first row is at position 0.
-    pub(super) visible: Arc<[PositionSet]>,
+    /// What each of them sees, its first row being at position 0: once for all KV heads, or for each of them.
+    pub(super) visible: Vec<Arc<[PositionSet]>>,
 }
 
 /// Attention of each sequence's rows to what each of them sees; `sequences` cover all rows, in order. `q` is

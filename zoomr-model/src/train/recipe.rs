@@ -40,12 +40,12 @@ pub struct RecipeOptions {
     pub workers: usize,
     /// The share of sequences trained under the zoomed mask, in phases that say nothing else.
     pub zoomed: f64,
-    /// Under the zoomed mask, the share of rows that see one random thought more.
+    /// Under the zoomed mask, the share of rows that see one random thought more; with blocks, one random block.
     pub explore: f64,
     /// What the index loss counts beside the language model's: under the full mask, index vectors learn to foretell which
     /// thoughts attention goes to. With 0 they do not. For phases that say nothing else.
     pub index_loss: f64,
-    /// What the zoomed mask shows: policy, votes, zoom, window, summaries.
+    /// What the zoomed mask shows: policy, votes, zoom, window, summaries; or blocks.
     pub method: Options,
     /// Trains adapters beside the matrices, which stay as they are; `None` trains all weights.
     pub lora: Option<LoraOptions>,
@@ -124,10 +124,6 @@ impl TryFrom<RecipeOptions> for Recipe {
             () if o.is_masked() && UNMASKED.contains(&o.method.policy) => {
                 refuse("zoomed", "a mask of decoding is known for zoomr, summaries, window and full alone")
             }
-            () if o.is_masked() && o.method.blocks.is_some() => refuse(
-                "zoomed",
-                "no mask of decoding knows blocks yet; set zoomed to 0, or leave method.blocks out",
-            ),
             () if o
                 .lora
                 .as_ref()
@@ -138,6 +134,14 @@ impl TryFrom<RecipeOptions> for Recipe {
             () if !share(o.explore) => refuse("explore", "a share lies between 0 and 1"),
             () if !(weight(o.index_loss) && own(|phase| phase.index_loss).all(weight)) => {
                 refuse("index-loss", "give 0, or a positive number")
+            }
+            () if o.method.blocks.is_some()
+                && o.phases.iter().any(|phase| phase.index_loss.unwrap_or(o.index_loss) > 0.0) =>
+            {
+                refuse(
+                    "index-loss",
+                    "with blocks nothing is asked of the thoughts' index; give 0, or no `blocks`",
+                )
             }
             () => {
                 let settings = Settings::try_from(options.method.clone())?;
@@ -228,12 +232,12 @@ mod tests {
             Recipe::try_from(RecipeOptions { method, zoomed, phases, ..RecipeOptions::default() })
         };
         let quest = Options { policy: PolicyKind::Quest, ..Options::default() };
+        let error = method(quest.clone(), 0.5).unwrap_err().to_string();
+        assert!(error.contains("`zoomed`"), "{error}");
+        assert!(method(quest, 0.0).is_ok());
         let blocks = Options { blocks: Some(4), ..Options::default() };
-        for unmasked in [quest, blocks] {
-            let error = method(unmasked.clone(), 0.5).unwrap_err().to_string();
-            assert!(error.contains("`zoomed`"), "{error}");
-            assert!(method(unmasked, 0.0).is_ok());
+        for masked in [blocks, Options::default()] {
+            assert!(method(masked, 0.5).is_ok());
         }
-        assert!(method(Options::default(), 0.5).is_ok());
     }
 }

@@ -1,21 +1,29 @@
 //! The law of training: under the zoomed mask a forward pass is the decoder's under scope `layer`, token by token.
 
 use zoomr_core::{
-    config::{Settings, SummaryVisibility},
+    config::{BlockScope, Options, Settings, SummaryVisibility},
     portable::Portable,
     segment::Role,
+    select::Zoom,
     session::{Feed, Session},
     token::Token,
     trigger::Trigger,
 };
 use zoomr_model::{
     Model,
+    atomic_file::Existing,
     config::ModelConfig,
+    data::synth::vocabulary::{markers, write_tokenizer},
+    pretrained::MethodOptions,
+    reasoning_format::ReasoningFormat,
+    text::{stop::StopTokens, tokenizer::Tokenizer},
     train::{Mask, RecipeOptions, SavedDtype, save},
     weights::Weights,
 };
 
-use crate::support::{Cpu, config, config_json, method, phases, problem, segmenter, sequence, trainer_of};
+use crate::support::{
+    Cpu, blocks, config, config_json, method, phases, problem, segmenter, sequence, trainer_of,
+};
 
 /// The log-probabilities of what is written after the prompt, fed to a session one token at a time.
 fn decode(model: &Model<Cpu, Portable>, settings: Settings, prompt: &[u32], written: &[u32]) -> Vec<f32> {
@@ -61,12 +69,12 @@ fn also_beside_a_layer_with_a_window() {
 
 fn holds_for(config: &ModelConfig) {
     let dir = tempfile::tempdir().unwrap();
-    for summaries in [SummaryVisibility::All, SummaryVisibility::Voted] {
-        let method = method(summaries);
+    let thoughts = [SummaryVisibility::All, SummaryVisibility::Voted].map(method);
+    for method in thoughts.into_iter().chain(BlockScope::ALL.iter().map(|&scope| blocks(scope))) {
         let options =
             RecipeOptions { method: method.clone(), phases: phases(30), ..RecipeOptions::default() };
         let mut trainer = trainer_of(config.clone(), options);
-        // A few steps, so that votes are not those of noise alone.
+        // A few steps, so that what is chosen is not noise alone.
         for seed in 0..3 {
             trainer.step(&[sequence(seed, 5)]).unwrap();
         }
@@ -76,14 +84,30 @@ fn holds_for(config: &ModelConfig) {
 
         let (prompt, written) = problem(11, 8);
         let trained = trainer.logprobs(&sequence(11, 8), Mask::Zoomed).unwrap();
-        let settings = Settings::try_from(method).unwrap();
-        let decoded = decode(&model, settings, &prompt, &written);
+        let decoded = decode(&model, taught(&method), &prompt, &written);
         assert_eq!(trained.len(), decoded.len());
         for (i, (a, b)) in trained.iter().zip(&decoded).enumerate() {
-            assert!((a - b).abs() < 1e-4, "{summaries:?}, token {i}: {a} in training, {b} in decoding");
+            assert!((a - b).abs() < 1e-4, "{method:?}, token {i}: {a} in training, {b} in decoding");
         }
-        // The mask hides something, or the test would say nothing.
+        // The mask hides something and shows something, or the test would say nothing.
         let full = trainer.logprobs(&sequence(11, 8), Mask::Full).unwrap();
-        assert!(full.iter().zip(&trained).any(|(a, b)| (a - b).abs() > 1e-3));
+        let nothing = Options { zoom: Zoom::Thoughts(0), zoom_tokens: Some(0), ..method };
+        let unzoomed = decode(&model, Settings::try_from(nothing).unwrap(), &prompt, &written);
+        for other in [full, unzoomed] {
+            assert!(other.iter().zip(&trained).any(|(a, b)| (a - b).abs() > 1e-3));
+        }
     }
+}
+
+/// The settings under which a model is decoded whose `zoomr.json` has this method.
+fn taught(method: &Options) -> Settings {
+    let dir = tempfile::tempdir().unwrap();
+    ReasoningFormat { markers: markers(), method: method.clone() }.write(dir.path()).unwrap();
+    write_tokenizer(dir.path(), Existing::Refuse).unwrap();
+    let format = ReasoningFormat::from_dir(dir.path()).unwrap();
+    let tokenizer = Tokenizer::from_dir(dir.path()).unwrap();
+    let resolved = MethodOptions::default().resolve(Some(&tokenizer), StopTokens::default(), format.as_ref());
+    let settings = resolved.unwrap().1.settings;
+    assert_eq!(settings, Settings::try_from(method.clone()).unwrap());
+    settings
 }

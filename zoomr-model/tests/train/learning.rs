@@ -1,12 +1,15 @@
 //! That training learns, and what its result does not depend on.
 
-use zoomr_core::{config::SummaryVisibility, portable::Portable};
+use zoomr_core::{
+    config::{BlockScope, Options, SummaryVisibility},
+    portable::Portable,
+};
 use zoomr_model::{
     config::ModelConfig,
     train::{LoraOptions, Parameters, Phase, Recipe, RecipeOptions, Sequence, StepReport, Trainer},
 };
 
-use crate::support::{Cpu, config, config_json, method, phases, sequence, trainer};
+use crate::support::{Cpu, blocks, config, config_json, method, phases, sequence, trainer};
 
 fn options() -> RecipeOptions {
     RecipeOptions {
@@ -29,12 +32,38 @@ fn reports(options: RecipeOptions, steps: usize) -> Vec<StepReport> {
 
 #[test]
 fn the_loss_falls_under_either_mask() {
-    for zoomed in [0.0, 1.0] {
-        let reports = reports(RecipeOptions { zoomed, ..options() }, 40);
+    for (zoomed, method) in [
+        (0.0, Options::default()),
+        (1.0, Options::default()),
+        (1.0, blocks(BlockScope::Kv)),
+        (1.0, blocks(BlockScope::Layer)),
+    ] {
+        let reports = reports(RecipeOptions { zoomed, method: method.clone(), ..options() }, 40);
         let (first, last) = (reports[0], reports[39]);
         assert!(first.loss > f64::ln(32.0) * 0.9, "a model that knows nothing guesses: {}", first.loss);
-        assert!(last.loss < first.loss / 4.0, "zoomed {zoomed}: from {} to {}", first.loss, last.loss);
+        assert!(last.loss < first.loss / 4.0, "{zoomed}, {method:?}: from {} to {}", first.loss, last.loss);
     }
+}
+
+/// Under blocks no index is asked for what thoughts hold; a recipe that would teach it is refused before it starts, and
+/// so is one that teaches it in one phase alone.
+#[test]
+fn blocks_and_an_index_loss_do_not_go_together() {
+    let method = blocks(BlockScope::Kv);
+    let phase = Phase { index_loss: Some(0.5), ..phases(3).remove(0) };
+    let recipes = [
+        RecipeOptions { index_loss: 0.5, method: method.clone(), ..options() },
+        RecipeOptions { phases: [phases(2), vec![phase.clone()]].concat(), method, ..options() },
+    ];
+    for recipe in recipes {
+        let refused = Recipe::try_from(recipe).unwrap_err().to_string();
+        assert!(refused.starts_with("setting `index-loss`: with blocks"), "{refused}");
+    }
+    // A phase of its own mind may go without.
+    let without = Phase { index_loss: Some(0.0), ..phase };
+    let options =
+        RecipeOptions { phases: vec![without], index_loss: 0.5, method: blocks(BlockScope::Kv), ..options() };
+    assert!(Recipe::try_from(options).is_ok());
 }
 
 /// Of two phases under the full mask without an index loss, the second is made another: it begins with another loss

@@ -2,7 +2,7 @@
 
 use burn_ndarray::NdArray;
 use zoomr_core::{
-    config::{Options, Scope, SummaryVisibility},
+    config::{BlockScope, Options, Scope, SummaryVisibility},
     portable::Portable,
     segment::{Marker, MarkerPair, Markers, Segmenter},
     select::Zoom,
@@ -66,6 +66,18 @@ pub(crate) fn sequence(seed: u32, thoughts: u32) -> Sequence {
 pub(crate) fn method(summaries: SummaryVisibility) -> Options {
     let zoom = Zoom::Thoughts(1);
     Options { scope: Scope::Layer, votes: 1, zoom, window: 9, summaries, page_size: 3, ..Options::default() }
+}
+
+/// Blocks as long as such pages, some of which are worth their while.
+pub(crate) fn blocks(block_scope: BlockScope) -> Options {
+    Options {
+        blocks: Some(3),
+        zoom_share: 0.2,
+        block_scope,
+        spread_tokens: 24,
+        keep_prompt: Some(4),
+        ..method(SummaryVisibility::All)
+    }
 }
 
 /// So many steps; what they learn, the tests say.

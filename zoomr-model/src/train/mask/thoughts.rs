@@ -1,9 +1,4 @@
-//! What each row of a training sequence sees.
-//!
-//! * [`Mask::Full`]: everything before it: ordinary causal training.
-//! * [`Mask::Zoomed`]: what decoding under [`Scope::Layer`](zoomr_core::config::Scope::Layer) will show it. The
-//!   votes are those of the layer's own queries and keys, so the sets follow the model as it learns. A model
-//!   trained so has keys that serve as an index, and cannot lean on detail that will not be there (ours).
+//! Rows that zoom into whole thoughts, by votes and consensus.
 
 use std::sync::Arc;
 
@@ -12,47 +7,35 @@ use zoomr_core::{
     config::Settings,
     kernels::{PageShape, PageSpan, ScoreGroup, TrainingKernels},
     layer::LayerSpec,
-    policy::{Policy, Window},
+    policy::Policy,
     positions::PositionSet,
-    segment::{Stream, Thought},
+    segment::Thought,
     select::{Ballot, Selection},
 };
 
-use super::sequence::Sequence;
-use crate::data::synth::draw::Draw;
+use super::{base, explored};
+use crate::{data::synth::draw::Draw, train::sequence::Sequence};
 
-/// Which of the two a sequence is trained under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mask {
-    /// Everything before the row.
-    Full,
-    /// What decoding shows it.
-    Zoomed,
-}
-
-/// One sequence of a step, with what does not change from layer to layer.
-pub(super) struct View<'a> {
+/// A sequence whose rows zoom into whole thoughts.
+pub(super) struct Thoughts<'a> {
     thoughts: &'a [Thought],
     /// What each row sees without zooming.
     base: Arc<[PositionSet]>,
     /// How many thoughts each row may zoom into.
     candidates: Vec<usize>,
-    /// A thought that each row sees whatever the votes, if any: how the model finds out what it did not ask for.
+    /// A thought that each row sees whatever the votes, if any.
     explored: Vec<Option<usize>>,
 }
 
-impl<'a> View<'a> {
-    /// `explore` is the share of rows that see a random thought more.
+impl<'a> Thoughts<'a> {
     pub(super) fn new(sequence: &'a Sequence, policy: &dyn Policy, explore: f64, random: &mut Draw) -> Self {
         let (stream, rows) = (sequence.stream(), 0..sequence.inputs().len());
         let candidates: Vec<usize> = rows.clone().map(|row| policy.candidates(stream, row)).collect();
-        let mut pick = |count: usize| (count > 0 && random.share() < explore).then(|| random.below(count));
-        let explored = candidates.iter().map(|&count| pick(count)).collect();
+        let explored = explored(&candidates, explore, random);
         Self { thoughts: stream.thoughts(), base: base(policy, stream, rows.len()), candidates, explored }
     }
 
-    /// What each row sees in a layer with these queries `[rows, query_heads, head_dim]` and keys
-    /// `[rows, kv_heads, head_dim]`, as decoding would decide it.
+    /// As [`View::visible`](super::View::visible).
     pub(super) fn visible<B: Backend>(
         &self,
         kernels: &impl TrainingKernels<B>,
@@ -86,16 +69,6 @@ impl<'a> View<'a> {
     }
 }
 
-/// What rows `0..rows` see under `policy` without zooming.
-pub(super) fn base(policy: &dyn Policy, stream: &Stream, rows: usize) -> Arc<[PositionSet]> {
-    (0..rows).map(|row| policy.base(stream, row)).collect()
-}
-
-/// The policy of a layer with a window of its own.
-pub(super) fn own_window(spec: LayerSpec) -> Option<Window> {
-    spec.sliding_window.map(|window| Window { sinks: 0, window: window.get() })
-}
-
 /// The thoughts' index vectors, `[thoughts, kv_heads, head_dim]`.
 fn index<B: Backend>(k: &Tensor<B, 3>, thoughts: &[Thought]) -> Tensor<B, 3> {
     let mean = |thought: &Thought| k.clone().slice(thought.indexed_by()).mean_dim(0);
@@ -120,7 +93,8 @@ mod tests {
         let written = [2, 9, 9, 3, 4, 8, 5].repeat(300);
         let sequence = Sequence::new(&[7; 5], &written, Box::new(segmenter)).unwrap();
         let settings = Settings::try_from(Options::default()).unwrap();
-        let view = |explore| View::new(&sequence, settings.policy().as_ref(), explore, &mut Draw::new(1, 0));
+        let view =
+            |explore| Thoughts::new(&sequence, settings.policy().as_ref(), explore, &mut Draw::new(1, 0));
         for explore in [0.0, 0.25, 1.0] {
             let view = view(explore);
             let rows = view.candidates.iter().zip(&view.explored).filter(|(count, _)| **count > 0);
@@ -132,6 +106,8 @@ mod tests {
             let late = found.iter().filter(|(count, thought)| 2 * thought >= *count).count();
             assert!(late.abs_diff(found.len() - late) <= found.len() / 5 + 1, "{late} of {}", found.len());
         }
-        assert!(View::new(&sequence, &Full, 1.0, &mut Draw::new(1, 0)).explored.iter().all(Option::is_none));
+        assert!(
+            Thoughts::new(&sequence, &Full, 1.0, &mut Draw::new(1, 0)).explored.iter().all(Option::is_none)
+        );
     }
 }
