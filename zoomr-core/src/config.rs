@@ -114,6 +114,30 @@ pub enum BlockScope {
 
 named!(BlockScope, "block-scope", Kv => "kv", Layer => "layer");
 
+/// How much of a sequence's passages is at hand: resident, so that blocks of it may be chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AtHand {
+    /// Everything: right where there is no colder tier that costs less.
+    #[default]
+    All,
+    /// 1,024 tokens, or a quarter of the sequence's where that is more.
+    Quarter,
+    /// So many tokens.
+    Tokens(usize),
+}
+
+impl AtHand {
+    /// Tokens at hand of a sequence of so many.
+    pub fn of(self, tokens: usize) -> usize {
+        match self {
+            Self::All => usize::MAX,
+            Self::Quarter => (tokens / 4).max(1024),
+            Self::Tokens(at_hand) => at_hand,
+        }
+    }
+}
+
 /// Numbers of blocks that go together. What each of them loses is measured in the repository's `docs/accuracy.md`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -167,6 +191,10 @@ pub struct Options {
     pub zoom_tokens: Option<usize>,
     /// Whose shares choose blocks.
     pub block_scope: BlockScope,
+    /// `R`: with blocks, the tokens of passages that are at hand beyond what rows see anyway.
+    pub at_hand: AtHand,
+    /// Tokens of a passage, what comes to hand and leaves it together; rounded up to whole blocks.
+    pub passage_tokens: usize,
     /// Up to so many tokens everything is attended; what a sequence's keys are like is learnt from them.
     pub spread_tokens: usize,
     /// `W`: the most recent tokens, always attended, the current one included; at least 1.
@@ -208,6 +236,8 @@ impl Default for Options {
             zoom_share: 0.0,
             zoom_tokens: None,
             block_scope: BlockScope::Kv,
+            at_hand: AtHand::All,
+            passage_tokens: 64,
             spread_tokens: 160,
             window: 128,
             keep_prompt: None,
@@ -280,6 +310,9 @@ impl TryFrom<Options> for Settings {
                 );
             }
         }
+        if options.passage_tokens == 0 {
+            return refuse("passage-tokens", "passages of no tokens hold nothing; give at least 1");
+        }
         if options.spread_tokens == 0 {
             return refuse("spread-tokens", "nothing can be learnt from no tokens; give at least 1");
         }
@@ -316,8 +349,15 @@ impl Settings {
             threshold: (self.zoom_share * f64::from(SHARE_UNITS)).round() as u32,
             most: self.zoom_tokens.unwrap_or(usize::MAX),
         };
-        let (kept, spread_tokens) = (self.keep_prompt.unwrap_or(KEPT), self.spread_tokens);
-        Some(ZoomBlocks { size, kept, window: self.window, spread_tokens, rule })
+        Some(ZoomBlocks {
+            size,
+            kept: self.keep_prompt.unwrap_or(KEPT),
+            window: self.window,
+            spread_tokens: self.spread_tokens,
+            rule,
+            passage: self.passage_tokens.next_multiple_of(size),
+            at_hand: self.at_hand,
+        })
     }
 
     /// The policy in force.

@@ -5,7 +5,7 @@ use std::{cell::RefCell, ops::Range};
 
 use rayon::prelude::*;
 use zoomr_core::{
-    kernels::{Candidates, PageSpan},
+    kernels::{Candidate, Candidates},
     select::{BlockRule, SHARE_UNITS, log_partition},
 };
 
@@ -67,7 +67,7 @@ impl Choosing<'_> {
             if count == 0 {
                 return Vec::new();
             }
-            self.choose((row, count), candidates, heads, base, <[usize]>::to_vec)
+            self.choose((row, count), candidates, heads, base, |_, chosen| chosen.to_vec())
         };
         base.par_chunks_exact(sharing).enumerate().map(choose).collect()
     }
@@ -83,14 +83,14 @@ impl Choosing<'_> {
     }
 
     /// Lets the query `heads` of a row choose together from its first `count` candidates, one at least; `then` is told
-    /// what.
+    /// their shares, and what is chosen.
     pub(super) fn choose<T>(
         &self,
         (row, count): (usize, usize),
         candidates: &Candidates<'_>,
         heads: Range<usize>,
         base: &[f32],
-        then: impl FnOnce(&[usize]) -> T,
+        then: impl FnOnce(&[u32], &[usize]) -> T,
     ) -> T {
         // Taken out while it is used: a task that this thread takes on meanwhile finds an empty one.
         let mut work = WORK.take();
@@ -100,8 +100,8 @@ impl Choosing<'_> {
             self.estimate((row, count), candidates, kv_head, kv_head * shared - heads.start, &mut work);
         }
         self.share(base, count, &mut work);
-        self.rule.choose(&work.shares, |u| candidates.blocks[u].len, &mut work.chosen);
-        let result = then(&work.chosen);
+        self.rule.choose(&work.shares, |u| candidates.blocks[u].at_hand(), &mut work.chosen);
+        let result = then(&work.shares, &work.chosen);
         WORK.replace(work);
         result
     }
@@ -154,12 +154,12 @@ impl Choosing<'_> {
     }
 
     /// Writes what a head's estimates have besides the product of query and vector.
-    fn offset(&self, blocks: &[PageSpan], around: f32, variance: f32, estimates: &mut [f32]) {
+    fn offset(&self, blocks: &[Candidate], around: f32, variance: f32, estimates: &mut [f32]) {
         // Nearly all blocks are of one length.
         let (mut length, mut offset) = (0, 0.0);
         for (estimate, block) in estimates.iter_mut().zip(blocks) {
-            if block.len != length {
-                length = block.len;
+            if block.tokens != length {
+                length = block.tokens;
                 offset = around + log_partition(length, f64::from(variance)) as f32;
             }
             *estimate = offset;

@@ -6,7 +6,7 @@ use std::{cell::RefCell, ops::Range, sync::Mutex};
 
 use rayon::prelude::*;
 use zoomr_core::{
-    kernels::{Candidates, PageSpan},
+    kernels::{Candidate, Candidates, PageSpan},
     select::HostBallot,
 };
 
@@ -15,7 +15,7 @@ use super::{
     choose::Choosing,
     online::Online,
     scratch,
-    table::{Chooser, CpuTable, Run},
+    table::{CpuTable, Run},
 };
 
 /// Tokens of blocks that are scored in one go, as many as of what rows see anyway.
@@ -57,8 +57,14 @@ impl Zooming<'_> {
                 online.resume(base, values);
                 let (candidates, heads) = (table.candidates(chooser), set * heads..(set + 1) * heads);
                 let at = (chooser.row, chooser.count);
-                self.choosing.choose(at, &candidates, heads.clone(), base, |chosen| {
-                    self.zoom(chooser, &candidates, heads, chosen, &mut online, &ballot);
+                self.choosing.choose(at, &candidates, heads.clone(), base, |shares, chosen| {
+                    if let (Some(row), Ok(mut ballot)) = (chooser.ballot_row, ballot.lock())
+                        && let Some(ballot) = ballot.as_deref_mut()
+                    {
+                        let kv_heads = heads.len() / self.attend.shared();
+                        candidates.tell(&mut ballot.rows_mut()[row], kv_heads, shares, chosen);
+                    }
+                    self.zoom(chooser.row, &candidates, heads, chosen, &mut online);
                 });
             };
             // Of whole numbers a product costs a quarter.
@@ -81,27 +87,20 @@ impl Zooming<'_> {
     /// Lets the query `heads` of a row attend to the blocks that they have chosen.
     fn zoom(
         &self,
-        chooser: &Chooser,
+        row: usize,
         candidates: &Candidates<'_>,
         heads: Range<usize>,
         chosen: &[usize],
         online: &mut Online<'_>,
-        ballot: &Mutex<Option<&mut HostBallot>>,
     ) {
         let shared = self.attend.shared();
         let kv_heads = heads.start / shared..heads.end / shared;
-        if let (Some(row), Ok(mut ballot)) = (chooser.ballot_row, ballot.lock())
-            && let Some(ballot) = ballot.as_deref_mut()
-        {
-            let read = chosen.iter().map(|&u| (candidates.thoughts[u], candidates.blocks[u].len));
-            ballot.rows_mut()[row].read(kv_heads.len(), read);
-        }
         // Taken out while it is used: a task that this thread takes on meanwhile finds an empty one.
         let mut runs = RUNS.take();
         gather(candidates.blocks, chosen, &mut runs);
         for kv_head in kv_heads {
             for runs in chunks(&runs) {
-                self.attend.block(chooser.row, kv_head * shared - heads.start, kv_head, runs, online);
+                self.attend.block(row, kv_head * shared - heads.start, kv_head, runs, online);
             }
         }
         RUNS.replace(runs);
@@ -109,10 +108,9 @@ impl Zooming<'_> {
 }
 
 /// Runs of slots that hold the chosen blocks; neighbours on a page are one run.
-fn gather(blocks: &[PageSpan], chosen: &[usize], runs: &mut Vec<Run>) {
+fn gather(blocks: &[Candidate], chosen: &[usize], runs: &mut Vec<Run>) {
     runs.clear();
-    for &u in chosen {
-        let PageSpan { page, start, len, .. } = blocks[u];
+    for PageSpan { page, start, len, .. } in chosen.iter().filter_map(|&u| blocks[u].span) {
         match runs.last_mut() {
             Some(run) if run.page == page && run.slots.end == start => run.slots.end += len,
             _ => runs.push(Run { page, slots: start..start + len }),

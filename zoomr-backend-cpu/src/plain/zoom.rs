@@ -1,7 +1,7 @@
 //! Level 2 as its definition says: estimate every block, share, choose, and attend to all that is seen at once.
 
 use zoomr_core::{
-    kernels::{AttendGroup, Candidates, GroupTable},
+    kernels::{AttendGroup, Candidates, GroupTable, Slot},
     select::{BlockRule, HostBallot, block_shares, log_partition},
 };
 
@@ -33,17 +33,18 @@ impl Zooming<'_> {
             for (r, &count) in candidates.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
                 let row = group.first_row + r;
                 let own = row * heads..(row + 1) * heads;
-                let chosen = self.choose(row, candidates, count, &lse[own.clone()]);
+                let choices = self.choose(row, candidates, count, &lse[own.clone()]);
                 if let (Some(ballot), Some(at), true) =
                     (&mut ballot, candidates.ballot_row, r + 1 == candidates.counts.len())
                 {
-                    for blocks in &chosen {
-                        let read = blocks.iter().map(|&u| (candidates.thoughts[u], candidates.blocks[u].len));
-                        ballot.rows_mut()[at].read(self.keys.kv_heads() / chosen.len(), read);
+                    for (shares, chosen) in &choices {
+                        let kv_heads = self.keys.kv_heads() / choices.len();
+                        candidates.tell(&mut ballot.rows_mut()[at], kv_heads, shares, chosen);
                     }
                 }
                 for (head, at) in own.enumerate() {
-                    let seen = self.seen(&group, r, &chosen[head * chosen.len() / heads]);
+                    let (_, chosen) = &choices[head * choices.len() / heads];
+                    let seen = self.seen(&group, r, chosen);
                     let out = &mut output[at * head_dim..][..head_dim];
                     lse[at] =
                         attend_tokens(&self.q, &self.keys, &self.values, row, head, &seen, self.scale, out);
@@ -55,12 +56,19 @@ impl Zooming<'_> {
     /// What a row sees anyway, and the blocks chosen.
     fn seen(&self, group: &AttendGroup<'_>, r: usize, chosen: &[usize]) -> Vec<Token> {
         let Some(candidates) = &group.candidates else { return Vec::new() };
-        let blocks = chosen.iter().flat_map(|&u| candidates.blocks[u].slots());
-        tokens(group, r).chain(blocks.map(|slot| (slot.page, slot.slot))).collect()
+        let blocks = chosen.iter().filter_map(|&u| candidates.blocks[u].span);
+        let blocks: Vec<Slot> = blocks.flat_map(|span| span.slots()).collect();
+        tokens(group, r).chain(blocks.into_iter().map(|slot| (slot.page, slot.slot))).collect()
     }
 
-    /// Steps 5 to 7 for one row: the blocks that each set of heads chooses.
-    fn choose(&self, row: usize, candidates: &Candidates<'_>, count: usize, base: &[f32]) -> Vec<Vec<usize>> {
+    /// Steps 5 to 7 for one row: the shares that each set of heads finds, and the blocks that it chooses.
+    fn choose(
+        &self,
+        row: usize,
+        candidates: &Candidates<'_>,
+        count: usize,
+        base: &[f32],
+    ) -> Vec<(Vec<u32>, Vec<usize>)> {
         let base: Vec<f64> = base.iter().map(|&lse| lse.into()).collect();
         let estimates: Vec<Vec<f64>> =
             (0..self.q.heads).map(|head| self.estimates(row, head, candidates, count)).collect();
@@ -68,8 +76,8 @@ impl Zooming<'_> {
         let sets = estimates.chunks(sharing).zip(base.chunks(sharing)).map(|(estimates, base)| {
             let (mut shares, mut chosen) = (Vec::new(), Vec::new());
             block_shares(&estimates.concat(), base, &mut shares);
-            self.rule.choose(&shares, |u| candidates.blocks[u].len, &mut chosen);
-            chosen
+            self.rule.choose(&shares, |u| candidates.blocks[u].at_hand(), &mut chosen);
+            (shares, chosen)
         });
         sets.collect()
     }
@@ -92,7 +100,7 @@ impl Zooming<'_> {
                 let (vector, step) = self.vectors.run(span.page, kv_head, slot..slot + 1);
                 let product =
                     sum(&|i| q(i) * f64::from(deviation[i]) * f64::from(vector[i])) * f64::from(step[0]);
-                estimates[u] = (product + around) * scale + log_partition(candidates.blocks[u].len, variance);
+                estimates[u] = (product + around) * scale + log_partition(candidates.blocks[u].tokens, variance);
             }
         }
         estimates

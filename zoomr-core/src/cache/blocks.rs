@@ -1,4 +1,4 @@
-//! Which tokens of a sequence make a block: plain positions.
+//! Which tokens of a sequence make a block, and which blocks a passage: plain positions.
 //!
 //! Thoughts, prompts and answers are cut from their first token on; summaries are not. A block is closed when it is full,
 //! or when another segment has begun after it.
@@ -12,16 +12,28 @@ use crate::segment::{Kind, Segment, Stream};
 pub struct Block {
     /// Their positions.
     pub range: Range<usize>,
+    /// The passage that they belong to.
+    pub passage: usize,
+}
+
+/// Consecutive blocks of one segment, which come to hand and leave it together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// The positions of its closed blocks.
+    pub range: Range<usize>,
     /// The thought that they belong to, if it is one.
     pub thought: Option<usize>,
 }
 
-/// The closed blocks of one sequence, in order.
+/// The closed blocks of one sequence, in order, and its passages.
 #[derive(Clone, Debug)]
 pub struct Blocks {
     /// Tokens of a full block.
     size: usize,
+    /// Tokens of a full passage, which full blocks fill.
+    passage: usize,
     blocks: Vec<Block>,
+    passages: Vec<Passage>,
     /// The segments that are cut to their end.
     segments: usize,
     /// The thoughts among them.
@@ -29,9 +41,9 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// No blocks yet; a full one will have `size` tokens.
-    pub fn new(size: usize) -> Self {
-        Self { size, blocks: Vec::new(), segments: 0, thoughts: 0 }
+    /// No blocks yet; a full one will have `size` tokens, a full passage `passage`, a multiple of it.
+    pub fn new(size: usize, passage: usize) -> Self {
+        Self { size, passage, blocks: Vec::new(), passages: Vec::new(), segments: 0, thoughts: 0 }
     }
 
     /// How many there are.
@@ -49,7 +61,18 @@ impl Blocks {
         &self.blocks
     }
 
-    /// How many of them (the oldest ones) end at `position` or before it.
+    /// The passages, in order; the last one may still grow.
+    pub fn passages(&self) -> &[Passage] {
+        &self.passages
+    }
+
+    /// How many passages (the oldest ones) have ended for good, at `position` or before it.
+    pub fn settled(&self, position: usize) -> usize {
+        let last = self.passages.len().saturating_sub(1);
+        self.passages[..last].partition_point(|passage| passage.range.end <= position)
+    }
+
+    /// How many blocks (the oldest ones) end at `position` or before it.
     pub fn ended(&self, position: usize) -> usize {
         self.blocks.partition_point(|block| block.range.end <= position)
     }
@@ -79,12 +102,22 @@ impl Blocks {
         let done = self.blocks.last().map_or(0, |block| block.range.end);
         let mut start = done.max(segment.range.start);
         while start + self.size <= segment.range.end {
-            self.blocks.push(Block { range: start..start + self.size, thought });
+            self.push(start..start + self.size, segment, thought);
             start += self.size;
         }
         if over && start < segment.range.end {
-            self.blocks.push(Block { range: start..segment.range.end, thought });
+            self.push(start..segment.range.end, segment, thought);
         }
+    }
+
+    /// Adds a block, to the last passage if it goes on.
+    fn push(&mut self, range: Range<usize>, segment: &Segment, thought: Option<usize>) {
+        let begins = (range.start - segment.range.start).is_multiple_of(self.passage);
+        match self.passages.last_mut().filter(|_| !begins) {
+            Some(passage) => passage.range.end = range.end,
+            None => self.passages.push(Passage { range: range.clone(), thought }),
+        }
+        self.blocks.push(Block { range, passage: self.passages.len() - 1 });
     }
 
     /// Follows a stream that was cut back to fewer tokens.
@@ -98,6 +131,10 @@ impl Blocks {
         self.blocks.truncate(self.ended(len));
         while self.blocks.last().is_some_and(|block| block.range.start >= last && block.range.len() < size) {
             self.blocks.pop();
+        }
+        self.passages.truncate(self.blocks.last().map_or(0, |block| block.passage + 1));
+        if let (Some(passage), Some(block)) = (self.passages.last_mut(), self.blocks.last()) {
+            passage.range.end = block.range.end;
         }
     }
 }
@@ -129,9 +166,24 @@ mod tests {
 
     #[test]
     fn segments_are_cut_from_their_first_token_and_summaries_are_not() {
-        let mut blocks = Blocks::new(4);
+        let mut blocks = Blocks::new(2, 4);
         blocks.follow(&stream(&SEGMENTS));
-        let found: Vec<_> = blocks.all().iter().map(|block| (block.range.clone(), block.thought)).collect();
+        let found: Vec<_> = blocks.all().iter().map(|block| (block.range.clone(), block.passage)).collect();
+        let expected = [
+            (0..2, 0),
+            (2..4, 0),
+            (4..6, 1),
+            (6..8, 2),
+            (8..10, 2),
+            (10..11, 3),
+            (14..16, 4),
+            (16..18, 4),
+            (18..19, 5),
+            (19..21, 6),
+            (21..23, 6),
+        ];
+        assert_eq!(found, expected, "the answer's last token may still be joined by others");
+        let passages: Vec<_> = blocks.passages().iter().map(|of| (of.range.clone(), of.thought)).collect();
         let expected = [
             (0..4, None),
             (4..6, None),
@@ -141,7 +193,10 @@ mod tests {
             (18..19, Some(2)),
             (19..23, None),
         ];
-        assert_eq!(found, expected, "the answer's last token may still be joined by others");
+        assert_eq!(passages, expected);
+        assert_eq!([10, 11, 22, 23].map(|position| blocks.settled(position)), [3, 4, 6, 6]);
+        let mut blocks = Blocks::new(4, 4);
+        blocks.follow(&stream(&SEGMENTS));
         assert_eq!((blocks.ended(11), blocks.ended(12), blocks.begun(10), blocks.begun(11)), (4, 4, 3, 4));
     }
 
@@ -149,26 +204,31 @@ mod tests {
     fn it_does_not_matter_how_the_tokens_came_nor_what_was_taken_back() {
         let whole = stream(&SEGMENTS);
         for size in 1..7 {
-            let mut grown = Blocks::new(size);
+            let new = || Blocks::new(size, 2 * size);
+            let mut grown = new();
             for len in 0..=whole.len() {
                 let mut part = stream_of_first(len);
                 grown.follow(&part);
-                let mut at_once = Blocks::new(size);
+                let mut at_once = new();
                 at_once.follow(&part);
-                assert_eq!(grown.all(), at_once.all(), "{len} tokens, blocks of {size}");
+                check(&grown, &at_once, &format!("{len} tokens, blocks of {size}"));
                 for shorter in 0..len {
                     let mut cut = grown.clone();
                     part = stream_of_first(shorter);
                     cut.truncate(&part);
-                    let mut expected = Blocks::new(size);
+                    let mut expected = new();
                     expected.follow(&part);
-                    assert_eq!(cut.all(), expected.all(), "{len} back to {shorter}, blocks of {size}");
+                    check(&cut, &expected, &format!("{len} back to {shorter}, blocks of {size}"));
                     cut.follow(&whole);
                     expected.follow(&whole);
-                    assert_eq!(cut.all(), expected.all(), "{len} back to {shorter} and on");
+                    check(&cut, &expected, &format!("{len} back to {shorter} and on"));
                 }
             }
         }
+    }
+
+    fn check(found: &Blocks, expected: &Blocks, what: &str) {
+        assert_eq!((found.all(), found.passages()), (expected.all(), expected.passages()), "{what}");
     }
 
     /// The first `len` tokens of the stream.

@@ -2,7 +2,7 @@
 //! ([`KvStore`](crate::kernels::KvStore)), which the provider owns.
 //!
 //! * [`Layout`]: which positions of a sequence share a page; the same in every band.
-//! * [`Blocks`]: which tokens of a sequence make a block.
+//! * [`Blocks`]: which tokens of a sequence make a block, and which blocks a passage.
 //! * [`Pages`]: the numbers of one band's pages, shared by all sequences; [`KvBudget`]: how many bytes there may be.
 //! * [`Residency`]: one sequence's pages in one band, each resident, cold or dropped.
 //! * [`ColdTier`]: where pages go that no row needs now; [`HostTier`] keeps them in host memory; [`ColdPages`] counts
@@ -20,7 +20,7 @@ mod residency;
 mod slots;
 mod tier;
 
-pub use blocks::{Block, Blocks};
+pub use blocks::{Block, Blocks, Passage};
 pub use budget::KvBudget;
 pub use cold::ColdPages;
 pub use dense::DensePages;

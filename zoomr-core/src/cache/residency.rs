@@ -278,17 +278,22 @@ impl Residency {
     /// # Errors
     /// [`Error::NotResident`] where one of them is elsewhere.
     pub fn spans(&self, layout: &Layout, set: &PositionSet) -> Result<Vec<PageSpan>, Error> {
-        let mut spans = Vec::new();
-        for range in set.ranges() {
-            for logical in layout.overlapping(range.clone()) {
-                let extent = layout.pages()[logical];
-                let start = range.start.max(extent.start);
-                let page = self.page(logical).ok_or(Error::NotResident { position: start })?;
-                let end = range.end.min(extent.start + extent.len);
-                spans.push(PageSpan { page, start: start - extent.start, len: end - start, position: start });
-            }
-        }
-        Ok(spans)
+        set.ranges().iter().flat_map(|range| self.spans_of(layout, range)).collect()
+    }
+
+    /// Where the positions of `range` lie on the device, page by page.
+    pub fn spans_of<'a>(
+        &'a self,
+        layout: &'a Layout,
+        range: &'a Range<usize>,
+    ) -> impl Iterator<Item = Result<PageSpan, Error>> + 'a {
+        layout.overlapping(range.clone()).map(move |logical| {
+            let extent = layout.pages()[logical];
+            let start = range.start.max(extent.start);
+            let page = self.page(logical).ok_or(Error::NotResident { position: start })?;
+            let end = range.end.min(extent.start + extent.len);
+            Ok(PageSpan { page, start: start - extent.start, len: end - start, position: start })
+        })
     }
 }
 

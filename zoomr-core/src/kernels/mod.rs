@@ -32,4 +32,4 @@ pub use linear::LinearKernels;
 pub use store::{HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, PageStore, Slot};
 pub use training::TrainingKernels;
 pub use whole::Whole;
-pub use zoom::{BlockStore, Candidates, OwnedCandidates, Zoom};
+pub use zoom::{BlockStore, Candidate, Candidates, OwnedCandidates, Zoom};

@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::tensor::{Tensor, activation, backend::Backend};
 
 use super::{
-    AttentionKernels, BlockStore, Candidates, KvStore, LinearKernels, PageShape, PageSpan, PageStore, Slot,
+    AttentionKernels, BlockStore, Candidate, Candidates, KvStore, LinearKernels, PageShape, PageSpan, PageStore, Slot,
     Whole, Zoom,
 };
 use crate::{Error, positions::PositionSet, select::WholeBlocks, state::AttentionState};
@@ -53,18 +53,18 @@ pub trait TrainingKernels<B: Backend>: AttentionKernels<B> + LinearKernels<B> {
         let spread = keys.key_spread(0, &spans(&blocks.spread));
         let of_spread = PageSpan { page: 0, start: 0, len: spread.dims()[0], position: 0 };
         let spreads = self.page_of(PageShape { page_size: of_spread.len, ..shape }, &[&spread]);
-        let candidates = spans(&blocks.candidates);
+        let places = spans(&blocks.candidates);
+        let candidates: Vec<Candidate> = places.iter().copied().map(at_hand).collect();
         let of_blocks = PageSpan { page: 0, start: 0, len: candidates.len(), position: 0 };
         let mut vectors = self.blocks(PageShape { page_size: of_blocks.len, ..shape }, &base.k.device());
         vectors.resize(1)?;
         let slots: Vec<Slot> = of_blocks.slots().collect();
-        vectors.write(0, &keys.block_means(0, &candidates), &spread, &slots);
+        vectors.write(0, &keys.block_means(0, &places), &spread, &slots);
 
         let candidates = Candidates {
             blocks: &candidates,
             vectors: &[of_blocks],
             spread: of_spread,
-            thoughts: &vec![None; of_blocks.len],
             counts: &blocks.counts,
             ballot_row: None,
         };
@@ -123,6 +123,11 @@ fn spans(runs: &[Range<usize>]) -> Vec<PageSpan> {
     runs.iter()
         .map(|run| PageSpan { page: 0, start: run.start, len: run.len(), position: run.start })
         .collect()
+}
+
+/// A block of a sequence all of which is at hand, and which no ballot hears of.
+fn at_hand(span: PageSpan) -> Candidate {
+    Candidate { tokens: span.len, span: Some(span), passage: 0 }
 }
 
 /// `anyway`, and the blocks chosen.

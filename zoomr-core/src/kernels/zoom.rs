@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::{AttentionKernels, PageSpan, PageStore, Slot};
-use crate::select::BlockRule;
+use crate::select::{BlockRule, Tally};
 
 /// The vectors of a band's blocks, pages of one part: for each block and KV head the mean of its keys, in few bits.
 ///
@@ -20,34 +20,58 @@ pub trait BlockStore<B: Backend>: PageStore {
     fn write(&mut self, layer: usize, means: &Tensor<B, 3>, spread: &Tensor<B, 3>, slots: &[Slot]);
 }
 
+/// A block that rows may choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// How many tokens it has.
+    pub tokens: usize,
+    /// Where they lie, if they are at hand. What is not takes its share of attention, but cannot be chosen.
+    pub span: Option<PageSpan>,
+    /// What the ballot counts it for.
+    pub passage: usize,
+}
+
+impl Candidate {
+    /// How many tokens it has, if they are at hand.
+    pub fn at_hand(&self) -> Option<usize> {
+        self.span.map(|span| span.len)
+    }
+}
+
 /// The blocks that the rows of a group choose from.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidates<'a> {
-    /// Where each block's tokens lie, in the order of their positions.
-    pub blocks: &'a [PageSpan],
+    /// The blocks, in the order of their positions.
+    pub blocks: &'a [Candidate],
     /// Where the blocks' vectors lie, in the same order; `position` counts the blocks from 0.
     pub vectors: &'a [PageSpan],
     /// Where the three vectors of the sequence's [spread](super::KvStore::key_spread) lie.
     pub spread: PageSpan,
-    /// The thought that each block belongs to, if it does to one.
-    pub thoughts: &'a [Option<usize>],
     /// How many of the blocks (the oldest ones) each row of the group chooses from.
     pub counts: &'a [usize],
     /// The ballot's row that hears what the last row of the group has chosen, if any does.
     pub ballot_row: Option<usize>,
 }
 
+impl Candidates<'_> {
+    /// Tells a ballot's row what `kv_heads` heads that choose together find: the share of attention that each of the first
+    /// blocks would bring them, and which blocks they have chosen.
+    pub fn tell(&self, tally: &mut Tally, kv_heads: usize, shares: &[u32], chosen: &[usize]) {
+        let of = |(share, block): (&u32, &Candidate)| (block.passage, *share);
+        tally.find(kv_heads, shares.iter().zip(self.blocks).map(of));
+        tally.read(kv_heads, chosen.iter().map(|&u| (self.blocks[u].passage, self.blocks[u].tokens)));
+    }
+}
+
 /// [`Candidates`], owned.
 #[derive(Clone, Debug)]
 pub struct OwnedCandidates {
     /// As [`Candidates::blocks`].
-    pub blocks: Vec<PageSpan>,
+    pub blocks: Vec<Candidate>,
     /// As [`Candidates::vectors`].
     pub vectors: Vec<PageSpan>,
     /// As [`Candidates::spread`].
     pub spread: PageSpan,
-    /// As [`Candidates::thoughts`].
-    pub thoughts: Vec<Option<usize>>,
     /// As [`Candidates::counts`].
     pub counts: Vec<usize>,
     /// As [`Candidates::ballot_row`].
@@ -61,7 +85,6 @@ impl OwnedCandidates {
             blocks: candidates.blocks.to_vec(),
             vectors: candidates.vectors.to_vec(),
             spread: candidates.spread,
-            thoughts: candidates.thoughts.to_vec(),
             counts: candidates.counts.to_vec(),
             ballot_row: candidates.ballot_row,
         }
@@ -73,7 +96,6 @@ impl OwnedCandidates {
             blocks: &self.blocks,
             vectors: &self.vectors,
             spread: self.spread,
-            thoughts: &self.thoughts,
             counts: &self.counts,
             ballot_row: self.ballot_row,
         }

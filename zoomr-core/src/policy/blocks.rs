@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{Choice, Policy};
 use crate::{
     cache::Blocks,
+    config::AtHand,
     positions::PositionSet,
     segment::{Kind, Segment, Stream},
     select::BlockRule,
@@ -23,6 +24,10 @@ pub struct ZoomBlocks {
     pub spread_tokens: usize,
     /// How many blocks return.
     pub rule: BlockRule,
+    /// Tokens of a full passage, which full blocks fill.
+    pub passage: usize,
+    /// How many tokens of passages are at hand.
+    pub at_hand: AtHand,
 }
 
 impl ZoomBlocks {
@@ -35,6 +40,20 @@ impl ZoomBlocks {
         let sees_all = position < self.spread_tokens
             || segment_at(stream, position).is_some_and(|s| s.kind == Kind::Prompt);
         if sees_all || last <= first { 0..0 } else { first..last }
+    }
+
+    /// How many passages (the oldest ones) the row at `position` says something of that decides which of them are at hand
+    /// next; 0 where all are anyway.
+    pub fn votable(&self, stream: &Stream, blocks: &Blocks, position: usize) -> usize {
+        let zoomable = self.zoomable(stream, position);
+        let settled = blocks.settled(zoomable.end);
+        let all = self.at_hand == AtHand::All || settled == blocks.settled(zoomable.start);
+        if all { 0 } else { settled }
+    }
+
+    /// No blocks yet, of the sizes that these are cut to.
+    pub fn no_blocks(&self) -> Blocks {
+        Blocks::new(self.size, self.passage)
     }
 
     /// Which of a sequence's closed blocks say how its keys spread; it has at least one.

@@ -12,8 +12,8 @@ pub struct BlockCandidates {
     pub first: usize,
     /// For each row, how many there are from the first on.
     pub counts: Vec<usize>,
-    /// Thoughts that they may belong to.
-    pub thoughts: usize,
+    /// Passages that they may belong to.
+    pub passages: usize,
 }
 
 impl BlockCandidates {
@@ -24,7 +24,7 @@ impl BlockCandidates {
         let first =
             zoomable.iter().find(|range| !range.is_empty()).map_or(0, |range| blocks.begun(range.start));
         let counts = zoomable.iter().map(|range| blocks.ended(range.end).saturating_sub(first)).collect();
-        Self { first, counts, thoughts: stream.thoughts().len() }
+        Self { first, counts, passages: blocks.passages().len() }
     }
 
     /// Their numbers.
@@ -46,7 +46,7 @@ impl BlockCandidates {
 impl ZoomBlocks {
     /// What the first `rows` tokens of `stream` choose from, once all of them are there.
     pub fn whole(&self, stream: &Stream, rows: usize) -> WholeBlocks {
-        let mut blocks = Blocks::new(self.size);
+        let mut blocks = self.no_blocks();
         blocks.follow(stream);
         let candidates = BlockCandidates::new(stream, &blocks, self, 0..rows);
         let ranges = |numbers: Range<usize>| -> Vec<Range<usize>> {

@@ -29,7 +29,8 @@ impl<B: Backend> TrainingKernels<B> for Portable {
         scale: f32,
         zoom: &Zoom<'_, B, Self>,
     ) -> Vec<Vec<usize>> {
-        choose(q, base, layer, candidates, scale, zoom)
+        let choices = choose(q, base, layer, candidates, scale, zoom);
+        choices.into_iter().map(|(_, chosen)| chosen).collect()
     }
 
     /// With `P = exp(S - lse)`: `dV = P^T dO`, `dS = P * (dO V^T - rowsum(dO * O))`, `dQ = dS K`, `dK = dS^T Q`

@@ -7,7 +7,7 @@ use crate::{
     kernels::{AttendGroup, Candidates, KvStore, PageSpan, PageStore, Zoom, by_kv_head, by_row},
     portable::Portable,
     positions::PositionSet,
-    select::{HostBallot, block_shares, log_partition},
+    select::{block_shares, log_partition},
     state::AttentionState,
 };
 
@@ -28,29 +28,33 @@ pub(super) fn zoom<B: Backend>(
     }
     let rows = group.visible.len();
     let q = q.clone().slice(group.first_row..group.first_row + rows);
-    let chosen = choose(&q, &base.lse, layer, candidates, scale, zoom);
-    let sets = chosen.len() / rows;
+    let choices = choose(&q, &base.lse, layer, candidates, scale, zoom);
+    let sets = choices.len() / rows;
     if let (Some(ballot), Some(row)) = (&mut zoom.ballot, candidates.ballot_row) {
         let together = zoom.spreads.shape().kv_heads / sets;
-        count_choice(ballot, row, together, candidates, &chosen[chosen.len() - sets..]);
+        for (shares, chosen) in &choices[choices.len() - sets..] {
+            candidates.tell(&mut ballot.rows_mut()[row], together, shares, chosen);
+        }
     }
+    let chosen: Vec<Vec<usize>> = choices.into_iter().map(|(_, chosen)| chosen).collect();
     let mut union: Vec<usize> = chosen.concat();
     union.sort_unstable();
     union.dedup();
-    let spans: Vec<PageSpan> = union.into_iter().map(|u| candidates.blocks[u]).collect();
+    let span = |u: usize| candidates.blocks[u].span;
+    let spans: Vec<PageSpan> = union.into_iter().filter_map(span).collect();
     if spans.is_empty() {
         return base;
     }
     let positions = |blocks: &Vec<usize>| -> PositionSet {
-        blocks.iter().map(|&u| candidates.blocks[u].positions()).collect()
+        blocks.iter().filter_map(|&u| span(u)).map(|span| span.positions()).collect()
     };
     let of_set = |set: usize| chosen.iter().skip(set).step_by(sets).map(positions).collect();
     let visible: Vec<Vec<PositionSet>> = (0..sets).map(of_set).collect();
     base.merge(attend_spans(&q, kv, layer, &spans, &visible, scale))
 }
 
-/// Steps 5 to 7 for the rows `q`, which attend to `base` (log-sum-exps) anyway: what each row's sets of KV heads
-/// choose, `[rows, sets]`.
+/// Steps 5 to 7 for the rows `q`, which attend to `base` (log-sum-exps) anyway: the shares that each row's sets of KV heads
+/// find, and what they choose, `[rows, sets]`.
 pub(super) fn choose<B: Backend>(
     q: &Tensor<B, 3>,
     base: &Tensor<B, 2>,
@@ -58,26 +62,26 @@ pub(super) fn choose<B: Backend>(
     candidates: &Candidates<'_>,
     scale: f32,
     zoom: &Zoom<'_, B, Portable>,
-) -> Vec<Vec<usize>> {
+) -> Vec<(Vec<u32>, Vec<usize>)> {
     let (heads, sets) = (q.dims()[1], zoom.rule.sets(zoom.spreads.shape().kv_heads));
     let most = candidates.counts.iter().copied().max().unwrap_or(0);
     if most == 0 {
-        return vec![Vec::new(); candidates.counts.len() * sets];
+        return vec![Default::default(); candidates.counts.len() * sets];
     }
     let estimates = estimates(q, layer, candidates, most, scale, zoom);
     let base: Vec<f32> = base.to_data().iter().collect();
     let sharing = heads / sets;
-    let (mut shares, mut chosen) = (Vec::new(), Vec::with_capacity(candidates.counts.len() * sets));
+    let mut choices = Vec::with_capacity(candidates.counts.len() * sets);
     let by_set = estimates.chunks_exact(sharing * most).zip(base.chunks_exact(sharing));
     for (number, (estimates, base)) in by_set.enumerate() {
         let count = candidates.counts[number / sets];
         let own: Vec<&[f32]> = estimates.chunks_exact(most).map(|estimates| &estimates[..count]).collect();
+        let (mut shares, mut chosen) = (Vec::new(), Vec::new());
         block_shares(&own.concat(), base, &mut shares);
-        let mut blocks = Vec::new();
-        zoom.rule.choose(&shares, |u| candidates.blocks[u].len, &mut blocks);
-        chosen.push(blocks);
+        zoom.rule.choose(&shares, |u| candidates.blocks[u].at_hand(), &mut chosen);
+        choices.push((shares, chosen));
     }
-    chosen
+    choices
 }
 
 /// Step 5: the log-masses that attending to the first `most` candidates would bring, `[rows, query_heads, most]`.
@@ -103,22 +107,8 @@ fn estimates<B: Backend>(
     let variances = variances.into_data();
     for (estimates, variance) in estimates.chunks_exact_mut(most).zip(variances.iter::<f32>()) {
         for (estimate, block) in estimates.iter_mut().zip(candidates.blocks) {
-            *estimate += log_partition(block.len, f64::from(variance)) as f32;
+            *estimate += log_partition(block.tokens, f64::from(variance)) as f32;
         }
     }
     estimates
-}
-
-/// Tells a ballot's row what each set of `together` KV heads has chosen.
-fn count_choice(
-    ballot: &mut HostBallot,
-    row: usize,
-    together: usize,
-    candidates: &Candidates<'_>,
-    chosen: &[Vec<usize>],
-) {
-    for blocks in chosen {
-        let read = blocks.iter().map(|&u| (candidates.thoughts[u], candidates.blocks[u].len));
-        ballot.rows_mut()[row].read(together, read);
-    }
 }

@@ -67,13 +67,16 @@ impl BlockRule {
     /// The chosen blocks, ascending, in place of what is in `chosen`: those with at least the threshold, and of them the
     /// best, as long as their tokens are no more than the most. Ties go to the older block.
     ///
-    /// `tokens(u)` is how many block `u` has.
-    pub fn choose(&self, shares: &[u32], tokens: impl Fn(usize) -> usize, chosen: &mut Vec<usize>) {
-        let reaches = |u: &usize| {
-            THRESHOLD_TOKENS * u64::from(shares[*u]) >= u64::from(self.threshold) * tokens(*u) as u64
+    /// `at_hand(u)` is how many tokens block `u` has, `None` where it cannot be chosen.
+    pub fn choose(&self, shares: &[u32], at_hand: impl Fn(usize) -> Option<usize>, chosen: &mut Vec<usize>) {
+        let reaches = |&u: &usize| {
+            at_hand(u).is_some_and(|tokens| {
+                THRESHOLD_TOKENS * u64::from(shares[u]) >= u64::from(self.threshold) * tokens as u64
+            })
         };
         chosen.clear();
         chosen.extend((0..shares.len()).filter(reaches));
+        let tokens = |u: usize| at_hand(u).unwrap_or(0);
         if chosen.iter().map(|&u| tokens(u)).sum::<usize>() > self.most {
             self.cut(shares, tokens, chosen);
         }
@@ -111,7 +114,7 @@ mod tests {
     fn choose(shares: &[u32], tokens: &[usize], threshold: u32, most: usize) -> Vec<usize> {
         let mut chosen = vec![9];
         let rule = BlockRule { scope: BlockScope::Kv, threshold, most };
-        rule.choose(shares, |u| tokens[u], &mut chosen);
+        rule.choose(shares, |u| Some(tokens[u]).filter(|&tokens| tokens > 0), &mut chosen);
         chosen
     }
 
@@ -124,6 +127,7 @@ mod tests {
         assert_eq!(choose(&shares, &tokens, 0, 4), [0]);
         assert!(choose(&shares, &tokens, 0, 0).is_empty());
         assert!(choose(&[], &[], 0, 8).is_empty());
+        assert_eq!(choose(&[40, 39], &[0, 4], 0, 100), [1], "the other is not at hand");
     }
 
     #[test]

@@ -10,17 +10,17 @@ pub const SHARE_UNITS: u32 = 1 << 18;
 
 /// The votes of some set of query heads for the candidate thoughts of one row.
 ///
-/// Candidates are thoughts `0..len()`, oldest first. Tallies of several layers add up ([`Tally::add`]).
+/// Candidates are thoughts (with blocks, passages) `0..len()`, oldest first. Tallies of several layers add up ([`Tally::add`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Heads that voted for each thought. With blocks, the tokens of it that were attended, summed over KV heads.
+    /// Heads that voted for each thought. With blocks, the tokens of each passage that were attended, summed over KV heads.
     pub votes: Vec<u32>,
     /// Shares: the softmax of each head's scores over the candidates, summed over the heads, in units of
-    /// 1 / [`SHARE_UNITS`], saturating; what breaks ties.
+    /// 1 / [`SHARE_UNITS`], saturating; what breaks ties. With blocks, of attention to everything, and summed over KV heads.
     pub shares: Vec<u32>,
     /// How many heads voted; with blocks, how many KV heads chose.
     pub heads: u32,
-    /// Tokens of chosen blocks, of thoughts and of anything else, summed over KV heads.
+    /// Tokens of chosen blocks, summed over KV heads.
     pub attended: u64,
 }
 
@@ -57,15 +57,20 @@ impl Tally {
         self.shares[j] = self.shares[j].saturating_add(units);
     }
 
-    /// Counts that `kv_heads` heads have chosen some blocks: of each the thought that it belongs to and its tokens.
-    pub fn read(&mut self, kv_heads: usize, chosen: impl Iterator<Item = (Option<usize>, usize)>) {
+    /// Adds what some blocks would bring `kv_heads` heads: of each the passage that it belongs to and its share.
+    pub fn find(&mut self, kv_heads: usize, blocks: impl Iterator<Item = (usize, u32)>) {
+        for (j, share) in blocks {
+            self.shares[j] = self.shares[j].saturating_add(share.saturating_mul(kv_heads as u32));
+        }
+    }
+
+    /// Counts that `kv_heads` heads have chosen some blocks: of each the passage that it belongs to and its tokens.
+    pub fn read(&mut self, kv_heads: usize, chosen: impl Iterator<Item = (usize, usize)>) {
         self.heads += kv_heads as u32;
-        for (thought, tokens) in chosen {
+        for (j, tokens) in chosen {
             let tokens = kv_heads * tokens;
             self.attended += tokens as u64;
-            if let Some(j) = thought {
-                self.votes[j] = self.votes[j].saturating_add(tokens as u32);
-            }
+            self.votes[j] = self.votes[j].saturating_add(tokens as u32);
         }
     }
 

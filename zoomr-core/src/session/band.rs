@@ -11,7 +11,7 @@ use super::paged::{PAGES_PER_SLAB, Paged};
 use crate::{
     Error,
     cache::{Blocks, ColdPages, KvBudget, Pages, Tiers},
-    config::{Scope, Settings},
+    config::{AtHand, Scope, Settings},
     kernels::{AttentionKernels, Move, PageShape, PageStore},
     layer::LayerSpec,
     policy::{Choice, Full, Policy, Window, quest},
@@ -154,10 +154,15 @@ impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
     }
 
     /// Whether everything stays on the device while a step runs: true masses are found by attending to everything, pages
-    /// and blocks are chosen from everything, and what policies destroy goes when the step cannot fail any more.
+    /// are chosen from everything, blocks where nothing else is said, and what policies destroy goes when the step cannot
+    /// fail any more.
     pub(super) fn keeps_all(&self) -> bool {
-        matches!(self.policy.choice(), Choice::Mass | Choice::Pages(_) | Choice::Blocks(_))
-            || !self.policy.keeps_detail()
+        let from_everything = match self.policy.choice() {
+            Choice::Mass | Choice::Pages(_) => true,
+            Choice::Blocks(rule) => rule.at_hand == AtHand::All,
+            Choice::Nothing | Choice::Votes => false,
+        };
+        from_everything || !self.policy.keeps_detail()
     }
 
     /// Whether what rows no longer see is destroyed, whole pages at a time.

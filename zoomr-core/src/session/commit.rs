@@ -165,7 +165,10 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     fn commit(&mut self, mut step: Step<B, K>) -> Result<(), Error> {
         for (plan, trace) in step.plans.iter().zip(&mut step.traces) {
             if plan.scope == Scope::Global && plan.waits && !trace.total.is_empty() {
-                let mut chosen = self.consensus(plan.sequence, &trace.total)?;
+                let mut chosen = match self.settings.zoom_blocks() {
+                    Some(rule) => self.next_at_hand(plan, &rule, &trace.total)?,
+                    None => self.consensus(plan.sequence, &trace.total)?,
+                };
                 if self.settings.summaries == SummaryVisibility::All {
                     // Kept for every token, since a truncation goes back to it; who was voted for, only where it shows.
                     chosen.voted = Vec::new();
@@ -177,8 +180,10 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             for state in &mut self.sequence_mut(plan.sequence)?.bands {
                 state.indexed = state.index.len();
             }
-            self.count_blocks(plan, trace)?;
-            trace.stats.votes = std::mem::take(&mut trace.total.votes);
+            match plan.blocks.last() {
+                0 => trace.stats.votes = std::mem::take(&mut trace.total.votes),
+                _ => self.count_blocks(plan, trace)?,
+            }
             for asked in std::mem::take(&mut trace.asked) {
                 let parts = self.parts(asked.band, plan.sequence)?;
                 if let Some(evicting) = &mut parts.state.evicting {

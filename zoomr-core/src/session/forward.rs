@@ -268,7 +268,10 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             let Some(seen) = chosen[number].as_ref().or(plan.bands[home.band].seen.as_ref()) else {
                 continue;
             };
-            let last = seen.last_row(plan.rows());
+            let mut last = seen.last_row(plan.rows());
+            if self.bands[home.band].acts() {
+                last.extend(&plan.at_hand);
+            }
             let left = self.parts(home.band, plan.sequence)?.evict_unheld(&last, &mut step.stats.moved);
             if let Err(error) = left {
                 step.refused = Some((number, error));

@@ -91,6 +91,9 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             }
             let seen = self.rows_see(band, plan, &selections)?;
             residence.needed.extend(&seen.union());
+            if self.bands[band].acts() {
+                residence.needed.extend(&plan.at_hand);
+            }
             residence.evict_first = true;
             self.note(band, plan, trace, &selections, &seen, self.bands[band].layers.clone())?;
             plan.bands[band].seen = Some(seen);

@@ -13,7 +13,7 @@ use burn::tensor::backend::Backend;
 use super::{Feed, Session, band::Band, evict::Asked, heads::Visible, sequence::BandState};
 use crate::{
     Error,
-    config::Scope,
+    config::{AtHand, Scope},
     kernels::{AttentionKernels, PageSpan, Slot},
     policy::{BlockCandidates, Choice},
     positions::PositionSet,
@@ -82,6 +82,10 @@ pub(super) struct SequencePlan {
     pub(super) candidates: Vec<usize>,
     /// The blocks that the rows may choose from, in those bands.
     pub(super) blocks: BlockCandidates,
+    /// The passages at hand in those bands, where an earlier step has said; all of them where none has.
+    pub(super) passages: Option<Selection>,
+    /// Where not everything is at hand, the tokens of the passages that are.
+    pub(super) at_hand: PositionSet,
     /// Whether the last row's votes decide something beyond their own layer.
     pub(super) waits: bool,
     /// What the last row zooms into, where votes of an earlier pass or step have decided it.
@@ -225,10 +229,13 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
 
     /// Segments the feed's tokens, as many as can go in one step, and works out what their rows see anyway.
     fn admit(&mut self, number: usize, feed: &Feed<'_>, first_row: usize) -> Result<SequencePlan, Error> {
-        let (id, scope, resident) = (feed.sequence.0, feed.scope, self.budget.used());
-        let policy = self.settings.policy();
+        let (id, resident, policy) = (feed.sequence.0, self.budget.used(), self.settings.policy());
+        let zoom = self.settings.zoom_blocks();
+        // What is at hand was said by an earlier step, whose heads ever vote.
+        let scope = if zoom.is_some() { Scope::Global } else { feed.scope };
         // Rows of a prompt are scored layer by layer, so that a prompt need not go token by token.
-        let carries = feed.role == Role::Stream && scope != Scope::Layer && policy.choice() == Choice::Votes;
+        let votes = zoom.is_some() || policy.choice() == Choice::Votes;
+        let carries = feed.role == Role::Stream && scope != Scope::Layer && votes;
         let sequence = self.sequence_mut(id)?;
         let start = sequence.len();
         let mut plan = SequencePlan {
@@ -241,6 +248,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             base: Vec::new(),
             candidates: Vec::new(),
             blocks: BlockCandidates::default(),
+            passages: None,
+            at_hand: PositionSet::default(),
             waits: false,
             chosen: None,
             ballot_row: None,
@@ -254,7 +263,13 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             sequence.layout.push(begins);
             sequence.chosen.push(None);
             plan.base.push(policy.base(stream, position));
-            plan.candidates.push(policy.candidates(stream, position));
+            plan.candidates.push(match zoom {
+                Some(rule) => {
+                    sequence.blocks.follow(stream);
+                    rule.votable(stream, &sequence.blocks, position)
+                }
+                None => policy.candidates(stream, position),
+            });
             plan.evicts = policy.eviction().is_some_and(|eviction| eviction.due(stream));
             plan.waits = carries && plan.last_candidates() > 0;
             let stops = plan.waits || plan.evicts || sequence.grammar.due() != Due::Nothing;
@@ -264,12 +279,17 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         }
         if scope == Scope::Global && carries {
             let decided = plan.last().checked_sub(1).and_then(|before| sequence.chosen[before].clone());
-            plan.chosen = decided.filter(|chosen| chosen.candidates == plan.last_candidates());
+            match zoom {
+                Some(_) => plan.passages = decided,
+                None => plan.chosen = decided.filter(|chosen| chosen.candidates == plan.last_candidates()),
+            }
         }
-        if let Choice::Blocks(rule) = policy.choice() {
-            sequence.blocks.follow(sequence.grammar.stream());
-            plan.blocks =
-                BlockCandidates::new(sequence.grammar.stream(), &sequence.blocks, &rule, plan.positions());
+        if let Some(rule) = zoom {
+            let (stream, blocks) = (sequence.grammar.stream(), &sequence.blocks);
+            plan.blocks = BlockCandidates::new(stream, blocks, &rule, plan.positions());
+            if rule.at_hand != AtHand::All {
+                plan.at_hand = plan.tokens_at_hand(blocks);
+            }
         }
         plan.bands = self.band_plans(id)?;
         Ok(plan)
@@ -281,14 +301,15 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let stream = sequence.grammar.stream();
         let plan = |(band, state): (&Band<B, K>, &BandState)| {
             let indexed = state.index.len()..band.indexed(stream).max(state.index.len());
+            let blocks = state.vectors.len()..band.blocks(stream, &sequence.blocks).max(state.vectors.len());
             let sources = match band.policy.choice() {
                 Choice::Votes => stream.thoughts()[indexed.clone()].iter().map(Thought::indexed_by).collect(),
-                // Where pages are chosen from everything, everything is there.
-                Choice::Pages(_) | Choice::Nothing | Choice::Mass | Choice::Blocks(_) => {
-                    PositionSet::default()
+                Choice::Blocks(_) => {
+                    sequence.blocks.all()[blocks.clone()].iter().map(|block| block.range.clone()).collect()
                 }
+                // Where pages are chosen from everything, everything is there.
+                Choice::Pages(_) | Choice::Nothing | Choice::Mass => PositionSet::default(),
             };
-            let blocks = state.vectors.len()..band.blocks(stream, &sequence.blocks).max(state.vectors.len());
             BandPlan { indexed, blocks, sources, seen: None }
         };
         Ok(self.bands.iter().zip(&sequence.bands).map(plan).collect())
@@ -319,7 +340,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             let votes = plan.waits && plan.chosen.is_some();
             if votes || plan.blocks.last() > 0 {
                 plan.ballot_row = Some(candidates.len());
-                candidates.push(if votes { plan.last_candidates() } else { plan.blocks.thoughts });
+                let blocks = plan.blocks.last() > 0;
+                candidates.push(if blocks { plan.blocks.passages } else { plan.last_candidates() });
             }
         }
         step.ballot = (!candidates.is_empty()).then(|| self.kernels.ballot(&candidates));

@@ -45,7 +45,8 @@ pub(super) struct Sequence {
     /// Its closed blocks.
     pub(super) blocks: Blocks,
     pub(super) bands: Vec<BandState>,
-    /// For each token, what the votes of its step chose for the next one (scope `Global`).
+    /// For each token, what the votes of its step chose for the next one (scope `Global`); with blocks, the passages at
+    /// hand then.
     pub(super) chosen: Vec<Option<Selection>>,
 }
 
@@ -57,7 +58,8 @@ impl Sequence {
     ) -> Self {
         let bands = bands.iter().map(BandState::new).collect();
         // Where the policy has no blocks, nobody asks for them.
-        let blocks = Blocks::new(settings.zoom_blocks().map_or(settings.page_size, |blocks| blocks.size));
+        let nobodys = || Blocks::new(settings.page_size, settings.page_size);
+        let blocks = settings.zoom_blocks().map_or_else(nobodys, |rule| rule.no_blocks());
         Self { grammar, layout: Layout::new(settings.page_size), blocks, bands, chosen: Vec::new() }
     }
 

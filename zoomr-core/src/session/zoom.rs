@@ -12,9 +12,11 @@ use super::{
 };
 use crate::{
     Error,
-    kernels::{AttentionKernels, BlockStore, KvStore, OwnedCandidates, PageSpan},
-    policy::Choice,
+    cache::{Block, Blocks},
+    kernels::{AttentionKernels, BlockStore, Candidate, KvStore, OwnedCandidates, PageSpan},
+    policy::{Choice, ZoomBlocks},
     positions::PositionSet,
+    select::{Selection, Tally},
 };
 
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
@@ -26,7 +28,9 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         }
         let sequence = self.sequences.get(&plan.sequence).ok_or(Error::NoSequence(plan.sequence))?;
         let (band, state) = (&mut self.bands[home.band], &sequence.bands[home.band]);
-        let spans = |blocks: Range<usize>| block_spans(sequence, state, blocks);
+        let spans = |blocks: Range<usize>| -> Result<Vec<PageSpan>, Error> {
+            sequence.blocks.all()[blocks].iter().map(|block| span(sequence, state, &block.range)).collect()
+        };
         if added.start == 0 {
             let Choice::Blocks(rule) = band.policy.choice() else { return Ok(()) };
             let known = rule.spread_blocks(&sequence.blocks);
@@ -56,9 +60,13 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let mut vectors = state.vectors.spans(blocks.clone());
         vectors.iter_mut().for_each(|span| span.position -= blocks.start);
         let spread = state.spread.all_spans();
+        let candidate = |block: &Block| {
+            let at_hand = plan.has_at_hand(block.passage);
+            let span = at_hand.then(|| span(sequence, state, &block.range)).transpose()?;
+            Ok(Candidate { tokens: block.range.len(), span, passage: block.passage })
+        };
         Ok(Some(OwnedCandidates {
-            thoughts: sequence.blocks.all()[blocks.clone()].iter().map(|block| block.thought).collect(),
-            blocks: block_spans(sequence, state, blocks)?,
+            blocks: sequence.blocks.all()[blocks].iter().map(candidate).collect::<Result<_, Error>>()?,
             vectors,
             spread: spread.first().copied().ok_or(Error::Protocol("no spread of keys"))?,
             counts: plan.blocks.counts.clone(),
@@ -66,30 +74,57 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         }))
     }
 
+    /// The passages at hand in the step after `plan`'s, whose last row has found `tally`.
+    pub(super) fn next_at_hand(
+        &self,
+        plan: &SequencePlan,
+        rule: &ZoomBlocks,
+        tally: &Tally,
+    ) -> Result<Selection, Error> {
+        let passages = self.sequence(plan.sequence)?.blocks.passages();
+        let tokens = rule.at_hand.of(plan.last() + 1);
+        Ok(Selection::at_hand(tally, plan.last_candidates(), tokens, |j| passages[j].range.len()))
+    }
+
     /// Counts what the last row has read of blocks, from its ballot.
     pub(super) fn count_blocks(&self, plan: &SequencePlan, trace: &mut Trace) -> Result<(), Error> {
-        let tally = &trace.total;
-        if plan.blocks.last() == 0 || tally.heads == 0 {
-            return Ok(());
-        }
+        let (tally, sequence) = (&trace.total, self.sequence(plan.sequence)?);
         let heads = f64::from(tally.heads);
         trace.stats.attended += tally.attended as f64 / heads * self.acting as f64;
-        let thoughts = self.sequence(plan.sequence)?.grammar.stream().thoughts();
-        let read = |j: usize| f64::from(tally.votes[j]) / heads >= SHOWN * thoughts[j].detail.len() as f64;
-        let zoomed: Vec<usize> = (0..tally.len().min(thoughts.len())).filter(|&j| read(j)).collect();
+        let thoughts = sequence.grammar.stream().thoughts();
+        let mut votes = vec![0_u32; thoughts.len()];
+        for (passage, read) in sequence.blocks.passages().iter().zip(&tally.votes) {
+            if let Some(j) = passage.thought.filter(|&j| j < votes.len()) {
+                votes[j] = votes[j].saturating_add(*read);
+            }
+        }
+        let read = |j: usize| f64::from(votes[j]) / heads >= SHOWN * thoughts[j].detail.len() as f64;
+        let zoomed: Vec<usize> = (0..votes.len()).filter(|&j| read(j)).collect();
         trace.stats.zoomed.iter_mut().for_each(|layer| layer.clone_from(&zoomed));
+        trace.stats.votes = votes;
         Ok(())
+    }
+}
+
+impl SequencePlan {
+    /// Whether blocks of passage `j` may be chosen.
+    fn has_at_hand(&self, j: usize) -> bool {
+        self.passages.as_ref().is_none_or(|passages| passages.has_at_hand(j))
+    }
+
+    /// The tokens of the passages at hand that have a block which the last row may choose.
+    pub(super) fn tokens_at_hand(&self, blocks: &Blocks) -> PositionSet {
+        let of = blocks.all()[self.blocks.numbers()].iter().map(|block| block.passage);
+        let (Some(first), Some(last)) = (of.clone().next(), of.last()) else { return PositionSet::default() };
+        (first..=last).filter(|&j| self.has_at_hand(j)).map(|j| blocks.passages()[j].range.clone()).collect()
     }
 }
 
 /// The part of a thought that must be read, on average over KV heads, for statistics to call it zoomed.
 const SHOWN: f64 = 0.5;
 
-/// Where blocks lie, a span for each: none lies on two pages.
-fn block_spans(sequence: &Sequence, state: &BandState, blocks: Range<usize>) -> Result<Vec<PageSpan>, Error> {
-    let mut spans = Vec::with_capacity(blocks.len());
-    for block in &sequence.blocks.all()[blocks] {
-        spans.extend(state.spans(&sequence.layout, &PositionSet::from(block.range.clone()))?);
-    }
-    Ok(spans)
+/// Where a block lies: none lies on two pages.
+fn span(sequence: &Sequence, state: &BandState, block: &Range<usize>) -> Result<PageSpan, Error> {
+    let mut spans = state.residency.spans_of(&sequence.layout, block);
+    spans.next().ok_or(Error::Protocol("a block has no tokens"))?
 }

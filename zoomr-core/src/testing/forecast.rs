@@ -23,7 +23,7 @@ pub fn walk(layers: &[LayerSpec], settings: &Settings, widths: Widths, run: Assu
     let mut simulation = Simulation {
         stream: Stream::new(run.summary == 0),
         layout: Layout::new(settings.page_size),
-        blocks: settings.zoom_blocks().map(|rule| Blocks::new(rule.size)),
+        blocks: settings.zoom_blocks().map(|rule| rule.no_blocks()),
         policy: policy.as_ref(),
         settings,
         held: 0,

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Error,
     cache::{ColdPages, HostTier, KvBudget, Layout, Pages, Residency, Tiers},
-    config::{Options, PolicyKind, SummaryVisibility},
+    config::{AtHand, Options, PolicyKind, SummaryVisibility},
     kernels::{AttentionKernels, KvStore, PageBytes, PageShape, PageSpan, PageStore},
     positions::PositionSet,
     segment::Role,
@@ -102,6 +102,7 @@ pub fn law_1_zooming_into_everything_is_full_attention<B: Backend, K: AttentionK
         scenario.options.summaries = SummaryVisibility::All;
         scenario.options.keep_prompt = None;
         scenario.options.zoom_share = 0.0;
+        scenario.options.at_hand = AtHand::All;
         let zoomed = scenario.start(kernels.clone(), device).and_then(|mut d| d.run(|_| 1)).map_err(fail)?;
         let slack = slack::<B>(&scenario);
         scenario.options.policy = PolicyKind::Full;

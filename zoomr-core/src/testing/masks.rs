@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Error,
-    config::{PolicyKind, Scope, Settings, SummaryVisibility},
+    config::{AtHand, PolicyKind, Scope, Settings, SummaryVisibility},
     kernels::{TrainingKernels, Whole},
     policy::{Policy, Window},
     positions::PositionSet,
@@ -35,6 +35,7 @@ pub fn masks_show_what_decoding_attends_to<B: Backend, K: TrainingKernels<B> + C
             scenario.options.blocks = Some(scenario.options.page_size);
             scenario.options.zoom_share = 0.2;
         }
+        scenario.options.at_hand = AtHand::All;
         scenario.options.scope = Scope::Layer;
         let mut driven = scenario.start(kernels.clone(), device).map_err(fail)?;
         let found = driven.run(|_| 1).map_err(fail)?;

@@ -30,6 +30,8 @@ pub(super) struct Case {
     pub(super) head_dim: usize,
     pub(super) scope: BlockScope,
     pub(super) limit: Limit,
+    /// Whether every block may be chosen.
+    pub(super) all_at_hand: bool,
 }
 
 /// What keeps blocks out.
@@ -54,6 +56,7 @@ pub(super) const PLAIN: Case = Case {
     head_dim: 64,
     scope: BlockScope::Kv,
     limit: Limit::Share,
+    all_at_hand: true,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -62,6 +65,16 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "everything", limit: Limit::Nothing, rows: 3, ..PLAIN },
     Case { name: "one set for a layer", scope: BlockScope::Layer, ..PLAIN },
     Case { name: "one set, by tokens", scope: BlockScope::Layer, limit: Limit::Tokens, ..PLAIN },
+    Case { name: "not all at hand", all_at_hand: false, ..PLAIN },
+    Case { name: "not all at hand, by tokens", all_at_hand: false, limit: Limit::Tokens, ..PLAIN },
+    Case {
+        name: "not all at hand, one set, several rows",
+        all_at_hand: false,
+        scope: BlockScope::Layer,
+        limit: Limit::Nothing,
+        rows: 2,
+        ..PLAIN
+    },
     Case { name: "several rows", rows: 3, tokens: 90, kv_heads: 1, ..PLAIN },
     Case {
         name: "odd sizes",

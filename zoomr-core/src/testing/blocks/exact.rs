@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::cases::Inputs;
+use super::{PASSAGES, cases::Inputs, is_at_hand, passage};
 use crate::{
-    select::{BlockRule, SHARE_UNITS},
+    select::{BlockRule, SHARE_UNITS, Tally},
     testing::oracle::{self, dot},
 };
 
@@ -16,6 +16,20 @@ pub(super) struct Exact {
     pub(super) shares: Vec<Vec<f64>>,
     /// What each set has chosen.
     pub(super) chosen: Vec<Vec<usize>>,
+}
+
+impl Inputs {
+    /// What a ballot hears of a row.
+    pub(super) fn told(&self, exact: &Exact) -> Tally {
+        let mut told = Tally::none(PASSAGES);
+        let kv_heads = self.case.kv_heads / self.case.sets();
+        for (shares, chosen) in exact.shares.iter().zip(&exact.chosen).filter(|(shares, _)| !shares.is_empty()) {
+            let units = |u: usize| shares[u] * self.blocks[u].len() as f64 / 16.0 * f64::from(SHARE_UNITS);
+            told.find(kv_heads, (0..shares.len()).map(|u| (passage(u), units(u).round() as u32)));
+            told.read(kv_heads, chosen.iter().map(|&u| (passage(u), self.blocks[u].len())));
+        }
+        told
+    }
 }
 
 impl Inputs {
@@ -38,7 +52,8 @@ impl Inputs {
             (0..blocks.len()).map(|u| heads.iter().map(|of| of[u]).sum::<f64>() / sharing as f64).collect()
         };
         let sets: Vec<Vec<f64>> = by_head.chunks(sharing).map(of_set).collect();
-        let chosen: Vec<Vec<usize>> = sets.iter().map(|shares| choose(shares, blocks, rule)).collect();
+        let may = |u: usize| case.all_at_hand || is_at_hand(u);
+        let chosen: Vec<Vec<usize>> = sets.iter().map(|shares| choose(shares, blocks, &may, rule)).collect();
         let (mut output, mut lse) = (vec![0.0; q.len()], vec![0.0; heads]);
         for head in 0..heads {
             let mut seen = base.clone();
@@ -72,11 +87,16 @@ impl Inputs {
 }
 
 /// Step 7, by sorting.
-pub(super) fn choose(shares: &[f64], blocks: &[Range<usize>], rule: BlockRule) -> Vec<usize> {
+pub(super) fn choose(
+    shares: &[f64],
+    blocks: &[Range<usize>],
+    at_hand: impl Fn(usize) -> bool,
+    rule: BlockRule,
+) -> Vec<usize> {
     let units = |u: usize| (shares[u] * f64::from(SHARE_UNITS)).round();
     let per_token = |u: usize| units(u) / blocks[u].len() as f64;
     let mut order: Vec<usize> =
-        (0..blocks.len()).filter(|&u| 16.0 * per_token(u) >= f64::from(rule.threshold)).collect();
+        (0..blocks.len()).filter(|&u| at_hand(u) && 16.0 * per_token(u) >= f64::from(rule.threshold)).collect();
     order.sort_by(|&a, &b| per_token(b).total_cmp(&per_token(a)));
     let mut tokens = 0;
     let fits = |u: &usize| {
