@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use burn_ndarray::NdArray;
 use proptest::{collection::vec, option::of, prelude::*, sample::select};
 use zoomr_core::{
-    config::{Options, PolicyKind, Scope, Settings, SummaryVisibility},
+    config::{AtHand, Options, PolicyKind, Scope, Settings, SummaryVisibility},
     forecast::{Assumption, Widths, forecast},
     layer::LayerSpec,
     portable::Portable,
@@ -122,6 +122,37 @@ fn forecasts_with_blocks_agree_with_runs_to_the_byte() {
             assert_eq!(expected.end.index > 0, spread_tokens <= tokens, "{case}");
             assert!(expected.end.zoomed > 0 || spread_tokens > tokens, "{case}");
         }
+    }
+}
+
+#[test]
+fn forecasts_know_what_is_at_hand() {
+    for (at_hand, prompt) in [(40, 20), (0, 20), (100, 100)] {
+        let options = Options {
+            blocks: Some(4),
+            window: 33,
+            keep_prompt: Some(8),
+            spread_tokens: 30,
+            at_hand: AtHand::Tokens(at_hand),
+            passage_tokens: 16,
+            page_size: 4,
+            ..Options::default()
+        };
+        let mut scenario = scenario(options, Trigger::Pooled);
+        scenario.prompt = prompt;
+        let mut driven = scenario.start::<NdArray<f32>, _>(Portable, &Default::default()).unwrap();
+        driven.run(|_| 1).unwrap();
+        let session = &driven.session;
+        let (thought, tokens) = (12.try_into().unwrap(), scenario.tokens.len());
+        let run = Assumption { prompt, tokens, thought, longest: thought, summary: 0 };
+        let expected = forecast(&scenario.host.layers, session.settings(), portable(), run);
+        let (found, peak) = (session.account(), session.run_stats().resident_peak);
+        let case = format!("{at_hand}: {found:?}, {peak}, forecast {expected:?}");
+        assert_eq!(found.index, expected.end.index, "{case}");
+        let room = |found: u64, expected: u64| found <= expected && 10 * found >= 8 * expected;
+        assert!(room(found.resident(), expected.end.resident()), "{case}");
+        assert!(room(peak, expected.peak), "{case}");
+        assert!(room(found.cold, expected.end.cold), "{case}");
     }
 }
 

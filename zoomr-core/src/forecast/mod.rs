@@ -5,7 +5,8 @@
 //! assumed: every zoomed thought lies outside of the window, has been cold before, and at the peak is as long as any.
 //! One that has been zoomed into ever since it left the window has no copy in the cold tier yet: there a run may hold
 //! less, by those thoughts' pages. Where tokens are evicted one by one, how many stay is known, though not which. With
-//! blocks everything stays resident, so nothing is assumed of votes; how many tokens are attended is no matter of memory.
+//! blocks everything at hand is resident, as many tokens as the settings say, so nothing is assumed of votes; how many are
+//! attended is no matter of memory.
 //!
 //! * `pages`: the pages of such a stream, counted by what they are for.
 //! * `moment`: what a policy holds of them at some moment.

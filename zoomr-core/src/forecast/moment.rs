@@ -7,7 +7,7 @@ use super::{
     pages::{Counts, Pages},
 };
 use crate::{
-    config::{PolicyKind, Settings, SummaryVisibility},
+    config::{AtHand, PolicyKind, Settings, SummaryVisibility},
     policy::{Choice, Policy, ZoomBlocks, quest, recent},
     select::Zoom,
     session::{SPREAD_VECTORS, VECTORS_PER_PAGE},
@@ -82,8 +82,12 @@ impl<'a> Rules<'a> {
         let opened = self.pages.opened(moment.tokens);
         let newest = opened - self.pages.opened(moment.row + 1);
         let zoomed = match self.policy.choice() {
-            // Whatever is not seen without choosing is there to choose from.
-            Choice::Blocks(_) => self.pages.opened(moment.row + 1).thoughts - held.thoughts,
+            // Whatever is at hand is there to choose from.
+            Choice::Blocks(rule) => {
+                let outside = self.pages.opened(moment.row + 1).all() - held.all();
+                let at_hand = |&length: &NonZeroUsize| self.at_hand(&rule, moment.row, length);
+                outside.min(lengths.iter().map(at_hand).max().unwrap_or(usize::MAX))
+            }
             _ => lengths.iter().map(|&length| self.zoomed(&base, moment.row, length)).max().unwrap_or(0),
         };
         let (index, cold) = (self.index(moment.tokens), self.cold(opened, held));
@@ -162,10 +166,25 @@ impl<'a> Rules<'a> {
         // They may meet on a page.
         let seen = if head.all() + tail.all() >= all.all() { all } else { head + tail };
         match self.policy.choice() {
-            Choice::Blocks(_) => Counts { thoughts: seen.thoughts, ..all },
+            Choice::Blocks(rule) if self.limit(&rule, base.tail.end - 1).is_none() => {
+                Counts { thoughts: seen.thoughts, ..all }
+            }
             _ if base.summaries => Counts { summaries: all.summaries, ..seen },
             _ => seen,
         }
+    }
+
+    /// Tokens of passages that are at hand for the row; `None` for all: of a prompt, too, until a row that comes after
+    /// it has said which.
+    fn limit(&self, rule: &ZoomBlocks, row: usize) -> Option<usize> {
+        let limited = rule.at_hand != AtHand::All && row > self.pages.prompt;
+        limited.then(|| rule.at_hand.of(row))
+    }
+
+    /// The most pages of passages at hand, with thoughts of `length` tokens: the last passage is whatever was chosen.
+    fn at_hand(&self, rule: &ZoomBlocks, row: usize, length: NonZeroUsize) -> usize {
+        let tokens = self.limit(rule, row).map_or(usize::MAX, |tokens| tokens.saturating_add(rule.passage));
+        tokens.saturating_mul(self.pages.of_thought(length)).div_ceil(length.get())
     }
 
     /// Pages of the thoughts zoomed into or held, each of `length` tokens and outside of what is seen anyway.
@@ -194,7 +213,11 @@ impl<'a> Rules<'a> {
 
     /// Pages that have left the window, and so have a copy in the cold tier.
     fn cold(&self, opened: Counts, held: Counts) -> usize {
-        let stays = matches!(self.policy.choice(), Choice::Mass | Choice::Blocks(_));
+        let stays = match self.policy.choice() {
+            Choice::Mass => true,
+            Choice::Blocks(rule) => rule.at_hand == AtHand::All,
+            Choice::Votes | Choice::Pages(_) | Choice::Nothing => false,
+        };
         let leaves = self.policy.keeps_detail() && !stays;
         if leaves { opened.all() - held.all() } else { 0 }
     }

@@ -113,7 +113,8 @@ fn zoomed_set(
     visible
 }
 
-fn dense(scenario: &Scenario, layer: usize) -> DenseKv {
+/// All keys and values of a layer.
+pub(super) fn dense(scenario: &Scenario, layer: usize) -> DenseKv {
     let spec = scenario.host.layers[layer];
     let all = |what| scenario.projections(what, layer).flatten().collect();
     DenseKv {

@@ -4,7 +4,7 @@
 //! * [`cases`]: one catalogue of kernel inputs, hostile ones included, that tests and benchmarks share.
 //! * [`tolerance`]: how much error is too much.
 //! * [`block`]: norms, heads, gates and sums, and products of one input with several matrices.
-//! * [`blocks`]: level 2.
+//! * [`blocks`]: level 2; [`at_hand`]: what it may choose from.
 //! * [`host`], [`scenario`]: a host model and random sequences for it.
 //! * [`forecast`]: forecasts made by walking over the whole run.
 //! * [`watched`]: a provider whose calls are written down.
@@ -14,6 +14,7 @@
 //!   providers that train ([`gradient_tests!`](crate::gradient_tests)).
 //! * [`conformance_tests!`](crate::conformance_tests): all of it as `#[test]`s for a provider crate.
 
+pub mod at_hand;
 mod baselines;
 pub mod batches;
 pub mod block;
