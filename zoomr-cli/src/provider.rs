@@ -6,7 +6,10 @@ use std::fmt::Debug;
 
 use anyhow::Result;
 use burn::tensor::{Device, backend::Backend};
-use zoomr_core::kernels::{LinearKernels, TrainingKernels};
+use zoomr_core::{
+    config::AtHand,
+    kernels::{LinearKernels, TrainingKernels},
+};
 
 #[cfg(not(any(feature = "cpu", feature = "cuda")))]
 compile_error!("zoomr computes on a backend: build it with the Cargo feature `cpu` (the default) or `cuda`");
@@ -21,6 +24,9 @@ pub(crate) trait Provider {
     /// Whether it computes in the host's memory: weights stay there as their files have them, and so does what is put
     /// away from the device.
     const ON_HOST: bool;
+
+    /// How much is at hand where nothing is said of it: everything, unless there is another memory that costs less.
+    const AT_HAND: AtHand = if Self::ON_HOST { AtHand::All } else { AtHand::Quarter };
 
     /// Makes sure that this machine can run it.
     ///

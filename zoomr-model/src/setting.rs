@@ -176,7 +176,10 @@ fn overlaid(options: &Options, part: &str) -> Result<Options, SettingError> {
 
 #[cfg(test)]
 mod tests {
-    use zoomr_core::{config::SummaryVisibility, select::Zoom};
+    use zoomr_core::{
+        config::{AtHand, SummaryVisibility},
+        select::Zoom,
+    };
 
     use super::*;
 
@@ -197,6 +200,16 @@ mod tests {
         };
         assert_eq!(**mixed.settings(), expected);
         assert_eq!(parse("quest:budget=44,").settings().budget, 44);
+    }
+
+    #[test]
+    fn what_is_at_hand_is_a_word_or_a_number() {
+        let base = Options { blocks: Some(4), ..Options::default() };
+        let at_hand = |line: &str| Setting::parse(line, &base).unwrap().settings().at_hand;
+        assert_eq!(at_hand("zoomr:at-hand=900"), AtHand::Tokens(900));
+        assert_eq!(at_hand("zoomr:at-hand=quarter"), AtHand::Quarter);
+        assert_eq!(at_hand("zoomr:at-hand=all"), AtHand::All);
+        assert!(Setting::parse("zoomr:at-hand=half", &base).is_err());
     }
 
     #[test]

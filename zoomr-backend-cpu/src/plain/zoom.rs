@@ -100,7 +100,8 @@ impl Zooming<'_> {
                 let (vector, step) = self.vectors.run(span.page, kv_head, slot..slot + 1);
                 let product =
                     sum(&|i| q(i) * f64::from(deviation[i]) * f64::from(vector[i])) * f64::from(step[0]);
-                estimates[u] = (product + around) * scale + log_partition(candidates.blocks[u].tokens, variance);
+                estimates[u] =
+                    (product + around) * scale + log_partition(candidates.blocks[u].tokens, variance);
             }
         }
         estimates

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, ops::RangeInclusive};
 use anyhow::{Context, Error, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use zoomr_core::{
-    config::{BlockScope, PolicyKind, Preset, Scope, SummaryVisibility},
+    config::{AtHand, BlockScope, PolicyKind, Preset, Scope, SummaryVisibility},
     segment::Segmenter,
     select::Zoom,
     trigger::Trigger,
@@ -56,6 +56,11 @@ pub(crate) struct MethodArgs {
     /// Whose shares choose blocks: those of the query heads that read a KV head, or of a whole layer [default: kv].
     #[arg(long, value_parser = named(BlockScope::ALL, BlockScope::name))]
     block_scope: Option<BlockScope>,
+
+    /// Tokens of earlier passages that stay resident for blocks to be chosen from, as the step before wants them; `all`,
+    /// or `quarter` for 1,024 and at least a quarter of the text's. [default: all where the device is the host, else quarter].
+    #[arg(long, value_name = "TOKENS|all|quarter")]
+    at_hand: Option<AtHand>,
 
     /// Thoughts that are zoomed into [default: 2; 1 where thoughts get summaries].
     #[arg(long, value_name = "C", group = "amount")]
@@ -175,7 +180,7 @@ impl MethodArgs {
     /// # Errors
     /// Names the flag that is out of its range, or contradicts another.
     pub(crate) fn check(&self) -> Result<()> {
-        self.options()?.check().map_err(flagged)
+        self.options(AtHand::All)?.check().map_err(flagged)
     }
 
     /// The cap on KV memory that was given, in bytes.
@@ -183,12 +188,16 @@ impl MethodArgs {
         self.cap
     }
 
-    /// The segmenter, and everything else that an engine goes by, for a model.
+    /// The segmenter, and everything else that an engine goes by, for a model; `usual` as in [`options`](Self::options).
     ///
     /// # Errors
     /// As [`check`](Self::check), and where the summaries' frame cannot be tokenized.
-    pub(crate) fn resolve(&self, model: &Pretrained) -> Result<(Box<dyn Segmenter>, EngineOptions)> {
-        model.method(&self.options()?).map_err(flagged)
+    pub(crate) fn resolve(
+        &self,
+        model: &Pretrained,
+        usual: AtHand,
+    ) -> Result<(Box<dyn Segmenter>, EngineOptions)> {
+        model.method(&self.options(usual)?).map_err(flagged)
     }
 
     /// As [`resolve`](Self::resolve), for a model whose weights need not be known. `end` are the tokens that end a text,
@@ -201,15 +210,16 @@ impl MethodArgs {
         tokenizer: Option<&Tokenizer>,
         end: StopTokens,
         format: Option<&ReasoningFormat>,
+        usual: AtHand,
     ) -> Result<EngineOptions> {
-        Ok(self.options()?.resolve(tokenizer, end, format).map_err(flagged)?.1)
+        Ok(self.options(usual)?.resolve(tokenizer, end, format).map_err(flagged)?.1)
     }
 
-    /// What was given, each flag by itself.
+    /// What was given, each flag by itself; `usual` is how much is at hand where nothing is said of it.
     ///
     /// # Errors
     /// Where a flag stands without the one that it belongs to.
-    pub(crate) fn options(&self) -> Result<MethodOptions> {
+    pub(crate) fn options(&self, usual: AtHand) -> Result<MethodOptions> {
         Ok(MethodOptions {
             policy: self.policy,
             scope: self.scope,
@@ -223,6 +233,8 @@ impl MethodArgs {
             preset: self.preset,
             zoom_share: self.zoom_share,
             block_scope: self.block_scope,
+            at_hand: self.at_hand,
+            usual_at_hand: usual,
             window: self.window,
             keep_prompt: self.keep_prompt,
             sinks: self.sinks,
@@ -295,8 +307,9 @@ pub(crate) fn settings<'a>(
     lines: impl IntoIterator<Item = &'a str>,
     method: &MethodArgs,
     format: Option<&ReasoningFormat>,
+    usual: AtHand,
 ) -> Result<Vec<Setting>> {
-    let method = method.options()?;
+    let method = method.options(usual)?;
     let setting = |line: &str| {
         let setting = Setting::parse_over(line, |head| method.base_of(head, format));
         setting.map_err(|error| anyhow!("--setting {line}: {error}"))

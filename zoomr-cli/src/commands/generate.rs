@@ -188,7 +188,7 @@ impl Job for Generate {
         let prompt = files.tokens(given, &form)?;
         files.check_length("prompt", prompt.len())?;
         let tokenizer = files.tokenizer();
-        let (segmenter, options) = args.method.resolve(&files)?;
+        let (segmenter, options) = args.method.resolve(&files, P::AT_HAND)?;
         let sampler = args.sampling.sampler(files.sampling().options(), args.seed)?;
         let loaded = files.load_on::<P>(&status)?;
 

@@ -5,8 +5,8 @@ use std::ops::Range;
 use burn::tensor::{Tensor, activation, backend::Backend};
 
 use super::{
-    AttentionKernels, BlockStore, Candidate, Candidates, KvStore, LinearKernels, PageShape, PageSpan, PageStore, Slot,
-    Whole, Zoom,
+    AttentionKernels, BlockStore, Candidate, Candidates, KvStore, LinearKernels, PageShape, PageSpan,
+    PageStore, Slot, Whole, Zoom,
 };
 use crate::{Error, positions::PositionSet, select::WholeBlocks, state::AttentionState};
 

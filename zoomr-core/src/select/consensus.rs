@@ -46,7 +46,8 @@ impl Selection {
     /// token, as many as fit into `tokens`; one that does not fit is passed over. `len(j)` gives the tokens of passage `j`.
     pub fn at_hand(tally: &Tally, candidates: usize, tokens: usize, len: impl Fn(usize) -> usize) -> Self {
         let by_token = |&a: &usize, &b: &usize| {
-            let [of_a, of_b] = [(a, b), (b, a)].map(|(j, other)| u64::from(tally.shares[j]) * len(other) as u64);
+            let [of_a, of_b] =
+                [(a, b), (b, a)].map(|(j, other)| u64::from(tally.shares[j]) * len(other) as u64);
             of_b.cmp(&of_a)
         };
         let mut order: Vec<usize> = (0..candidates).collect();

@@ -114,9 +114,14 @@ impl SequencePlan {
 
     /// The tokens of the passages at hand that have a block which the last row may choose.
     pub(super) fn tokens_at_hand(&self, blocks: &Blocks) -> PositionSet {
-        let of = blocks.all()[self.blocks.numbers()].iter().map(|block| block.passage);
-        let (Some(first), Some(last)) = (of.clone().next(), of.last()) else { return PositionSet::default() };
-        (first..=last).filter(|&j| self.has_at_hand(j)).map(|j| blocks.passages()[j].range.clone()).collect()
+        let candidates = &blocks.all()[self.blocks.numbers()];
+        let (Some(first), Some(last)) = (candidates.first(), candidates.last()) else {
+            return PositionSet::default();
+        };
+        (first.passage..=last.passage)
+            .filter(|&j| self.has_at_hand(j))
+            .map(|j| blocks.passages()[j].range.clone())
+            .collect()
     }
 }
 

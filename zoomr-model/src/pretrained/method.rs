@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, ops::RangeInclusive};
 
 use zoomr_core::{
     Error,
-    config::{BlockScope, Options, PolicyKind, Preset, Scope, Settings, SummaryVisibility},
+    config::{AtHand, BlockScope, Options, PolicyKind, Preset, Scope, Settings, SummaryVisibility},
     segment::{Budget, Marker, MarkerPair, Markers, Paragraphs, Segmenter},
     select::Zoom,
     trigger::Trigger,
@@ -25,8 +25,6 @@ const POOLED_TOKENS: RangeInclusive<usize> = 16..=96;
 const SUMMARISED_TOKENS: RangeInclusive<usize> = 128..=192;
 /// Thoughts zoomed into under triggers with summaries: half of the pooled ones, being twice as long.
 const SUMMARISED_ZOOM: Zoom = Zoom::Thoughts(1);
-/// Tokens of a block, where nothing else is said.
-const BLOCK: usize = 4;
 /// What the engine writes before a summary.
 const OPEN: &str = "\n\n[Summary: ";
 /// What it writes after one.
@@ -53,6 +51,10 @@ pub struct MethodOptions {
     pub zoom_share: Option<f64>,
     /// Whose shares choose blocks.
     pub block_scope: Option<BlockScope>,
+    /// How much is at hand for blocks to be chosen from.
+    pub at_hand: Option<AtHand>,
+    /// The same, where neither that nor the model says anything.
+    pub usual_at_hand: AtHand,
     /// The most recent tokens, always attended in full.
     pub window: Option<usize>,
     /// How many of the prompt's first tokens stay visible.
@@ -111,6 +113,8 @@ impl Default for MethodOptions {
             preset: None,
             zoom_share: None,
             block_scope: None,
+            at_hand: None,
+            usual_at_hand: AtHand::All,
             window: None,
             keep_prompt: None,
             sinks: None,
@@ -204,6 +208,10 @@ impl MethodOptions {
             zoom_tokens,
             zoom_share: self.zoom_share.unwrap_or(base.zoom_share),
             block_scope: self.block_scope.unwrap_or(base.block_scope),
+            at_hand: self.at_hand.unwrap_or(match base.at_hand {
+                AtHand::All if base.blocks.is_some() => self.usual_at_hand,
+                taught => taught,
+            }),
             window: self.window.unwrap_or(base.window),
             keep_prompt: self.keep_prompt.or(base.keep_prompt),
             sinks: self.sinks.unwrap_or(base.sinks),
@@ -220,64 +228,7 @@ impl MethodOptions {
         })
     }
 
-    /// Tokens of a block under a policy, if it has blocks.
-    fn blocks_of(
-        &self,
-        policy: PolicyKind,
-        taught: &Options,
-        format: Option<&ReasoningFormat>,
-    ) -> Option<usize> {
-        let speaks_of_blocks = self.about_blocks().is_some();
-        let usual = match format {
-            Some(_) => taught.blocks.or(speaks_of_blocks.then_some(BLOCK)),
-            None => {
-                let pools = matches!(self.trigger(None), Trigger::Pooled | Trigger::Forced);
-                (speaks_of_blocks || pools && self.whole_thoughts().is_none()).then_some(BLOCK)
-            }
-        };
-        self.blocks.unwrap_or(usual).filter(|_| policy == PolicyKind::Zoomr)
-    }
-
-    /// The first setting given that speaks of how blocks are chosen, if any does.
-    fn about_blocks(&self) -> Option<&'static str> {
-        (self.preset.map(|_| "preset"))
-            .or(self.zoom_share.map(|_| "zoom-share"))
-            .or(self.block_scope.map(|_| "block-scope"))
-    }
-
-    /// The first setting given that speaks of whole thoughts, if any does.
-    fn whole_thoughts(&self) -> Option<&'static str> {
-        let zoom = match self.zoom {
-            Some(Zoom::Thoughts(_)) => Some("zoom"),
-            Some(Zoom::Mass(_)) => Some("zoom-mass"),
-            Some(Zoom::Tokens(_)) | None => None,
-        };
-        zoom.or(self.votes.map(|_| "votes"))
-            .or(self.scope.map(|_| "scope"))
-            .or(self.resident_thoughts.map(|_| "resident-thoughts"))
-            .or(self.summaries.filter(|&shown| shown == SummaryVisibility::Voted).map(|_| "summaries"))
-    }
-
-    /// What speaks of blocks beside something that speaks of whole thoughts, or of neither.
-    fn contradiction(&self) -> Option<MethodError> {
-        let block = self.about_blocks();
-        let block_policy = self.policy.is_none_or(|policy| policy == PolicyKind::Zoomr);
-        let speaks = block.or(self.blocks.flatten().map(|_| "blocks"));
-        if let Some(name) = speaks.filter(|_| !block_policy) {
-            let reason = "only policy `zoomr` has blocks; leave it out".to_owned();
-            return Some(Error::Setting { name, reason }.into());
-        }
-        let (name, reason) = match (block, self.blocks, self.whole_thoughts()) {
-            (Some(block), Some(None), _) => (block, "blocks are off; leave it out, or give blocks 4"),
-            (Some(_), _, Some(whole)) | (_, Some(Some(_)), Some(whole)) => {
-                (whole, "it speaks of whole thoughts; leave it out, or give blocks `off`")
-            }
-            _ => return None,
-        };
-        Some(Error::Setting { name, reason: reason.to_owned() }.into())
-    }
-
-    fn trigger(&self, format: Option<&ReasoningFormat>) -> Trigger {
+    pub(super) fn trigger(&self, format: Option<&ReasoningFormat>) -> Trigger {
         let taught = if format.is_some() { Trigger::ModelEmitted } else { Trigger::Pooled };
         self.trigger.unwrap_or(taught)
     }

@@ -40,6 +40,7 @@ mod error;
 mod foreign;
 mod loaded;
 mod method;
+mod unit;
 
 use std::path::{Path, PathBuf};
 

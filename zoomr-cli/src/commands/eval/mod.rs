@@ -10,6 +10,7 @@ use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode, thread::available
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use zoomr_core::config::AtHand;
 use zoomr_model::{
     eval::{Bench, Description, Ended, Plan, Record, rows},
     reasoning_format::ReasoningFormat,
@@ -147,7 +148,7 @@ pub(crate) fn run(args: EvalArgs) -> Result<ExitCode> {
     args.problems.check(args.draws())?;
     args.method.check()?;
     // What no model could make good should be said before one is loaded.
-    settings(&args.setting, &args.method, None)?;
+    settings(&args.setting, &args.method, None, AtHand::All)?;
     match args.replay.clone() {
         Some(path) => provider::on(args.model.start()?, Replaying { args, path }),
         None => provider::on(args.model.start()?, Eval { args }),
@@ -182,10 +183,15 @@ impl EvalArgs {
 }
 
 /// The settings that are given, or the usual ones.
-fn settings(lines: &[String], method: &MethodArgs, format: Option<&ReasoningFormat>) -> Result<Vec<Setting>> {
+fn settings(
+    lines: &[String],
+    method: &MethodArgs,
+    format: Option<&ReasoningFormat>,
+    usual: AtHand,
+) -> Result<Vec<Setting>> {
     match lines {
-        [] => method::settings(SETTINGS, method, format),
-        lines => method::settings(lines.iter().map(String::as_str), method, format),
+        [] => method::settings(SETTINGS, method, format, usual),
+        lines => method::settings(lines.iter().map(String::as_str), method, format, usual),
     }
 }
 
@@ -209,8 +215,8 @@ impl Job for Eval {
         // A problem is words: there has to be a tokenizer.
         let files = ModelFiles::open(&args.model, &Given::Text(String::new()), places, &status)?;
         let tokenizer = files.require_tokenizer()?;
-        let (segmenter, options) = args.method.resolve(&files)?;
-        let settings = settings(&args.setting, &args.method, files.reasoning_format())?;
+        let (segmenter, options) = args.method.resolve(&files, P::AT_HAND)?;
+        let settings = settings(&args.setting, &args.method, files.reasoning_format(), P::AT_HAND)?;
         let sampler = args.sampler(&files)?;
         status.say("reading problems");
         let problems = posed::problems(&args, &files, tokenizer)?;

@@ -48,8 +48,8 @@ impl Job for Replaying {
             bail!("--replay: {path} is of another model than {model}; give --model as it was recorded with");
         }
         let tokenizer = files.tokenizer();
-        let (segmenter, options) = args.method.resolve(&files)?;
-        let settings = settings(&args.setting, &args.method, files.reasoning_format())?;
+        let (segmenter, options) = args.method.resolve(&files, P::AT_HAND)?;
+        let settings = settings(&args.setting, &args.method, files.reasoning_format(), P::AT_HAND)?;
         let (kernels, device) = P::open()?;
         let replay = Replay {
             recording: &recording,

@@ -154,8 +154,8 @@ impl Job for Plan {
         };
         let format = model.dir().map(ReasoningFormat::from_dir).transpose()?.flatten();
         let end = config.eos_token_ids().iter().copied().collect();
-        let asked = args.method.options()?;
-        let options = args.method.plan(tokenizer.as_ref(), end, format.as_ref())?;
+        let asked = args.method.options(P::AT_HAND)?;
+        let options = args.method.plan(tokenizer.as_ref(), end, format.as_ref(), P::AT_HAND)?;
         let tokens = args.tokens.unwrap_or(config.context_length().min(MOST_TOKENS));
         if tokens > config.context_length() {
             let context = config.context_length();

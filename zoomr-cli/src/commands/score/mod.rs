@@ -14,7 +14,7 @@ use burn::tensor::backend::Backend;
 use clap::Args;
 use indicatif::HumanDuration;
 use zoomr_core::{
-    config::Settings,
+    config::{AtHand, Settings},
     kernels::{AttentionKernels, LinearKernels},
     segment::Role,
     stats::StepStats,
@@ -93,7 +93,7 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
     }
     args.method.check()?;
     // What no model could make good should be said before one is loaded.
-    args.settings(None)?;
+    args.settings(None, AtHand::All)?;
     let mut places = Places::default();
     args.text.check(&mut places)?;
     args.logits.iter().try_for_each(|path| places.output("--logits", path))?;
@@ -110,8 +110,9 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
 
 impl ScoreArgs {
     /// The settings, for a model that was taught `format`.
-    fn settings(&self, format: Option<&ReasoningFormat>) -> Result<Vec<Setting>> {
-        let settings = method::settings(self.setting.iter().map(String::as_str), &self.method, format)?;
+    fn settings(&self, format: Option<&ReasoningFormat>, usual: AtHand) -> Result<Vec<Setting>> {
+        let settings =
+            method::settings(self.setting.iter().map(String::as_str), &self.method, format, usual)?;
         match repeated(&settings) {
             Some(name) => bail!("--setting {name}: it is given twice; give each once"),
             None => Ok(settings),
@@ -146,13 +147,13 @@ impl Job for Score {
             bail!("--from: position {from} is past the text's {} tokens", text.len());
         }
         let tokenizer = files.tokenizer();
-        let (segmenter, options) = args.method.resolve(&files)?;
+        let (segmenter, options) = args.method.resolve(&files, P::AT_HAND)?;
         let loaded = files.load_on::<P>(&status)?;
         if let Some(file) = &mut logits {
             file.begin(text.len(), files.config().vocab_size())?;
         }
 
-        let settings = args.settings(files.reasoning_format())?;
+        let settings = args.settings(files.reasoning_format(), P::AT_HAND)?;
         let text = Text { ids: &text, prompt: args.prompt_tokens.min(text.len()), from };
         let run = |name: Option<&str>, settings: &Settings, watch, logits: Option<&mut LogitsFile>| {
             let options = EngineOptions { settings: settings.clone(), ..options.clone() };

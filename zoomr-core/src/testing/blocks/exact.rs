@@ -23,7 +23,9 @@ impl Inputs {
     pub(super) fn told(&self, exact: &Exact) -> Tally {
         let mut told = Tally::none(PASSAGES);
         let kv_heads = self.case.kv_heads / self.case.sets();
-        for (shares, chosen) in exact.shares.iter().zip(&exact.chosen).filter(|(shares, _)| !shares.is_empty()) {
+        for (shares, chosen) in
+            exact.shares.iter().zip(&exact.chosen).filter(|(shares, _)| !shares.is_empty())
+        {
             let units = |u: usize| shares[u] * self.blocks[u].len() as f64 / 16.0 * f64::from(SHARE_UNITS);
             told.find(kv_heads, (0..shares.len()).map(|u| (passage(u), units(u).round() as u32)));
             told.read(kv_heads, chosen.iter().map(|&u| (passage(u), self.blocks[u].len())));
@@ -53,7 +55,7 @@ impl Inputs {
         };
         let sets: Vec<Vec<f64>> = by_head.chunks(sharing).map(of_set).collect();
         let may = |u: usize| case.all_at_hand || is_at_hand(u);
-        let chosen: Vec<Vec<usize>> = sets.iter().map(|shares| choose(shares, blocks, &may, rule)).collect();
+        let chosen: Vec<Vec<usize>> = sets.iter().map(|shares| choose(shares, blocks, may, rule)).collect();
         let (mut output, mut lse) = (vec![0.0; q.len()], vec![0.0; heads]);
         for head in 0..heads {
             let mut seen = base.clone();
@@ -95,8 +97,9 @@ pub(super) fn choose(
 ) -> Vec<usize> {
     let units = |u: usize| (shares[u] * f64::from(SHARE_UNITS)).round();
     let per_token = |u: usize| units(u) / blocks[u].len() as f64;
-    let mut order: Vec<usize> =
-        (0..blocks.len()).filter(|&u| at_hand(u) && 16.0 * per_token(u) >= f64::from(rule.threshold)).collect();
+    let mut order: Vec<usize> = (0..blocks.len())
+        .filter(|&u| at_hand(u) && 16.0 * per_token(u) >= f64::from(rule.threshold))
+        .collect();
     order.sort_by(|&a, &b| per_token(b).total_cmp(&per_token(a)));
     let mut tokens = 0;
     let fits = |u: &usize| {

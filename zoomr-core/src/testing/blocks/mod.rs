@@ -23,8 +23,8 @@ use super::{
 use crate::{
     config::BlockScope,
     kernels::{
-        AttendGroup, AttentionKernels, BlockStore, Candidate, Candidates, KvStore, PageShape, PageSpan, PageStore, Slot,
-        Zoom,
+        AttendGroup, AttentionKernels, BlockStore, Candidate, Candidates, KvStore, PageShape, PageSpan,
+        PageStore, Slot, Zoom,
     },
     portable::Portable,
     positions::PositionSet,

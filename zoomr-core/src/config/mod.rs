@@ -3,10 +3,13 @@
 //! [`Options`] is what a user writes; [`Settings`] is what the rest of the crate takes. The only way from one
 //! to the other is `Settings::try_from(options)`.
 
+mod at_hand;
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::at_hand::AtHand;
 use crate::{
     Error,
     policy::{Base, Full, H2o, Oracle, Policy, Quest, Rkv, Summaries, Window, ZoomBlocks, Zoomr, rkv},
@@ -113,30 +116,6 @@ pub enum BlockScope {
 }
 
 named!(BlockScope, "block-scope", Kv => "kv", Layer => "layer");
-
-/// How much of a sequence's passages is at hand: resident, so that blocks of it may be chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AtHand {
-    /// Everything: right where there is no colder tier that costs less.
-    #[default]
-    All,
-    /// 1,024 tokens, or a quarter of the sequence's where that is more.
-    Quarter,
-    /// So many tokens.
-    Tokens(usize),
-}
-
-impl AtHand {
-    /// Tokens at hand of a sequence of so many.
-    pub fn of(self, tokens: usize) -> usize {
-        match self {
-            Self::All => usize::MAX,
-            Self::Quarter => (tokens / 4).max(1024),
-            Self::Tokens(at_hand) => at_hand,
-        }
-    }
-}
 
 /// Numbers of blocks that go together. What each of them loses is measured in the repository's `docs/accuracy.md`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,74 @@
+//! What is zoomed into: blocks or whole thoughts, by what was said of either.
+
+use zoomr_core::{
+    Error,
+    config::{Options, PolicyKind, SummaryVisibility},
+    select::Zoom,
+    trigger::Trigger,
+};
+
+use super::{MethodError, MethodOptions};
+use crate::reasoning_format::ReasoningFormat;
+
+/// Tokens of a block, where nothing else is said.
+const BLOCK: usize = 4;
+
+impl MethodOptions {
+    /// Tokens of a block under a policy, if it has blocks.
+    pub(super) fn blocks_of(
+        &self,
+        policy: PolicyKind,
+        taught: &Options,
+        format: Option<&ReasoningFormat>,
+    ) -> Option<usize> {
+        let speaks_of_blocks = self.about_blocks().is_some();
+        let usual = match format {
+            Some(_) => taught.blocks.or(speaks_of_blocks.then_some(BLOCK)),
+            None => {
+                let pools = matches!(self.trigger(None), Trigger::Pooled | Trigger::Forced);
+                (speaks_of_blocks || pools && self.whole_thoughts().is_none()).then_some(BLOCK)
+            }
+        };
+        self.blocks.unwrap_or(usual).filter(|_| policy == PolicyKind::Zoomr)
+    }
+
+    /// The first setting given that speaks of how blocks are chosen, if any does.
+    fn about_blocks(&self) -> Option<&'static str> {
+        (self.preset.map(|_| "preset"))
+            .or(self.zoom_share.map(|_| "zoom-share"))
+            .or(self.block_scope.map(|_| "block-scope"))
+            .or(self.at_hand.map(|_| "at-hand"))
+    }
+
+    /// The first setting given that speaks of whole thoughts, if any does.
+    fn whole_thoughts(&self) -> Option<&'static str> {
+        let zoom = match self.zoom {
+            Some(Zoom::Thoughts(_)) => Some("zoom"),
+            Some(Zoom::Mass(_)) => Some("zoom-mass"),
+            Some(Zoom::Tokens(_)) | None => None,
+        };
+        zoom.or(self.votes.map(|_| "votes"))
+            .or(self.scope.map(|_| "scope"))
+            .or(self.resident_thoughts.map(|_| "resident-thoughts"))
+            .or(self.summaries.filter(|&shown| shown == SummaryVisibility::Voted).map(|_| "summaries"))
+    }
+
+    /// What speaks of blocks beside something that speaks of whole thoughts, or of neither.
+    pub(super) fn contradiction(&self) -> Option<MethodError> {
+        let block = self.about_blocks();
+        let block_policy = self.policy.is_none_or(|policy| policy == PolicyKind::Zoomr);
+        let speaks = block.or(self.blocks.flatten().map(|_| "blocks"));
+        if let Some(name) = speaks.filter(|_| !block_policy) {
+            let reason = "only policy `zoomr` has blocks; leave it out".to_owned();
+            return Some(Error::Setting { name, reason }.into());
+        }
+        let (name, reason) = match (block, self.blocks, self.whole_thoughts()) {
+            (Some(block), Some(None), _) => (block, "blocks are off; leave it out, or give blocks 4"),
+            (Some(_), _, Some(whole)) | (_, Some(Some(_)), Some(whole)) => {
+                (whole, "it speaks of whole thoughts; leave it out, or give blocks `off`")
+            }
+            _ => return None,
+        };
+        Some(Error::Setting { name, reason: reason.to_owned() }.into())
+    }
+}
