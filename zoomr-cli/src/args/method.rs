@@ -58,7 +58,7 @@ pub(crate) struct MethodArgs {
     block_scope: Option<BlockScope>,
 
     /// Tokens of earlier passages that stay resident for blocks to be chosen from, as the step before wants them; `all`,
-    /// or `quarter` for 1,024 and at least a quarter of the text's. [default: all where the device is the host, else quarter].
+    /// or `quarter` for a quarter of the text's, 1,024 at least [default: all where the device is the host, else quarter].
     #[arg(long, value_name = "TOKENS|all|quarter")]
     at_hand: Option<AtHand>,
 
