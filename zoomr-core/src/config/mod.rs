@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use self::at_hand::AtHand;
 use crate::{
     Error,
-    policy::{Base, Full, H2o, Oracle, Policy, Quest, Rkv, Summaries, Window, ZoomBlocks, Zoomr, rkv},
+    policy::{Base, BlockOracle, Full, H2o, Oracle, Policy, Quest, Rkv, Summaries, Window, ZoomBlocks, Zoomr, quest, rkv},
     select::{BlockRule, SHARE_UNITS, Zoom},
 };
 
@@ -163,6 +163,7 @@ pub struct Options {
     /// `c`: how much a consensus zooms into.
     pub zoom: Zoom,
     /// `b`: tokens of a block, the unit that layers zoom into by their own queries; `None` to attend to whole thoughts.
+    /// `oracle` chooses blocks too, and `quest` has pages of so many tokens; of other policies none looks at it.
     pub blocks: Option<usize>,
     /// The least share of attention per 16 tokens that a block must promise to be attended, from 0 (all blocks) to 1.
     pub zoom_share: f64,
@@ -320,9 +321,14 @@ impl Settings {
         Self(Options { scope, ..self.0 })
     }
 
-    /// How layers zoom into blocks, if they do.
+    /// How layers zoom into blocks by their vectors, if they do.
     pub fn zoom_blocks(&self) -> Option<ZoomBlocks> {
-        let size = self.blocks.filter(|_| self.policy == PolicyKind::Zoomr)?;
+        self.of_blocks().filter(|_| self.policy == PolicyKind::Zoomr)
+    }
+
+    /// Which blocks there are to choose from, however that is done.
+    fn of_blocks(&self) -> Option<ZoomBlocks> {
+        let size = self.blocks?;
         let rule = BlockRule {
             scope: self.block_scope,
             threshold: (self.zoom_share * f64::from(SHARE_UNITS)).round() as u32,
@@ -349,13 +355,21 @@ impl Settings {
             PolicyKind::Window => Box::new(Window { sinks: self.sinks, window: self.window }),
             PolicyKind::H2o => Box::new(H2o { budget: self.budget }),
             PolicyKind::Rkv => Box::new(Rkv { budget: self.budget, buffer: self.buffer }),
-            PolicyKind::Quest => Box::new(Quest { budget: self.budget }),
+            PolicyKind::Quest => Box::new(Quest {
+                budget: self.budget,
+                page: self.blocks.unwrap_or(quest::PAGE),
+                scope: self.blocks.map(|_| self.block_scope),
+            }),
             PolicyKind::Summaries => Box::new(Summaries::new(prompt, self.window)),
             PolicyKind::Zoomr => match self.zoom_blocks() {
                 Some(blocks) => Box::new(blocks),
                 None => Box::new(Zoomr { base }),
             },
-            PolicyKind::Oracle => Box::new(Oracle { base }),
+            PolicyKind::Oracle => match self.of_blocks() {
+                // To find masses takes all of them.
+                Some(blocks) => Box::new(BlockOracle { blocks: ZoomBlocks { at_hand: AtHand::All, ..blocks } }),
+                None => Box::new(Oracle { base }),
+            },
         }
     }
 }

@@ -138,7 +138,7 @@ fn kinds(layers: &[LayerSpec], choice: Choice, widths: Widths) -> Vec<(LayerKind
         let indexed = match choice {
             Choice::Votes | Choice::Blocks(_) => true,
             Choice::Pages(_) => number >= quest::DENSE_LAYERS,
-            Choice::Nothing | Choice::Mass => false,
+            Choice::Nothing | Choice::Mass | Choice::BlockMass(_) => false,
         };
         let token = token_bytes(layer, widths);
         let block = (layer.kv_heads * (widths.block_vector)(layer.head_dim)) as u64;

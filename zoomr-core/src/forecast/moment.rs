@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{AtHand, PolicyKind, Settings, SummaryVisibility},
-    policy::{Choice, Policy, ZoomBlocks, quest, recent},
+    policy::{Choice, Policy, ZoomBlocks, recent},
     select::Zoom,
     session::{SPREAD_VECTORS, VECTORS_PER_PAGE},
     stats::TierBytes,
@@ -83,7 +83,7 @@ impl<'a> Rules<'a> {
         let newest = opened - self.pages.opened(moment.row + 1);
         let zoomed = match self.policy.choice() {
             // Whatever is at hand is there to choose from.
-            Choice::Blocks(rule) => {
+            Choice::Blocks(rule) | Choice::BlockMass(rule) => {
                 let outside = self.pages.opened(moment.row + 1).all() - held.all();
                 let at_hand = |&length: &NonZeroUsize| self.at_hand(&rule, moment.row, length);
                 outside.min(lengths.iter().map(at_hand).max().unwrap_or(usize::MAX))
@@ -128,7 +128,7 @@ impl<'a> Rules<'a> {
 
     fn base(&self, row: usize) -> Base {
         let (end, window) = (row + 1, recent(row, self.settings.window));
-        if let Choice::Blocks(rule) = self.policy.choice() {
+        if let Some(rule) = self.policy.choice().blocks() {
             let zoomable = self.zoomable(&rule, row);
             return Base { head: zoomable.start, tail: zoomable.end..end, summaries: true };
         }
@@ -166,7 +166,9 @@ impl<'a> Rules<'a> {
         // They may meet on a page.
         let seen = if head.all() + tail.all() >= all.all() { all } else { head + tail };
         match self.policy.choice() {
-            Choice::Blocks(rule) if self.limit(&rule, base.tail.end - 1).is_none() => {
+            Choice::Blocks(rule) | Choice::BlockMass(rule)
+                if self.limit(&rule, base.tail.end - 1).is_none() =>
+            {
                 Counts { thoughts: seen.thoughts, ..all }
             }
             _ if base.summaries => Counts { summaries: all.summaries, ..seen },
@@ -202,19 +204,19 @@ impl<'a> Rules<'a> {
             |vectors: usize| IndexSlots { keys: vectors.next_multiple_of(self.pages.size()), blocks: 0 };
         match self.policy.choice() {
             Choice::Votes => keys(self.pages.retired(tokens)),
-            Choice::Pages(_) => keys(tokens / quest::PAGE * quest::VECTORS),
+            Choice::Pages(quest) => keys(quest.vectors(tokens)),
             Choice::Blocks(rule) if tokens >= rule.spread_tokens => {
                 let blocks = self.pages.blocks(tokens, rule.size).next_multiple_of(VECTORS_PER_PAGE);
                 IndexSlots { keys: if blocks > 0 { SPREAD_VECTORS } else { 0 }, blocks }
             }
-            Choice::Nothing | Choice::Mass | Choice::Blocks(_) => IndexSlots::default(),
+            Choice::Nothing | Choice::Mass | Choice::Blocks(_) | Choice::BlockMass(_) => IndexSlots::default(),
         }
     }
 
     /// Pages that have left the window, and so have a copy in the cold tier.
     fn cold(&self, opened: Counts, held: Counts) -> usize {
         let stays = match self.policy.choice() {
-            Choice::Mass => true,
+            Choice::Mass | Choice::BlockMass(_) => true,
             Choice::Blocks(rule) => rule.at_hand == AtHand::All,
             Choice::Votes | Choice::Pages(_) | Choice::Nothing => false,
         };
@@ -245,7 +247,7 @@ pub(crate) fn thoughts_held(
     length: NonZeroUsize,
 ) -> usize {
     match (choice, settings.zoom) {
-        (Choice::Nothing | Choice::Pages(_) | Choice::Blocks(_), _) => 0,
+        (Choice::Nothing | Choice::Pages(_) | Choice::Blocks(_) | Choice::BlockMass(_), _) => 0,
         (Choice::Mass, _) => candidates,
         (Choice::Votes, Zoom::Thoughts(count)) => count.max(settings.resident_thoughts.unwrap_or(0)),
         (Choice::Votes, Zoom::Tokens(budget)) => budget / length,

@@ -20,7 +20,7 @@ pub use candidates::BlockCandidates;
 pub use evict::{Eviction, Evictor, Keys};
 pub use full::Full;
 pub use h2o::H2o;
-pub use oracle::Oracle;
+pub use oracle::{BlockOracle, Oracle};
 pub use quest::Quest;
 pub use rkv::Rkv;
 pub use summaries::Summaries;
@@ -45,6 +45,18 @@ pub enum Choice {
     Pages(Quest),
     /// Blocks of tokens, each KV head or layer its own, inside of attention.
     Blocks(ZoomBlocks),
+    /// The same, by true attention mass.
+    BlockMass(ZoomBlocks),
+}
+
+impl Choice {
+    /// Which blocks there are to choose from, where it picks blocks.
+    pub fn blocks(self) -> Option<ZoomBlocks> {
+        match self {
+            Self::Blocks(blocks) | Self::BlockMass(blocks) => Some(blocks),
+            Self::Nothing | Self::Votes | Self::Mass | Self::Pages(_) => None,
+        }
+    }
 }
 
 /// What rows see. Where a policy says nothing else, it is full attention.

@@ -1,6 +1,6 @@
 //! Zooming by hindsight.
 
-use super::{Base, Choice, Policy};
+use super::{Base, Choice, Policy, ZoomBlocks};
 use crate::{positions::PositionSet, segment::Stream};
 
 /// As [`Zoomr`](super::Zoomr), but the thoughts with most true attention mass return, and heads vote by what they truly
@@ -30,5 +30,26 @@ impl Policy for Oracle {
 
     fn choice(&self) -> Choice {
         Choice::Mass
+    }
+}
+
+/// As [`ZoomBlocks`], but the blocks with most true attention mass return, and everything stays resident.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockOracle {
+    /// Which blocks there are, and how many return.
+    pub blocks: ZoomBlocks,
+}
+
+impl Policy for BlockOracle {
+    fn name(&self) -> &'static str {
+        "oracle"
+    }
+
+    fn base(&self, stream: &Stream, position: usize) -> PositionSet {
+        self.blocks.base(stream, position)
+    }
+
+    fn choice(&self) -> Choice {
+        Choice::BlockMass(self.blocks)
     }
 }

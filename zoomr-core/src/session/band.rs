@@ -158,7 +158,7 @@ impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
     /// fail any more.
     pub(super) fn keeps_all(&self) -> bool {
         let from_everything = match self.policy.choice() {
-            Choice::Mass | Choice::Pages(_) => true,
+            Choice::Mass | Choice::Pages(_) | Choice::BlockMass(_) => true,
             Choice::Blocks(rule) => rule.at_hand == AtHand::All,
             Choice::Nothing | Choice::Votes => false,
         };
@@ -174,8 +174,8 @@ impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
     pub(super) fn indexed(&self, stream: &Stream) -> usize {
         match self.policy.choice() {
             Choice::Votes => stream.retired(stream.len()),
-            Choice::Pages(_) => stream.len() / quest::PAGE * quest::VECTORS,
-            Choice::Nothing | Choice::Mass | Choice::Blocks(_) => 0,
+            Choice::Pages(quest) => quest.vectors(stream.len()),
+            Choice::Nothing | Choice::Mass | Choice::Blocks(_) | Choice::BlockMass(_) => 0,
         }
     }
 

@@ -180,9 +180,9 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             for state in &mut self.sequence_mut(plan.sequence)?.bands {
                 state.indexed = state.index.len();
             }
-            match plan.blocks.last() {
-                0 => trace.stats.votes = std::mem::take(&mut trace.total.votes),
-                _ => self.count_blocks(plan, trace)?,
+            match self.settings.zoom_blocks() {
+                Some(_) if plan.blocks.last() > 0 => self.count_blocks(plan, trace)?,
+                _ => trace.stats.votes = std::mem::take(&mut trace.total.votes),
             }
             for asked in std::mem::take(&mut trace.asked) {
                 let parts = self.parts(asked.band, plan.sequence)?;

@@ -14,10 +14,7 @@ use crate::{
     hook::AttentionHook,
     kernels::{AttendGroup, AttentionKernels, KvStore, OwnedCandidates, PageSpan, ScoreGroup, Zoom},
     layer::LayerSpec,
-    policy::{
-        Choice, ZoomBlocks,
-        quest::{self, VECTORS},
-    },
+    policy::{Choice, ZoomBlocks, quest::VECTORS},
     positions::PositionSet,
     state::AttentionState,
 };
@@ -115,16 +112,16 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                     band.index.store.append(home.layer, &[&mean], &slot(j));
                 }
             }
-            Choice::Pages(_) => {
+            Choice::Pages(quest) => {
                 for page in indexed.step_by(VECTORS) {
-                    let positions = quest::positions(page / VECTORS);
+                    let positions = quest.positions(page / VECTORS);
                     let bounds = band.store.key_bounds(home.layer, &spans(positions.into())?);
                     for (at, bound) in (page..).zip(bounds) {
                         band.index.store.append(home.layer, &[&bound], &slot(at));
                     }
                 }
             }
-            Choice::Nothing | Choice::Mass | Choice::Blocks(_) => {}
+            Choice::Nothing | Choice::Mass | Choice::Blocks(_) | Choice::BlockMass(_) => {}
         }
         Ok(())
     }

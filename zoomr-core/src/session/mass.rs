@@ -9,8 +9,9 @@ use crate::{
     Error,
     kernels::{AttendGroup, AttentionKernels},
     layer::LayerSpec,
+    policy::ZoomBlocks,
     positions::PositionSet,
-    select::{Selection, Tally, best},
+    select::{Selection, Tally, best, block_shares},
 };
 
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
@@ -24,9 +25,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         q: &Tensor<B, 3>,
         spec: LayerSpec,
     ) -> Result<Vec<Tally>, Error> {
-        let sequence = self.sequence(plan.sequence)?;
-        let (thoughts, state) = (sequence.grammar.stream().thoughts(), &sequence.bands[home.band]);
-        let store = &self.bands[home.band].store;
+        let thoughts = self.sequence(plan.sequence)?.grammar.stream().thoughts();
         let mut tallies = Vec::with_capacity(plan.rows());
         for (row, (base, &candidates)) in plan.base.iter().zip(&plan.candidates).enumerate() {
             let thoughts = &thoughts[..candidates];
@@ -36,19 +35,68 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 thoughts.iter().map(|thought| outside(thought.summary.clone().unwrap_or(0..0), base));
             let sets: Vec<PositionSet> =
                 std::iter::once(base.clone()).chain(details).chain(summaries).collect();
-            let spans: Vec<_> =
-                sets.iter().map(|set| state.spans(&sequence.layout, set)).collect::<Result<_, _>>()?;
-            let groups: Vec<_> = (sets.iter().zip(&spans).enumerate())
-                .map(|(i, (set, spans))| AttendGroup::new(i, spans, std::slice::from_ref(set)))
-                .collect();
-            let row = plan.first_row + row;
-            let copies = q.clone().slice(row..row + 1).repeat_dim(0, sets.len());
-            let table = self.kernels.table(&groups);
-            let parts = self.kernels.attend(&copies, store, home.layer, &table, spec.scale, None);
-            let lse: Vec<f32> = parts.lse.into_data().iter().collect();
+            let lse = self.masses(home, plan, row, q, spec, &sets)?;
             tallies.push(mass_tally(&lse, spec.query_heads, self.settings.votes));
         }
         Ok(tallies)
+    }
+
+    /// The log-sum-exps of what a row of a plan finds in each of `sets`, `[sets, query_heads]`.
+    fn masses(
+        &self,
+        home: Home,
+        plan: &SequencePlan,
+        row: usize,
+        q: &Tensor<B, 3>,
+        spec: LayerSpec,
+        sets: &[PositionSet],
+    ) -> Result<Vec<f32>, Error> {
+        let sequence = self.sequence(plan.sequence)?;
+        let (state, store) = (&sequence.bands[home.band], &self.bands[home.band].store);
+        let spans: Vec<_> =
+            sets.iter().map(|set| state.spans(&sequence.layout, set)).collect::<Result<_, _>>()?;
+        let groups: Vec<_> = (sets.iter().zip(&spans).enumerate())
+            .map(|(i, (set, spans))| AttendGroup::new(i, spans, std::slice::from_ref(set)))
+            .collect();
+        let row = plan.first_row + row;
+        let copies = q.clone().slice(row..row + 1).repeat_dim(0, sets.len());
+        let table = self.kernels.table(&groups);
+        let parts = self.kernels.attend(&copies, store, home.layer, &table, spec.scale, None);
+        Ok(parts.lse.into_data().iter().collect())
+    }
+
+    /// What each query head of each row sees that chooses blocks by their true mass, `[rows, query_heads]`.
+    pub(super) fn block_sets(
+        &self,
+        home: Home,
+        plan: &SequencePlan,
+        blocks: ZoomBlocks,
+        q: &Tensor<B, 3>,
+        spec: LayerSpec,
+    ) -> Result<Vec<PositionSet>, Error> {
+        let ranges: Vec<Range<usize>> =
+            self.sequence(plan.sequence)?.blocks.all()[plan.blocks.numbers()].iter().map(|b| b.range.clone()).collect();
+        let heads = spec.query_heads;
+        let together = heads / blocks.rule.sets(spec.kv_heads);
+        let mut seen = Vec::with_capacity(plan.rows() * heads);
+        for (row, (base, &count)) in plan.base.iter().zip(&plan.blocks.counts).enumerate() {
+            let candidates = ranges[..count].iter().map(|range| range.clone().into());
+            let sets: Vec<PositionSet> = std::iter::once(base.clone()).chain(candidates).collect();
+            let lse = self.masses(home, plan, row, q, spec, &sets)?;
+            let (base_lse, masses) = lse.split_at(heads);
+            for first in (0..heads).step_by(together) {
+                let own = first..first + together;
+                let by_head: Vec<f32> =
+                    own.clone().flat_map(|head| (0..count).map(move |u| masses[u * heads + head])).collect();
+                let (mut shares, mut chosen) = (Vec::new(), Vec::new());
+                block_shares(&by_head, &base_lse[own], &mut shares);
+                blocks.rule.choose(&shares, |u| Some(ranges[u].len()), &mut chosen);
+                let mut set = base.clone();
+                chosen.iter().for_each(|&u| set.insert(ranges[u].clone()));
+                seen.extend(std::iter::repeat_n(set, together));
+            }
+        }
+        Ok(seen)
     }
 
     /// What the oracle zooms into.

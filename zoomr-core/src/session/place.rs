@@ -186,6 +186,7 @@ fn is_decided<B: Backend, K: AttentionKernels<B>>(band: &Band<B, K>, plan: &Sequ
         // Only the last row of several may have something to choose from where votes have chosen for it.
         Choice::Votes => nothing_to_choose || plan.chosen.is_some(),
         Choice::Mass => nothing_to_choose,
+        Choice::BlockMass(_) => plan.blocks.most() == 0,
         Choice::Pages(quest) => plan.prompt || quest.sees_all(plan.last()),
     }
 }

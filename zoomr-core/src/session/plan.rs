@@ -230,7 +230,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// Segments the feed's tokens, as many as can go in one step, and works out what their rows see anyway.
     fn admit(&mut self, number: usize, feed: &Feed<'_>, first_row: usize) -> Result<SequencePlan, Error> {
         let (id, resident, policy) = (feed.sequence.0, self.budget.used(), self.settings.policy());
-        let zoom = self.settings.zoom_blocks();
+        let zoom = policy.choice().blocks();
         // What is at hand was said by an earlier step, whose heads ever vote.
         let scope = if zoom.is_some() { Scope::Global } else { feed.scope };
         // Rows of a prompt are scored layer by layer, so that a prompt need not go token by token.
@@ -308,7 +308,9 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                     sequence.blocks.all()[blocks.clone()].iter().map(|block| block.range.clone()).collect()
                 }
                 // Where pages are chosen from everything, everything is there.
-                Choice::Pages(_) | Choice::Nothing | Choice::Mass => PositionSet::default(),
+                Choice::Pages(_) | Choice::Nothing | Choice::Mass | Choice::BlockMass(_) => {
+                    PositionSet::default()
+                }
             };
             BandPlan { indexed, blocks, sources, seen: None }
         };
@@ -335,12 +337,11 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// Makes a ballot for the rows whose selection is decided, and whose votes count for what comes after; and for those
     /// that choose blocks.
     pub(super) fn open_ballot(&self, step: &mut Step<B, K>) {
-        let mut candidates = Vec::new();
+        let (mut candidates, blocks) = (Vec::new(), self.settings.zoom_blocks().is_some());
         for plan in &mut step.plans {
             let votes = plan.waits && plan.chosen.is_some();
-            if votes || plan.blocks.last() > 0 {
+            if votes || blocks && plan.blocks.last() > 0 {
                 plan.ballot_row = Some(candidates.len());
-                let blocks = plan.blocks.last() > 0;
                 candidates.push(if blocks { plan.blocks.passages } else { plan.last_candidates() });
             }
         }

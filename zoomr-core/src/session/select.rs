@@ -1,5 +1,7 @@
 //! Steps 1 to 3 for rows whose selection each layer makes for itself: score, vote, consensus.
 
+use std::iter;
+
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::{
     Error,
-    kernels::{AttentionKernels, KvStore, ScoreGroup},
+    kernels::{AttentionKernels, KvStore, PageStore, ScoreGroup},
     layer::LayerSpec,
     policy::{Choice, Quest},
     positions::PositionSet,
@@ -43,10 +45,13 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                     .map(|tally| self.most_attended(plan.sequence, tally))
                     .collect::<Result<_, _>>()?
             }
-            Choice::Nothing | Choice::Pages(_) | Choice::Blocks(_) => vec![Selection::default(); plan.rows()],
+            Choice::Nothing | Choice::Pages(_) | Choice::Blocks(_) | Choice::BlockMass(_) => {
+                vec![Selection::default(); plan.rows()]
+            }
         };
         let seen = match choice {
             Choice::Pages(quest) => Visible::Heads(self.page_sets(home, plan, quest, q)?),
+            Choice::BlockMass(blocks) => Visible::Heads(self.block_sets(home, plan, blocks, q, spec)?),
             _ => self.rows_see(home.band, plan, &selections)?,
         };
         Ok((selections, seen))
@@ -95,8 +100,13 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             false => self.bands[home.band].index.store.page_bounds(home.layer, &spans, &rows),
         };
         let pages = bounds.len() / (count * heads);
-        let set = |i: usize| quest.seen(&bounds[i * pages..][..pages], plan.start + i / heads);
-        Ok((0..count * heads).map(set).collect())
+        let by_head: Vec<&[f32]> = (0..count * heads).map(|i| &bounds[i * pages..][..pages]).collect();
+        let together = quest.together(heads, self.bands[home.band].store.shape().kv_heads);
+        let sets = by_head.chunks(together).enumerate().flat_map(|(set, bounds)| {
+            let seen = quest.seen(bounds, plan.start + set * together / heads);
+            iter::repeat_n(seen, together)
+        });
+        Ok(sets.collect())
     }
 }
 

@@ -59,7 +59,7 @@ impl Sequence {
         let bands = bands.iter().map(BandState::new).collect();
         // Where the policy has no blocks, nobody asks for them.
         let nobodys = || Blocks::new(settings.page_size, settings.page_size);
-        let blocks = settings.zoom_blocks().map_or_else(nobodys, |rule| rule.no_blocks());
+        let blocks = settings.policy().choice().blocks().map_or_else(nobodys, |rule| rule.no_blocks());
         Self { grammar, layout: Layout::new(settings.page_size), blocks, bands, chosen: Vec::new() }
     }
 

@@ -52,7 +52,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         plan: &SequencePlan,
     ) -> Result<Option<OwnedCandidates>, Error> {
         let blocks = plan.blocks.numbers();
-        if blocks.is_empty() || !self.bands[band].acts() {
+        if blocks.is_empty() || !matches!(self.bands[band].policy.choice(), Choice::Blocks(_)) {
             return Ok(None);
         }
         let sequence = self.sequence(plan.sequence)?;

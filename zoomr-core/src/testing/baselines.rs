@@ -3,8 +3,14 @@
 
 use std::{cmp::Ordering, iter, ops::Range};
 
-use super::oracle::DenseKv;
-use crate::positions::PositionSet;
+use super::oracle::{self, DenseKv};
+use crate::{
+    config::{BlockScope, Settings},
+    policy::{Policy, ZoomBlocks},
+    positions::PositionSet,
+    segment::Stream,
+    select::block_shares,
+};
 
 /// One layer of a sequence whose first `prompt` tokens are a prompt.
 pub(super) struct DenseRows<'a> {
@@ -126,32 +132,69 @@ impl DenseRows<'_> {
         softmax(&(0..n).map(mean).collect::<Vec<_>>())
     }
 
-    /// Quest: pages of 16 tokens, the row's own and those with the highest bounds.
-    pub(super) fn quest(&self, budget: usize) -> HeadSets {
-        let row = |row: usize| (0..self.query_heads()).map(|head| self.pages(budget, row, head)).collect();
-        (0..self.queries.len()).map(row).collect()
+    /// Quest: pages of 16 tokens, the row's own and those with the highest bounds. With blocks (ours) so many tokens, and
+    /// heads that choose together go by the highest of their bounds.
+    pub(super) fn quest(&self, settings: &Settings) -> HeadSets {
+        let (heads, page) = (self.query_heads(), settings.blocks.unwrap_or(16));
+        let together = match (settings.blocks, settings.block_scope) {
+            (None, _) => 1,
+            (Some(_), BlockScope::Kv) => heads / self.dense.kv_heads,
+            (Some(_), BlockScope::Layer) => heads,
+        };
+        let set = |row: usize, head: usize| {
+            let first = head / together * together;
+            self.pages(settings.budget, page, row, first..first + together)
+        };
+        (0..self.queries.len()).map(|row| (0..heads).map(|head| set(row, head)).collect()).collect()
     }
 
-    fn pages(&self, budget: usize, row: usize, head: usize) -> PositionSet {
+    fn pages(&self, budget: usize, size: usize, row: usize, heads: Range<usize>) -> PositionSet {
         if row < self.prompt {
             return (0..row + 1).into();
         }
-        let kv = head / (self.query_heads() / self.dense.kv_heads);
-        let own = row / 16;
+        let own = row / size;
         let earlier: Vec<usize> = (0..own).collect();
-        let bound = |page: usize| {
+        let bound = |page: usize, head: usize| -> f64 {
+            let kv = head / (self.query_heads() / self.dense.kv_heads);
             let channel = |(d, q): (usize, &f64)| {
-                let products = (page * 16..(page + 1) * 16).map(|p| q * self.dense.key(p, kv)[d]);
+                let products = (page * size..(page + 1) * size).map(|p| q * self.dense.key(p, kv)[d]);
                 products.fold(f64::NEG_INFINITY, f64::max)
             };
             self.query(row, head).iter().enumerate().map(channel).sum()
         };
-        let chosen = highest(&earlier, budget.div_ceil(16) - 1, bound);
+        let of_any = |page: usize| heads.clone().map(|head| bound(page, head)).fold(f64::NEG_INFINITY, f64::max);
+        let chosen = highest(&earlier, budget.div_ceil(size) - 1, of_any);
         chosen
             .into_iter()
-            .map(|page| page * 16..(page + 1) * 16)
-            .chain(iter::once(own * 16..row + 1))
+            .map(|page| page * size..(page + 1) * size)
+            .chain(iter::once(own * size..row + 1))
             .collect()
+    }
+
+    /// Blocks of `rule` with the most true attention mass, beside what rows see anyway.
+    pub(super) fn most_mass(&self, rule: &ZoomBlocks, stream: &Stream) -> HeadSets {
+        let whole = rule.whole(stream, self.queries.len());
+        let sets = rule.rule.sets(self.dense.kv_heads);
+        let row = |row: usize| -> Vec<PositionSet> {
+            let (base, blocks) = (rule.base(stream, row), &whole.candidates[..whole.counts[row]]);
+            let (q, together) = (&self.queries[row], self.query_heads() / sets);
+            let lse = |set: &PositionSet| oracle::attend(q, self.dense, set, self.scale).1;
+            let (anyway, of_blocks) =
+                (lse(&base), blocks.iter().map(|block| lse(&block.clone().into())).collect::<Vec<_>>());
+            let of_set = |set: usize| {
+                let heads = set * together..(set + 1) * together;
+                let masses: Vec<f64> =
+                    heads.clone().flat_map(|head| of_blocks.iter().map(move |lse| lse[head])).collect();
+                let (mut shares, mut chosen) = (Vec::new(), Vec::new());
+                block_shares(&masses, &anyway[heads], &mut shares);
+                rule.rule.choose(&shares, |u| Some(blocks[u].len()), &mut chosen);
+                let mut seen = base.clone();
+                chosen.iter().for_each(|&u| seen.insert(blocks[u].clone()));
+                iter::repeat_n(seen, together)
+            };
+            (0..sets).flat_map(of_set).collect()
+        };
+        (0..self.queries.len()).map(row).collect()
     }
 }
 

@@ -240,6 +240,7 @@ macro_rules! conformance_tests {
             block::linear_many_is_each,
             method::session_does_the_method,
             method::baselines_do_what_their_papers_say,
+            method::the_oracle_finds_most_mass,
             at_hand::law_9_what_is_not_at_hand_brings_nothing,
             at_hand::no_more_is_resident_than_is_at_hand,
             laws::law_1_zooming_into_everything_is_full_attention,

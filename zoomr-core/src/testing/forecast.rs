@@ -23,7 +23,7 @@ pub fn walk(layers: &[LayerSpec], settings: &Settings, widths: Widths, run: Assu
     let mut simulation = Simulation {
         stream: Stream::new(run.summary == 0),
         layout: Layout::new(settings.page_size),
-        blocks: settings.zoom_blocks().map(|rule| rule.no_blocks()),
+        blocks: policy.choice().blocks().map(|rule| rule.no_blocks()),
         policy: policy.as_ref(),
         settings,
         held: 0,
@@ -162,17 +162,19 @@ impl Simulation<'_> {
     fn index_pages(&self, number: usize) -> usize {
         let vectors = match self.policy.choice() {
             Choice::Votes => self.stream.retired(self.stream.len()),
-            Choice::Pages(_) if number >= quest::DENSE_LAYERS => {
-                self.stream.len() / quest::PAGE * quest::VECTORS
-            }
-            Choice::Nothing | Choice::Mass | Choice::Pages(_) | Choice::Blocks(_) => 0,
+            Choice::Pages(quest) if number >= quest::DENSE_LAYERS => quest.vectors(self.stream.len()),
+            Choice::Nothing
+            | Choice::Mass
+            | Choice::Pages(_)
+            | Choice::Blocks(_)
+            | Choice::BlockMass(_) => 0,
         };
         vectors.div_ceil(self.settings.page_size)
     }
 
     /// Bytes of blocks' vectors and of how keys spread, in one layer.
     fn block_bytes(&self, layer: &LayerSpec, widths: Widths) -> usize {
-        let known = self.stream.len() >= self.settings.spread_tokens;
+        let known = self.settings.zoom_blocks().is_some() && self.stream.len() >= self.settings.spread_tokens;
         let blocks = self.blocks.as_ref().filter(|blocks| known && !blocks.is_empty());
         blocks.map_or(0, |blocks| {
             let vectors = blocks.len().div_ceil(VECTORS_PER_PAGE) * VECTORS_PER_PAGE;

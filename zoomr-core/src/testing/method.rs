@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Error,
-    config::{PolicyKind, Scope, Settings},
+    config::{PolicyKind, Scope, Settings, SummaryVisibility},
     kernels::AttentionKernels,
     layer::LayerSpec,
     positions::PositionSet,
@@ -60,6 +60,20 @@ pub fn baselines_do_what_their_papers_say<B: Backend, K: AttentionKernels<B> + C
     }
 }
 
+/// The oracle attends to the blocks with most true mass, computed in f64 without pages.
+pub fn the_oracle_finds_most_mass<B: Backend, K: AttentionKernels<B> + Clone>(kernels: &K, device: &Device<B>) {
+    for_all(60, |mut scenario| {
+        scenario.trigger = Trigger::Pooled;
+        scenario.set_policy(PolicyKind::Oracle);
+        scenario.options.blocks = Some(scenario.options.blocks.unwrap_or(scenario.options.page_size));
+        scenario.options.summaries = SummaryVisibility::All;
+        let mut driven = scenario.start(kernels.clone(), device).map_err(fail)?;
+        let found = driven.run(|i| 1 + i % 3).map_err(fail)?;
+        let stream = driven.session.stream(driven.id).map_err(fail)?;
+        check_equal(&found, &expected(&scenario, stream).map_err(fail)?, slack::<B>(&scenario))
+    });
+}
+
 /// Every row's outputs, by METHOD.md's steps in plain loops, given the segments.
 fn expected(scenario: &Scenario, stream: &Stream) -> Result<Vec<Vec<f64>>, Error> {
     let settings = Settings::try_from(scenario.options.clone())?;
@@ -77,7 +91,11 @@ fn expected(scenario: &Scenario, stream: &Stream) -> Result<Vec<Vec<f64>>, Error
             }
             (None, PolicyKind::H2o) => rows.h2o(settings.budget),
             (None, PolicyKind::Rkv) => rows.rkv(settings.budget, settings.buffer),
-            (None, PolicyKind::Quest) if layer >= 2 => rows.quest(settings.budget),
+            (None, PolicyKind::Quest) if layer >= 2 => rows.quest(&settings),
+            (None, PolicyKind::Oracle) if settings.blocks.is_some() => {
+                let blocks = settings.policy().choice().blocks().expect("blocks, as given");
+                rows.most_mass(&blocks, stream)
+            }
             (None, _) => {
                 each(&|position| zoomed_set(&settings, stream, position, &queries[position], &dense, scale))
             }
