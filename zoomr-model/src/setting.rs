@@ -36,6 +36,12 @@ fn speaks_of_thoughts(part: &str) -> bool {
         || part == "summaries=voted"
 }
 
+/// Whether a part sets what only blocks have.
+fn speaks_of_blocks(part: &str) -> bool {
+    let name = part.split('=').next().unwrap_or(part);
+    matches!(name, "zoom-share" | "block-scope" | "at-hand")
+}
+
 /// Why a line is no setting.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingError {
@@ -105,7 +111,15 @@ impl Setting {
         }
         let mut options = Options { policy: head.policy, ..base(&head)? };
         options.blocks = head.blocks.unwrap_or(options.blocks);
+        if options.blocks.is_some() && !options.policy.has_blocks() {
+            let reason = format!("policy `{}` has no blocks; leave it out", options.policy);
+            return Err(SettingError::Part { part: "blocks".to_owned(), reason });
+        }
         for part in rest {
+            if options.blocks.is_none() && speaks_of_blocks(part) {
+                let reason = "it speaks of blocks; say blocks=4, too, or leave it out".to_owned();
+                return Err(SettingError::Part { part: part.to_owned(), reason });
+            }
             options = overlaid(&options, part)?;
         }
         let settings = Settings::try_from(options)?;
@@ -231,6 +245,11 @@ mod tests {
         let error = Setting::parse_over("zoomr:zoom=2,blocks=4", base).unwrap_err().to_string();
         assert!(error.contains("whole thoughts take blocks=off"), "{error}");
         assert!(Setting::parse("zoomr:blocks=some", &Options::default()).is_err());
+        for ineffective in
+            ["full:blocks=4", "oracle:blocks=off,zoom-share=0.1", "quest:blocks=off,block-scope=kv"]
+        {
+            assert!(Setting::parse_over(ineffective, base).is_err(), "{ineffective}");
+        }
     }
 
     #[test]

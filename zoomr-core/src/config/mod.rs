@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 pub use self::at_hand::AtHand;
 use crate::{
     Error,
-    policy::{Base, BlockOracle, Full, H2o, Oracle, Policy, Quest, Rkv, Summaries, Window, ZoomBlocks, Zoomr, quest, rkv},
+    policy::{
+        Base, BlockOracle, Full, H2o, Oracle, Policy, Quest, Rkv, Summaries, Window, ZoomBlocks, Zoomr,
+        quest, rkv,
+    },
     select::{BlockRule, SHARE_UNITS, Zoom},
 };
 
@@ -77,6 +80,13 @@ pub enum PolicyKind {
 named!(PolicyKind, "policy",
     Full => "full", Window => "window", H2o => "h2o", Rkv => "rkv", Quest => "quest",
     Summaries => "summaries", Zoomr => "zoomr", Oracle => "oracle");
+
+impl PolicyKind {
+    /// Whether it can choose blocks, or pages of as many tokens.
+    pub fn has_blocks(self) -> bool {
+        matches!(self, Self::Zoomr | Self::Oracle | Self::Quest)
+    }
+}
 
 /// Which heads vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -367,7 +377,9 @@ impl Settings {
             },
             PolicyKind::Oracle => match self.of_blocks() {
                 // To find masses takes all of them.
-                Some(blocks) => Box::new(BlockOracle { blocks: ZoomBlocks { at_hand: AtHand::All, ..blocks } }),
+                Some(blocks) => {
+                    Box::new(BlockOracle { blocks: ZoomBlocks { at_hand: AtHand::All, ..blocks } })
+                }
                 None => Box::new(Oracle { base }),
             },
         }

@@ -209,7 +209,9 @@ impl<'a> Rules<'a> {
                 let blocks = self.pages.blocks(tokens, rule.size).next_multiple_of(VECTORS_PER_PAGE);
                 IndexSlots { keys: if blocks > 0 { SPREAD_VECTORS } else { 0 }, blocks }
             }
-            Choice::Nothing | Choice::Mass | Choice::Blocks(_) | Choice::BlockMass(_) => IndexSlots::default(),
+            Choice::Nothing | Choice::Mass | Choice::Blocks(_) | Choice::BlockMass(_) => {
+                IndexSlots::default()
+            }
         }
     }
 

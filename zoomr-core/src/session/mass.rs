@@ -74,8 +74,10 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         q: &Tensor<B, 3>,
         spec: LayerSpec,
     ) -> Result<Vec<PositionSet>, Error> {
-        let ranges: Vec<Range<usize>> =
-            self.sequence(plan.sequence)?.blocks.all()[plan.blocks.numbers()].iter().map(|b| b.range.clone()).collect();
+        let ranges: Vec<Range<usize>> = self.sequence(plan.sequence)?.blocks.all()[plan.blocks.numbers()]
+            .iter()
+            .map(|b| b.range.clone())
+            .collect();
         let heads = spec.query_heads;
         let together = heads / blocks.rule.sets(spec.kv_heads);
         let mut seen = Vec::with_capacity(plan.rows() * heads);

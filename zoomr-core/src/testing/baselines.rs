@@ -162,7 +162,8 @@ impl DenseRows<'_> {
             };
             self.query(row, head).iter().enumerate().map(channel).sum()
         };
-        let of_any = |page: usize| heads.clone().map(|head| bound(page, head)).fold(f64::NEG_INFINITY, f64::max);
+        let of_any =
+            |page: usize| heads.clone().map(|head| bound(page, head)).fold(f64::NEG_INFINITY, f64::max);
         let chosen = highest(&earlier, budget.div_ceil(size) - 1, of_any);
         chosen
             .into_iter()

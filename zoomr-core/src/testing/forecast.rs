@@ -163,11 +163,7 @@ impl Simulation<'_> {
         let vectors = match self.policy.choice() {
             Choice::Votes => self.stream.retired(self.stream.len()),
             Choice::Pages(quest) if number >= quest::DENSE_LAYERS => quest.vectors(self.stream.len()),
-            Choice::Nothing
-            | Choice::Mass
-            | Choice::Pages(_)
-            | Choice::Blocks(_)
-            | Choice::BlockMass(_) => 0,
+            Choice::Nothing | Choice::Mass | Choice::Pages(_) | Choice::Blocks(_) | Choice::BlockMass(_) => 0,
         };
         vectors.div_ceil(self.settings.page_size)
     }

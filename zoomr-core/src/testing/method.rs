@@ -61,7 +61,10 @@ pub fn baselines_do_what_their_papers_say<B: Backend, K: AttentionKernels<B> + C
 }
 
 /// The oracle attends to the blocks with most true mass, computed in f64 without pages.
-pub fn the_oracle_finds_most_mass<B: Backend, K: AttentionKernels<B> + Clone>(kernels: &K, device: &Device<B>) {
+pub fn the_oracle_finds_most_mass<B: Backend, K: AttentionKernels<B> + Clone>(
+    kernels: &K,
+    device: &Device<B>,
+) {
     for_all(60, |mut scenario| {
         scenario.trigger = Trigger::Pooled;
         scenario.set_policy(PolicyKind::Oracle);

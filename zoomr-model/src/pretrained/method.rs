@@ -176,12 +176,14 @@ impl MethodOptions {
     /// # Errors
     /// As [`check`](Self::check).
     pub fn base_of(&self, line: &SettingHead, format: Option<&ReasoningFormat>) -> Result<Options, Error> {
-        let options = Self {
-            policy: Some(line.policy),
-            blocks: line.blocks.or(self.blocks),
-            preset: line.preset.or(self.preset),
-            ..self.clone()
-        };
+        let mut options = Self { policy: Some(line.policy), ..self.clone() };
+        if line.policy != PolicyKind::Zoomr {
+            // What was said of blocks, was said of zoomr's.
+            (options.blocks, options.preset, options.zoom_share) = (None, None, None);
+            (options.block_scope, options.at_hand) = (None, None);
+        }
+        options.blocks = line.blocks.or(options.blocks);
+        options.preset = line.preset.or(options.preset);
         Ok((*options.settings(format)?).clone())
     }
 
@@ -209,7 +211,7 @@ impl MethodOptions {
             zoom_share: self.zoom_share.unwrap_or(base.zoom_share),
             block_scope: self.block_scope.unwrap_or(base.block_scope),
             at_hand: self.at_hand.unwrap_or(match base.at_hand {
-                AtHand::All if base.blocks.is_some() => self.usual_at_hand,
+                AtHand::All if policy == PolicyKind::Zoomr && base.blocks.is_some() => self.usual_at_hand,
                 taught => taught,
             }),
             window: self.window.unwrap_or(base.window),

@@ -29,7 +29,13 @@ impl MethodOptions {
                 (speaks_of_blocks || pools && self.whole_thoughts().is_none()).then_some(BLOCK)
             }
         };
-        self.blocks.unwrap_or(usual).filter(|_| policy == PolicyKind::Zoomr)
+        match policy {
+            PolicyKind::Zoomr => self.blocks.unwrap_or(usual),
+            // The others have them where that is said.
+            PolicyKind::Oracle => self.blocks.unwrap_or(speaks_of_blocks.then_some(BLOCK)),
+            PolicyKind::Quest => self.blocks.flatten(),
+            _ => None,
+        }
     }
 
     /// The first setting given that speaks of how blocks are chosen, if any does.
@@ -56,11 +62,14 @@ impl MethodOptions {
     /// What speaks of blocks beside something that speaks of whole thoughts, or of neither.
     pub(super) fn contradiction(&self) -> Option<MethodError> {
         let block = self.about_blocks();
-        let block_policy = self.policy.is_none_or(|policy| policy == PolicyKind::Zoomr);
         let speaks = block.or(self.blocks.flatten().map(|_| "blocks"));
-        if let Some(name) = speaks.filter(|_| !block_policy) {
-            let reason = "only policy `zoomr` has blocks; leave it out".to_owned();
+        if let Some(name) = speaks.filter(|name| self.policy.is_some_and(|policy| !has(policy, name))) {
+            let reason = "the policy has none; leave it out".to_owned();
             return Some(Error::Setting { name, reason }.into());
+        }
+        if self.policy == Some(PolicyKind::Quest) && self.blocks.flatten().is_none() && block.is_some() {
+            let reason = "each head chooses for itself; give blocks 8, say, or leave it out".to_owned();
+            return Some(Error::Setting { name: "block-scope", reason }.into());
         }
         let (name, reason) = match (block, self.blocks, self.whole_thoughts()) {
             (Some(block), Some(None), _) => (block, "blocks are off; leave it out, or give blocks 4"),
@@ -70,5 +79,14 @@ impl MethodOptions {
             _ => return None,
         };
         Some(Error::Setting { name, reason: reason.to_owned() }.into())
+    }
+}
+
+/// Whether a policy goes by a setting that speaks of blocks.
+fn has(policy: PolicyKind, setting: &str) -> bool {
+    match setting {
+        "at-hand" => policy == PolicyKind::Zoomr,
+        "preset" | "zoom-share" => policy.has_blocks() && policy != PolicyKind::Quest,
+        _ => policy.has_blocks(),
     }
 }
