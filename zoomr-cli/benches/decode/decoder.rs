@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use zoomr_backend_cpu::{Cpu, CpuKernels, DEVICE};
 use zoomr_core::{
-    config::{Options, PolicyKind, Scope, Settings},
+    config::{Options, Scope, Settings},
     segment::{Paragraphs, Role},
     session::{Feed, ForwardPass, SequenceId, Session},
     stats::TierBytes,
@@ -24,7 +24,7 @@ const THOUGHT: std::ops::RangeInclusive<usize> = 16..=96;
 /// The kernels, under stopwatches; model and session share them.
 pub(crate) type Kernels = Timed<CpuKernels>;
 
-/// One sequence under one policy with default settings.
+/// One sequence under some settings.
 pub(crate) struct Decoder<'m> {
     model: &'m Model<Cpu, Kernels>,
     tokenizer: &'m Tokenizer,
@@ -43,9 +43,9 @@ impl<'m> Decoder<'m> {
         model: &'m Model<Cpu, Kernels>,
         tokenizer: &'m Tokenizer,
         clock: &'m Clock,
-        policy: PolicyKind,
+        options: Options,
     ) -> Result<Self> {
-        let settings = Settings::try_from(Options { policy, ..Options::default() })?;
+        let settings = Settings::try_from(options)?;
         let kernels = Timed::new(CpuKernels::new(), clock);
         let mut session = Session::new(&model.config().layer_specs(), settings, kernels, &DEVICE)?;
         let sequence = session.add_sequence(Box::new(Paragraphs::new(THOUGHT)?), Trigger::Pooled);
@@ -100,6 +100,11 @@ impl<'m> Decoder<'m> {
     /// Bytes of KV memory, on the device and cold.
     pub(crate) fn allocated(&self) -> u64 {
         self.session.allocated()
+    }
+
+    /// Tokens that the last step attended to, on average over layers.
+    pub(crate) fn attended(&self) -> f64 {
+        self.session.last_step().last_rows.iter().map(|row| row.attended).sum()
     }
 
     /// KV bytes by tier.

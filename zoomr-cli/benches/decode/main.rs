@@ -23,12 +23,12 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use zoomr_backend_cpu::{CpuKernels, DEVICE};
-use zoomr_core::config::PolicyKind;
+use zoomr_core::config::{Options, PolicyKind, Preset};
 use zoomr_model::{Model, config::ModelConfig, text::tokenizer::Tokenizer, weights::Weights};
 
 use self::{
     decoder::Decoder,
-    measure::{Short, at_contexts, short},
+    measure::{Competitor, Short, at_contexts, short},
     report::Report,
     timed::{Clock, Timed},
 };
@@ -78,14 +78,27 @@ fn main() -> Result<ExitCode> {
     let model = Model::load(config.clone(), &weights, kernels, &DEVICE)?;
     let read = read_per_token(&config, &weights)?;
     progress("decoding at a short context, and reading memory");
-    let decoder = |policy| Decoder::new(&model, &tokenizer, &clock, policy);
-    let short: Short = short(&mut decoder(PolicyKind::Full)?, &text, read)?;
-    let (mut full, mut zoomr) = (decoder(PolicyKind::Full)?, decoder(PolicyKind::Zoomr)?);
+    let competitor = |(name, options)| {
+        let decoder = Decoder::new(&model, &tokenizer, &clock, options)?;
+        anyhow::Ok(Competitor { name, decoder })
+    };
+    let mut competitors = sides().into_iter().map(competitor).collect::<Result<Vec<_>>>()?;
+    let full = Options { policy: PolicyKind::Full, ..Options::default() };
+    let short: Short = short(&mut Decoder::new(&model, &tokenizer, &clock, full)?, &text, read)?;
     let contexts: Vec<usize> = contexts.into_iter().map(|context| context.min(room)).collect();
-    let rows = at_contexts(&mut full, &mut zoomr, &text, &contexts, &progress)?;
+    let rows = at_contexts(&mut competitors, &text, &contexts, &progress)?;
     let report = Report { model: dir, config, check, read, short, rows, took: begun.elapsed() };
     print!("{report}");
     Ok(if report.reaches_target() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is compared, the first with the others: full attention; whole thoughts, as models taught the method have them;
+/// blocks under the default preset; and blocks of which none is attended, so that base and estimate are left.
+fn sides() -> [(&'static str, Options); 4] {
+    let full = Options { policy: PolicyKind::Full, ..Options::default() };
+    let blocks = Preset::default().over(&Options::default());
+    let estimate = Options { zoom_tokens: Some(0), ..blocks.clone() };
+    [("full", full), ("thoughts", Options::default()), ("blocks", blocks), ("estimate", estimate)]
 }
 
 /// `tokens` tokens of text.

@@ -29,10 +29,19 @@ pub(crate) struct Short {
     pub(crate) speed: f64,
 }
 
-/// One policy at one context.
+/// What is compared.
+pub(crate) struct Competitor<'m> {
+    pub(crate) name: &'static str,
+    pub(crate) decoder: Decoder<'m>,
+}
+
+/// One competitor at one context.
 pub(crate) struct Side {
+    pub(crate) name: &'static str,
     /// Tokens per second.
     pub(crate) speed: f64,
+    /// Tokens that the last step attended to.
+    pub(crate) attended: f64,
     /// KV bytes by tier at the end.
     pub(crate) bytes: TierBytes,
     /// All its steps, warm.
@@ -53,12 +62,12 @@ pub(crate) struct Cost {
     pub(crate) gained_kv: [i64; 2],
 }
 
-/// Both policies at one context.
+/// All competitors at one context.
 pub(crate) struct Row {
     /// Tokens before the first step.
     pub(crate) context: usize,
-    pub(crate) full: Side,
-    pub(crate) zoomr: Side,
+    /// The first is what the others are compared with.
+    pub(crate) sides: Vec<Side>,
 }
 
 /// Measures decoding at a short context in turn with reading `bytes` of memory.
@@ -73,10 +82,9 @@ pub(crate) fn short(decoder: &mut Decoder<'_>, text: &[u32], bytes: u64) -> Resu
     Ok(Short { bandwidth: median(rates), speed: speed(&times) })
 }
 
-/// Measures both policies at each context, the contexts ascending.
+/// Measures all competitors at each context, the contexts ascending.
 pub(crate) fn at_contexts(
-    full: &mut Decoder<'_>,
-    zoomr: &mut Decoder<'_>,
+    competitors: &mut [Competitor<'_>],
     text: &[u32],
     contexts: &[usize],
     progress: &dyn Fn(&str),
@@ -84,17 +92,16 @@ pub(crate) fn at_contexts(
     let mut rows = Vec::new();
     for &context in contexts {
         progress(&format!("taking in {context} tokens"));
-        full.fill(text, context)?;
-        zoomr.fill(text, context)?;
+        competitors.iter_mut().try_for_each(|of| of.decoder.fill(text, context))?;
         progress(&format!("decoding at {context} tokens"));
-        warm(full)?;
-        warm(zoomr)?;
-        let (mut full_turns, mut zoomr_turns) = (Turns::default(), Turns::default());
+        competitors.iter_mut().try_for_each(|of| warm(&mut of.decoder))?;
+        let mut turns: Vec<Turns> = competitors.iter().map(|_| Turns::default()).collect();
         for half in (0..TURNS).map(|turn| 2 * turn / TURNS) {
-            full_turns.take(full, half)?;
-            zoomr_turns.take(zoomr, half)?;
+            let each = turns.iter_mut().zip(competitors.iter_mut());
+            each.into_iter().try_for_each(|(turns, of)| turns.take(&mut of.decoder, half))?;
         }
-        rows.push(Row { context, full: full_turns.side(full), zoomr: zoomr_turns.side(zoomr) });
+        let sides = turns.into_iter().zip(competitors.iter()).map(|(turns, of)| turns.side(of));
+        rows.push(Row { context, sides: sides.collect() });
     }
     Ok(rows)
 }
@@ -127,8 +134,9 @@ impl Turns {
         Ok(())
     }
 
-    fn side(self, decoder: &Decoder<'_>) -> Side {
-        Side { speed: speed(&self.times), bytes: decoder.bytes(), cost: self.cost }
+    fn side(self, Competitor { name, decoder }: &Competitor<'_>) -> Side {
+        let (speed, attended, bytes) = (speed(&self.times), decoder.attended(), decoder.bytes());
+        Side { name, speed, attended, bytes, cost: self.cost }
     }
 }
 

@@ -6,7 +6,7 @@ use zoomr_model::config::ModelConfig;
 
 use super::{
     correct::Check,
-    measure::{Cost, Row, SHORT, STEPS, Short},
+    measure::{Cost, Row, SHORT, STEPS, Short, Side},
     timed::{Spent, Watch},
 };
 
@@ -55,14 +55,8 @@ impl fmt::Display for Report {
             short.speed,
             SHORT + STEPS
         )?;
-        writeln!(
-            f,
-            "\n         |     tokens/s     | zoomr  |  % of the limit  |     KV resident, MiB     | KV cold"
-        )?;
-        writeln!(
-            f,
-            " context |    full    zoomr | / full |    full    zoomr |    full    zoomr    less |     MiB"
-        )?;
+        writeln!(f, "\n         |          |                  | % of the | tokens   |  KV memory, MiB")?;
+        writeln!(f, " context |          | tokens/s  / full |    limit | attended | resident     cold")?;
         rows.iter().try_for_each(|row| write_row(f, row, limit))?;
         write_costs(f, rows, config.layer_specs().len())?;
         writeln!(f, "\nmedians of steps taken in turn; {:.0} s in all", took.as_secs_f64())
@@ -70,39 +64,39 @@ impl fmt::Display for Report {
 }
 
 fn write_row(f: &mut fmt::Formatter<'_>, row: &Row, limit: f64) -> fmt::Result {
-    let Row { context, full, zoomr } = row;
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let (held, resident) = (mib(full.bytes.resident()), mib(zoomr.bytes.resident()));
-    writeln!(
-        f,
-        "{context:8} | {:7.2}  {:7.2} | {:5.2}x | {:7.1}  {:7.1} | {held:7.2}  {resident:7.2}  {:5.1}x | {:7.2}",
-        full.speed,
-        zoomr.speed,
-        zoomr.speed / full.speed,
-        100.0 * full.speed / limit,
-        100.0 * zoomr.speed / limit,
-        held / resident,
-        mib(zoomr.bytes.cold),
-    )
+    let full = row.sides.first().map_or(f64::NAN, |side| side.speed);
+    for Side { name, speed, attended, bytes, .. } in &row.sides {
+        writeln!(
+            f,
+            "{:8} | {name:8} | {speed:8.2}  {:5.2}x | {:8.1} | {attended:8.0} | {:8.2} {:8.2}",
+            row.context,
+            speed / full,
+            100.0 * speed / limit,
+            mib(bytes.resident()),
+            mib(bytes.cold),
+        )?;
+    }
+    Ok(())
 }
 
 /// Where steps' time and heap requests go, and what they leave behind.
 fn write_costs(f: &mut fmt::Formatter<'_>, rows: &[Row], layers: usize) -> fmt::Result {
     writeln!(
         f,
-        "\n         |       |         % of a step's time          |    heap requests per layer and step"
+        "\n         |          |         % of a step's time          |    heap requests per layer and step"
     )?;
     let parts = "session  kernels  products  model";
-    writeln!(f, " context |       |  {parts}  |    all  {parts}")?;
+    writeln!(f, " context |          |  {parts}  |    all  {parts}")?;
     for row in rows {
-        for (name, cost) in [("full", &row.full.cost), ("zoomr", &row.zoomr.cost)] {
+        for Side { name, cost, .. } in &row.sides {
             let (time, requests) = (cost.time, cost.requests);
             let share = |part: u64| 100.0 * part as f64 / time.of(Watch::Step) as f64;
             let each = |part: u64| part as f64 / (cost.steps * layers) as f64;
             let [session, kernels, products, model] = parts_of(time).map(share);
             write!(
                 f,
-                "{:8} | {name:5} | {session:8.2}  {kernels:7.2}  {products:8.2}  {model:5.2}  |",
+                "{:8} | {name:8} | {session:8.2}  {kernels:7.2}  {products:8.2}  {model:5.2}  |",
                 row.context
             )?;
             let all = each(requests.of(Watch::Step));
@@ -111,10 +105,9 @@ fn write_costs(f: &mut fmt::Formatter<'_>, rows: &[Row], layers: usize) -> fmt::
         }
     }
     writeln!(f, "\nwhat the heap gains per step, in the first and in the second half of the steps")?;
-    writeln!(f, " context |       |  bytes but KV |  bytes of KV  | blocks, KV's included")?;
+    writeln!(f, " context |          |  bytes but KV |  bytes of KV  | blocks, KV's included")?;
     for row in rows {
-        write_gains(f, row.context, "full", &row.full.cost)?;
-        write_gains(f, row.context, "zoomr", &row.zoomr.cost)?;
+        row.sides.iter().try_for_each(|side| write_gains(f, row.context, side.name, &side.cost))?;
     }
     Ok(())
 }
@@ -126,7 +119,7 @@ fn write_gains(f: &mut fmt::Formatter<'_>, context: usize, name: &str, cost: &Co
     let (kv, blocks) = (kv.map(per_step), [first.blocks, second.blocks].map(per_step));
     writeln!(
         f,
-        "{context:8} | {name:5} | {:6.0} {:6.0} | {:6.0} {:6.0} | {:6.1} {:6.1}",
+        "{context:8} | {name:8} | {:6.0} {:6.0} | {:6.0} {:6.0} | {:6.1} {:6.1}",
         other[0], other[1], kv[0], kv[1], blocks[0], blocks[1]
     )
 }
