@@ -79,6 +79,17 @@ impl ModelFiles {
         })
     }
 
+    /// How many tokens a chat has before what the user says: a system message, if there is any, and what frames it.
+    ///
+    /// # Errors
+    /// As [`tokens`](Self::tokens).
+    pub(crate) fn system_tokens(&self, form: &Form) -> Result<usize> {
+        let Form::Chat { system } = form else { return Ok(0) };
+        // What chats of two users have in common.
+        let [one, other] = ["a", "b"].map(|text| self.encode_chat(system.as_deref(), text));
+        Ok(one?.iter().zip(&other?).take_while(|(one, other)| one == other).count())
+    }
+
     /// Reads the weights, for the backend `P`.
     ///
     /// # Errors

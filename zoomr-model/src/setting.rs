@@ -39,7 +39,7 @@ fn speaks_of_thoughts(part: &str) -> bool {
 /// Whether a part sets what only blocks have.
 fn speaks_of_blocks(part: &str) -> bool {
     let name = part.split('=').next().unwrap_or(part);
-    matches!(name, "zoom-share" | "block-scope" | "at-hand")
+    matches!(name, "zoom-share" | "block-scope" | "prefill" | "at-hand")
 }
 
 /// Why a line is no setting.
@@ -129,6 +129,12 @@ impl Setting {
     /// The line that it was parsed from, without white space.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same for prompts that begin with a [system message](Settings::with_system_message) of so many tokens.
+    #[must_use]
+    pub fn with_system_message(self, tokens: usize) -> Self {
+        Self { settings: self.settings.with_system_message(tokens), ..self }
     }
 
     /// The policy and its numbers.

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, ops::RangeInclusive};
 use anyhow::{Context, Error, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use zoomr_core::{
-    config::{AtHand, BlockScope, PolicyKind, Preset, Scope, SummaryVisibility},
+    config::{AtHand, BlockScope, PolicyKind, Prefill, Preset, Scope, SummaryVisibility},
     segment::Segmenter,
     select::Zoom,
     trigger::Trigger,
@@ -57,6 +57,11 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_parser = named(BlockScope::ALL, BlockScope::name))]
     block_scope: Option<BlockScope>,
 
+    /// What rows of a prompt attend to: everything before them, or, as generated text does, what they zoom into [default:
+    /// full].
+    #[arg(long, value_parser = named(Prefill::ALL, Prefill::name))]
+    prefill: Option<Prefill>,
+
     /// Tokens of earlier passages that stay resident for blocks to be chosen from, as the step before wants them; `all`,
     /// or `quarter` for a quarter of the text's, 1,024 at least [default: all where the device is the host, else quarter].
     #[arg(long, value_name = "TOKENS|all|quarter")]
@@ -79,7 +84,8 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "TOKENS")]
     window: Option<usize>,
 
-    /// How many of the prompt's first tokens stay visible [default: 64 of the text's with blocks, else all].
+    /// How many of the prompt's first tokens stay visible [default: with blocks a chat's system message, up to 256, and
+    /// 64 of the rest; else all].
     #[arg(long, value_name = "TOKENS")]
     keep_prompt: Option<usize>,
 
@@ -233,6 +239,7 @@ impl MethodArgs {
             preset: self.preset,
             zoom_share: self.zoom_share,
             block_scope: self.block_scope,
+            prefill: self.prefill,
             at_hand: self.at_hand,
             usual_at_hand: usual,
             window: self.window,

@@ -19,8 +19,10 @@ use crate::{
     select::{BlockRule, SHARE_UNITS, Zoom},
 };
 
-/// First tokens that stay visible with blocks, where nothing else is said.
+/// First tokens that stay visible with blocks, where nothing else is said; those of a system message come before them.
 const KEPT: usize = 64;
+/// The most of a system message that stays visible so.
+const KEPT_OF_SYSTEM: usize = 256;
 
 /// Implements names for a field-less enum: `ALL`, `name`, `Display`, `FromStr`.
 macro_rules! named {
@@ -127,6 +129,19 @@ pub enum BlockScope {
 
 named!(BlockScope, "block-scope", Kv => "kv", Layer => "layer");
 
+/// What rows of a prompt attend to, with blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prefill {
+    /// Everything before them.
+    #[default]
+    Full,
+    /// What rows of generated text would.
+    Zoom,
+}
+
+named!(Prefill, "prefill", Full => "full", Zoom => "zoom");
+
 /// Numbers of blocks that go together. What each of them loses is measured in the repository's `docs/accuracy.md`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -181,6 +196,8 @@ pub struct Options {
     pub zoom_tokens: Option<usize>,
     /// Whose shares choose blocks.
     pub block_scope: BlockScope,
+    /// What rows of a prompt attend to, with blocks.
+    pub prefill: Prefill,
     /// `R`: with blocks, the tokens of passages that are at hand beyond what rows see anyway.
     pub at_hand: AtHand,
     /// Tokens of a passage, what comes to hand and leaves it together; rounded up to whole blocks.
@@ -190,7 +207,7 @@ pub struct Options {
     /// `W`: the most recent tokens, always attended, the current one included; at least 1.
     pub window: usize,
     /// `P`: how many of the prompt's first tokens stay visible; `None` for all, or with blocks, of whatever is first, for
-    /// 64.
+    /// 64 besides a [system message](Settings::with_system_message).
     // Models were taught under the shorter name.
     #[serde(alias = "prompt")]
     pub keep_prompt: Option<usize>,
@@ -226,6 +243,7 @@ impl Default for Options {
             zoom_share: 0.0,
             zoom_tokens: None,
             block_scope: BlockScope::Kv,
+            prefill: Prefill::Full,
             at_hand: AtHand::All,
             passage_tokens: 64,
             spread_tokens: 160,
@@ -331,6 +349,16 @@ impl Settings {
         Self(Options { scope, ..self.0 })
     }
 
+    /// The same settings for prompts that begin with a system message of so many tokens: with blocks it stays visible up to
+    /// 256 tokens, besides the first 64 of the rest, unless something else was said.
+    #[must_use]
+    pub fn with_system_message(mut self, tokens: usize) -> Self {
+        if self.zoom_blocks().is_some() && self.0.keep_prompt.is_none() {
+            self.0.keep_prompt = Some(tokens.min(KEPT_OF_SYSTEM) + KEPT);
+        }
+        self
+    }
+
     /// How layers zoom into blocks by their vectors, if they do.
     pub fn zoom_blocks(&self) -> Option<ZoomBlocks> {
         self.of_blocks().filter(|_| self.policy == PolicyKind::Zoomr)
@@ -350,6 +378,7 @@ impl Settings {
             window: self.window,
             spread_tokens: self.spread_tokens,
             rule,
+            prefill: self.prefill,
             passage: self.passage_tokens.next_multiple_of(size),
             at_hand: self.at_hand,
         })
@@ -383,5 +412,23 @@ impl Settings {
                 None => Box::new(Oracle { base }),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_message_stays_visible_unless_something_else_was_said() {
+        let kept = |options: Options, tokens: usize| {
+            let settings = Settings::try_from(options).unwrap().with_system_message(tokens);
+            (settings.keep_prompt, settings.zoom_blocks().map(|blocks| blocks.kept))
+        };
+        let blocks = Options { blocks: Some(4), ..Options::default() };
+        assert_eq!(kept(blocks.clone(), 30), (Some(94), Some(94)));
+        assert_eq!(kept(blocks.clone(), 4_000), (Some(320), Some(320)));
+        assert_eq!(kept(Options { keep_prompt: Some(8), ..blocks }, 30), (Some(8), Some(8)));
+        assert_eq!(kept(Options::default(), 30), (None, None), "all of the prompt does");
     }
 }

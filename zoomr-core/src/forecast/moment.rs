@@ -7,7 +7,7 @@ use super::{
     pages::{Counts, Pages},
 };
 use crate::{
-    config::{AtHand, PolicyKind, Settings, SummaryVisibility},
+    config::{AtHand, PolicyKind, Prefill, Settings, SummaryVisibility},
     policy::{Choice, Policy, ZoomBlocks, recent},
     select::Zoom,
     session::{SPREAD_VECTORS, VECTORS_PER_PAGE},
@@ -155,7 +155,8 @@ impl<'a> Rules<'a> {
         let first = rule.kept.saturating_add(if into > 0 { left.min(rule.size - into) } else { 0 });
         let window = (row + 1).saturating_sub(rule.window);
         let last = window - block(window).0;
-        let sees_all = row < rule.spread_tokens.max(self.pages.prompt) || last <= first;
+        let seen_by_all = if rule.prefill == Prefill::Full { self.pages.prompt } else { 0 };
+        let sees_all = row < rule.spread_tokens.max(seen_by_all) || last <= first;
         if sees_all { 0..0 } else { first..last }
     }
 

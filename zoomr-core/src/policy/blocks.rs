@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{Choice, Policy};
 use crate::{
     cache::Blocks,
-    config::AtHand,
+    config::{AtHand, Prefill},
     positions::PositionSet,
     segment::{Kind, Segment, Stream},
     select::BlockRule,
@@ -22,6 +22,8 @@ pub struct ZoomBlocks {
     pub window: usize,
     /// Up to so many tokens everything is attended; what keys are like is learnt from them.
     pub spread_tokens: usize,
+    /// What rows of a prompt attend to.
+    pub prefill: Prefill,
     /// How many blocks return.
     pub rule: BlockRule,
     /// Tokens of a full passage, which full blocks fill.
@@ -37,8 +39,8 @@ impl ZoomBlocks {
         let first = self.edge(stream, self.kept, usize::next_multiple_of);
         let window = (position + 1).saturating_sub(self.window);
         let last = self.edge(stream, window, |len, size| len / size * size);
-        let sees_all = position < self.spread_tokens
-            || segment_at(stream, position).is_some_and(|s| s.kind == Kind::Prompt);
+        let of_prompt = || segment_at(stream, position).is_some_and(|s| s.kind == Kind::Prompt);
+        let sees_all = position < self.spread_tokens || self.prefill == Prefill::Full && of_prompt();
         if sees_all || last <= first { 0..0 } else { first..last }
     }
 

@@ -51,7 +51,9 @@ fn step<B: Backend, K: AttentionKernels<B>>(
             seen.insert(block.range.clone());
         }
     }
-    Ok((seen, rows.remove(0), rule.votable(stream, &blocks, at)))
+    // Rows of a prompt say nothing of what comes after.
+    let votable = if role == Role::Prompt { 0 } else { rule.votable(stream, &blocks, at) };
+    Ok((seen, rows.remove(0), votable))
 }
 
 /// Law 9 for passages: where none is taken to hand, what a ballot has heard of is not attended, and all else is.

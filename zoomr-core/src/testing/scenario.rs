@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::host::Host;
 use crate::{
     Error,
-    config::{AtHand, BlockScope, Options, PolicyKind, Scope, Settings, SummaryVisibility},
+    config::{AtHand, BlockScope, Options, PolicyKind, Prefill, Scope, Settings, SummaryVisibility},
     kernels::AttentionKernels,
     layer::LayerSpec,
     policy::rkv,
@@ -125,6 +125,7 @@ fn options() -> impl Strategy<Value = Options> {
             zoom_share: blocks.map_or(0.0, |blocks| blocks.share),
             block_scope: blocks.map_or(BlockScope::Kv, |blocks| blocks.scope),
             spread_tokens: blocks.map_or(1, |blocks| blocks.spread_tokens),
+            prefill: blocks.map_or(Prefill::Full, |blocks| blocks.prefill),
             at_hand: blocks.map_or(AtHand::All, |blocks| blocks.at_hand),
             passage_tokens: blocks.map_or(64, |blocks| blocks.passage_tokens),
             budget: budget_for(policy, budget),
@@ -144,6 +145,7 @@ struct BlockSettings {
     share: f64,
     scope: BlockScope,
     spread_tokens: usize,
+    prefill: Prefill,
     at_hand: AtHand,
     passage_tokens: usize,
 }
@@ -153,11 +155,13 @@ fn blocks() -> impl Strategy<Value = (usize, Option<BlockSettings>)> {
     let share = prop_oneof![3 => 0.0..0.6f64, 1 => Just(0.0)];
     let scope = prop::sample::select(BlockScope::ALL);
     let at_hand = prop_oneof![1 => Just(AtHand::All), 1 => (0..20usize).prop_map(AtHand::Tokens)];
+    let what = (at_hand, prop::sample::select(Prefill::ALL));
     let sizes = (1..5usize, 1..3usize, 1..4usize);
-    (sizes, share, scope, 1..20usize, at_hand).prop_map(
-        |((size, times, passage), share, scope, spread_tokens, at_hand)| {
+    (sizes, share, scope, 1..20usize, what).prop_map(
+        |((size, times, passage), share, scope, spread_tokens, (at_hand, prefill))| {
             let passage_tokens = size * passage;
-            let blocks = BlockSettings { size, share, scope, spread_tokens, at_hand, passage_tokens };
+            let blocks =
+                BlockSettings { size, share, scope, spread_tokens, prefill, at_hand, passage_tokens };
             (size * times, Some(blocks))
         },
     )

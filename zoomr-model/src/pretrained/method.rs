@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, ops::RangeInclusive};
 
 use zoomr_core::{
     Error,
-    config::{AtHand, BlockScope, Options, PolicyKind, Preset, Scope, Settings, SummaryVisibility},
+    config::{AtHand, BlockScope, Options, PolicyKind, Prefill, Preset, Scope, Settings, SummaryVisibility},
     segment::{Budget, Marker, MarkerPair, Markers, Paragraphs, Segmenter},
     select::Zoom,
     trigger::Trigger,
@@ -51,6 +51,8 @@ pub struct MethodOptions {
     pub zoom_share: Option<f64>,
     /// Whose shares choose blocks.
     pub block_scope: Option<BlockScope>,
+    /// What rows of a prompt attend to, with blocks.
+    pub prefill: Option<Prefill>,
     /// How much is at hand for blocks to be chosen from.
     pub at_hand: Option<AtHand>,
     /// The same, where neither that nor the model says anything.
@@ -113,6 +115,7 @@ impl Default for MethodOptions {
             preset: None,
             zoom_share: None,
             block_scope: None,
+            prefill: None,
             at_hand: None,
             usual_at_hand: AtHand::All,
             window: None,
@@ -180,7 +183,7 @@ impl MethodOptions {
         if line.policy != PolicyKind::Zoomr {
             // What was said of blocks, was said of zoomr's.
             (options.blocks, options.preset, options.zoom_share) = (None, None, None);
-            (options.block_scope, options.at_hand) = (None, None);
+            (options.block_scope, options.prefill, options.at_hand) = (None, None, None);
         }
         options.blocks = line.blocks.or(options.blocks);
         options.preset = line.preset.or(options.preset);
@@ -210,6 +213,7 @@ impl MethodOptions {
             zoom_tokens,
             zoom_share: self.zoom_share.unwrap_or(base.zoom_share),
             block_scope: self.block_scope.unwrap_or(base.block_scope),
+            prefill: self.prefill.unwrap_or(base.prefill),
             at_hand: self.at_hand.unwrap_or(match base.at_hand {
                 AtHand::All if policy == PolicyKind::Zoomr && base.blocks.is_some() => self.usual_at_hand,
                 taught => taught,

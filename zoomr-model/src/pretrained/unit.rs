@@ -43,6 +43,7 @@ impl MethodOptions {
         (self.preset.map(|_| "preset"))
             .or(self.zoom_share.map(|_| "zoom-share"))
             .or(self.block_scope.map(|_| "block-scope"))
+            .or(self.prefill.map(|_| "prefill"))
             .or(self.at_hand.map(|_| "at-hand"))
     }
 
@@ -86,7 +87,7 @@ impl MethodOptions {
 fn has(policy: PolicyKind, setting: &str) -> bool {
     match setting {
         "at-hand" => policy == PolicyKind::Zoomr,
-        "preset" | "zoom-share" => policy.has_blocks() && policy != PolicyKind::Quest,
+        "preset" | "zoom-share" | "prefill" => policy.has_blocks() && policy != PolicyKind::Quest,
         _ => policy.has_blocks(),
     }
 }

@@ -29,7 +29,7 @@ use crate::{
         text::Given,
     },
     interrupt::Interrupt,
-    load::ModelFiles,
+    load::{Form, ModelFiles},
     output::{note, places::Places, status::Status},
     provider::{self, Job, Provider},
 };
@@ -216,7 +216,13 @@ impl Job for Eval {
         let files = ModelFiles::open(&args.model, &Given::Text(String::new()), places, &status)?;
         let tokenizer = files.require_tokenizer()?;
         let (segmenter, options) = args.method.resolve(&files, P::AT_HAND)?;
-        let settings = settings(&args.setting, &args.method, files.reasoning_format(), P::AT_HAND)?;
+        let form = if args.chat { Form::Chat { system: None } } else { Form::Plain };
+        let system = files.system_tokens(&form)?;
+        let settings: Vec<Setting> =
+            settings(&args.setting, &args.method, files.reasoning_format(), P::AT_HAND)?
+                .into_iter()
+                .map(|setting| setting.with_system_message(system))
+                .collect();
         let sampler = args.sampler(&files)?;
         status.say("reading problems");
         let problems = posed::problems(&args, &files, tokenizer)?;
