@@ -48,9 +48,9 @@ pub struct RowStats {
     pub votes: Vec<u32>,
     /// The thoughts zoomed into, per layer that the policy acts in.
     pub zoomed: Vec<Vec<usize>>,
-    /// Zoomed thoughts whose detail was resident already, over all layers.
+    /// Zoomed thoughts, or passages taken to hand, whose tokens were resident already, over all layers.
     pub hits: u64,
-    /// Zoomed thoughts whose detail had to be brought back, over all layers.
+    /// Those whose tokens had to be brought back, over all layers.
     pub misses: u64,
 }
 
@@ -88,9 +88,9 @@ pub struct RunStats {
     pub attended: f64,
     /// What full attention would have attended, summed likewise.
     pub attended_full: f64,
-    /// Zoomed thoughts that were resident already.
+    /// Zoomed thoughts, or passages taken to hand, that were resident already.
     pub hits: u64,
-    /// Zoomed thoughts that had to be brought back.
+    /// Those that had to be brought back.
     pub misses: u64,
     /// Bytes moved between tiers.
     pub moved: Moved,

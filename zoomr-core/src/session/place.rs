@@ -93,6 +93,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             residence.needed.extend(&seen.union());
             if self.bands[band].acts() {
                 residence.needed.extend(&plan.at_hand);
+                self.count_at_hand(band, plan, trace)?;
             }
             residence.evict_first = true;
             self.note(band, plan, trace, &selections, &seen, self.bands[band].layers.clone())?;

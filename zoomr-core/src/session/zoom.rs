@@ -74,6 +74,26 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         }))
     }
 
+    /// Counts which of the passages that an earlier step has taken to hand are on the device already.
+    pub(super) fn count_at_hand(
+        &mut self,
+        band: usize,
+        plan: &SequencePlan,
+        trace: &mut Trace,
+    ) -> Result<(), Error> {
+        let Some(taken) = &plan.passages else { return Ok(()) };
+        let ranges: Vec<Range<usize>> = {
+            let passages = self.sequence(plan.sequence)?.blocks.passages();
+            taken.zoomed.iter().map(|&j| passages[j].range.clone()).collect()
+        };
+        let parts = self.parts(band, plan.sequence)?;
+        let (layers, held) =
+            (parts.band.layers.len(), ranges.iter().filter(|range| parts.holds((*range).clone())).count());
+        trace.stats.hits += (layers * held) as u64;
+        trace.stats.misses += (layers * (ranges.len() - held)) as u64;
+        Ok(())
+    }
+
     /// The passages at hand in the step after `plan`'s, whose last row has found `tally`.
     pub(super) fn next_at_hand(
         &self,

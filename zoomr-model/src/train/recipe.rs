@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, ops::RangeInclusive};
 
 use serde::{Deserialize, Serialize};
-use zoomr_core::config::{Options, PolicyKind, Settings};
+use zoomr_core::config::{AtHand, Options, PolicyKind, Settings};
 
 use super::{TrainError, lora::LoraOptions, phase::Phase};
 
@@ -124,6 +124,9 @@ impl TryFrom<RecipeOptions> for Recipe {
             () if o.is_masked() && UNMASKED.contains(&o.method.policy) => {
                 refuse("zoomed", "a mask of decoding is known for zoomr, summaries, window and full alone")
             }
+            () if o.is_masked() && o.method.at_hand != AtHand::All => {
+                refuse("zoomed", "under the mask of decoding everything is at hand; leave method.at-hand out")
+            }
             () if o
                 .lora
                 .as_ref()
@@ -236,6 +239,8 @@ mod tests {
         assert!(error.contains("`zoomed`"), "{error}");
         assert!(method(quest, 0.0).is_ok());
         let blocks = Options { blocks: Some(4), ..Options::default() };
+        let some = Options { at_hand: AtHand::Tokens(9), ..blocks.clone() };
+        assert!(method(some, 0.5).unwrap_err().to_string().contains("at-hand"));
         for masked in [blocks, Options::default()] {
             assert!(method(masked, 0.5).is_ok());
         }
