@@ -128,6 +128,20 @@ fn blocks_hold_everything_and_the_plan_says_so() {
 }
 
 #[test]
+fn less_at_hand_is_less_on_the_device() {
+    let (model, sizes) = (golden("llama"), "--tokens 500 --prompt-tokens 20 --thought 30");
+    let plan = |settings: &str| run("plan", &model, &format!("{sizes} {settings} --json")).report();
+    let (all, some) = (plan(""), plan("--at-hand 128"));
+    assert_eq!((&all["at_hand"], &some["at_hand"]), (&Value::Null, &Value::from(128)));
+    let bytes = |plan: &Value, field: &str| plan[field].as_u64().unwrap();
+    assert!(3 * bytes(&some, "kv_bytes_resident") < 2 * bytes(&all, "kv_bytes_resident"), "{some}");
+    assert!(bytes(&some, "kv_bytes_cold") > 0, "{some}");
+    let table = run("plan", &model, &format!("{sizes} --at-hand 128")).succeeded();
+    assert!(table.contains("chosen from 128 tokens at hand"), "{table}");
+    assert!(table.contains("counts what is put away"), "{table}");
+}
+
+#[test]
 fn runs_over_the_context_are_planned_with_a_note() {
     let ran = run("plan", &golden("llama"), "--tokens 32k");
     assert!(ran.stderr.contains("32768 tokens are over the model's context of 512"), "{}", ran.stderr);

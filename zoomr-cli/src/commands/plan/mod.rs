@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
 use zoomr_core::{
-    config::{Options, PolicyKind, Settings},
+    config::{AtHand, Options, PolicyKind, Settings},
     forecast::{Assumption, Forecast},
     stats::TierBytes,
     trigger::Trigger,
@@ -95,6 +95,8 @@ struct Report {
     policy: &'static str,
     /// Tokens of the blocks that are chosen from; `null` where thoughts are zoomed into whole, or not at all.
     blocks: Option<usize>,
+    /// Tokens of passages at hand for them at the end; `null` where all are, or there are no blocks.
+    at_hand: Option<usize>,
     tokens: usize,
     prompt_tokens: usize,
     /// Tokens of each thought, assumed.
@@ -196,6 +198,10 @@ fn report(sizes: &Sizes, settings: &Settings, available: Option<u64>, run: Assum
     Ok(Report {
         policy: settings.policy.name(),
         blocks: settings.zoom_blocks().map(|rule| rule.size),
+        at_hand: settings
+            .zoom_blocks()
+            .filter(|rule| rule.at_hand != AtHand::All)
+            .map(|rule| rule.at_hand.of(run.tokens)),
         tokens: run.tokens,
         prompt_tokens: run.prompt,
         thought_tokens: run.thought.get(),

@@ -44,7 +44,11 @@ pub(super) fn table(report: &Report, width: Option<usize>) -> String {
         ("reduction in all", format!("{in_all}, against a full cache offloaded to the host")),
     ];
     if let Some(size) = r.blocks {
-        rows.push(("blocks", format!("of {size} tokens: they save what is read, not what is held")));
+        let held = match r.at_hand {
+            Some(tokens) => format!("of {size} tokens, chosen from {tokens} tokens at hand"),
+            None => format!("of {size} tokens: they save what is read, not what is held"),
+        };
+        rows.push(("blocks", held));
         rows.push(("attended tokens", "known when it runs; see generate --stats".to_owned()));
     }
     if let Some(memory) = away(r) {
@@ -55,7 +59,7 @@ pub(super) fn table(report: &Report, width: Option<usize>) -> String {
 
 /// What becomes of what rows do not see, where that is not to be put away from the device.
 fn away(report: &Report) -> Option<&'static str> {
-    match (report.memory.host_is_device, report.blocks) {
+    match (report.memory.host_is_device, report.blocks.filter(|_| report.at_hand.is_none())) {
         (true, Some(_)) => {
             Some("the device is the host, so there is nowhere to put KV away: all of it stays")
         }
