@@ -149,6 +149,7 @@ mod tests {
         Report {
             policy: "zoomr",
             blocks: None,
+            at_hand: None,
             tokens: 32_768,
             prompt_tokens: 128,
             thought_tokens: 56,
