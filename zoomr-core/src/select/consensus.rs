@@ -42,26 +42,6 @@ impl Selection {
         Self::first(by_mass(tally), tally, zoom, detail)
     }
 
-    /// With blocks: the passages at hand from the next step on, of the first `candidates`. Those with most attention per
-    /// token, as many as fit into `tokens`; one that does not fit is passed over. `len(j)` gives the tokens of passage `j`.
-    pub fn at_hand(tally: &Tally, candidates: usize, tokens: usize, len: impl Fn(usize) -> usize) -> Self {
-        let by_token = |&a: &usize, &b: &usize| {
-            let [of_a, of_b] =
-                [(a, b), (b, a)].map(|(j, other)| u64::from(tally.shares[j]) * len(other) as u64);
-            of_b.cmp(&of_a)
-        };
-        let mut order: Vec<usize> = (0..candidates).collect();
-        order.sort_by(by_token);
-        let mut zoomed = within_budget(order, tokens, len);
-        zoomed.sort_unstable();
-        Self { candidates, zoomed, voted: Vec::new() }
-    }
-
-    /// Whether passage `j` is at hand: it was taken, or it was not to choose from.
-    pub fn has_at_hand(&self, j: usize) -> bool {
-        j >= self.candidates || self.zoomed.binary_search(&j).is_ok()
-    }
-
     fn first(order: Vec<usize>, tally: &Tally, zoom: Zoom, detail: impl Fn(usize) -> Range<usize>) -> Self {
         let mut zoomed = match zoom {
             Zoom::Thoughts(count) => order.into_iter().take(count).collect(),
@@ -109,7 +89,7 @@ fn by_mass(tally: &Tally) -> Vec<usize> {
     order
 }
 
-fn within_budget(order: Vec<usize>, budget: usize, len: impl Fn(usize) -> usize) -> Vec<usize> {
+pub(super) fn within_budget(order: Vec<usize>, budget: usize, len: impl Fn(usize) -> usize) -> Vec<usize> {
     let mut left = budget;
     let fits = |j: &usize| match left.checked_sub(len(*j)) {
         Some(rest) => {

@@ -137,7 +137,12 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         let mut tallies = ballot.read();
         for (plan, trace) in step.plans.iter_mut().zip(&mut step.traces) {
             if let Some(row) = plan.ballot_row.take() {
-                trace.total = std::mem::take(&mut tallies[row]);
+                let rows = if plan.blocks.last() > 0 { self.bands.len() } else { 1 };
+                trace.found = tallies[row..row + rows].iter_mut().map(std::mem::take).collect();
+                trace.total = trace.found.iter().skip(1).fold(trace.found[0].clone(), |mut total, more| {
+                    total.add(more);
+                    total
+                });
             }
         }
     }
@@ -164,11 +169,11 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
 
     fn commit(&mut self, mut step: Step<B, K>) -> Result<(), Error> {
         for (plan, trace) in step.plans.iter().zip(&mut step.traces) {
-            if plan.scope == Scope::Global && plan.waits && !trace.total.is_empty() {
-                let mut chosen = match self.settings.zoom_blocks() {
-                    Some(rule) => self.next_at_hand(plan, &rule, &trace.total)?,
-                    None => self.consensus(plan.sequence, &trace.total)?,
-                };
+            let zoom = self.settings.zoom_blocks();
+            if let Some(rule) = zoom.filter(|_| plan.waits) {
+                self.take_to_hand(plan, &rule, &trace.found)?;
+            } else if plan.scope == Scope::Global && plan.waits && !trace.total.is_empty() {
+                let mut chosen = self.consensus(plan.sequence, &trace.total)?;
                 if self.settings.summaries == SummaryVisibility::All {
                     // Kept for every token, since a truncation goes back to it; who was voted for, only where it shows.
                     chosen.voted = Vec::new();
@@ -180,7 +185,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             for state in &mut self.sequence_mut(plan.sequence)?.bands {
                 state.indexed = state.index.len();
             }
-            match self.settings.zoom_blocks() {
+            match zoom {
                 Some(_) if plan.blocks.last() > 0 => self.count_blocks(plan, trace)?,
                 _ => trace.stats.votes = std::mem::take(&mut trace.total.votes),
             }

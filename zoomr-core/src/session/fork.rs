@@ -75,6 +75,7 @@ impl BandState {
         let residency = self.residency.fork(fork.layout.pages().len(), &mut band.pages, cold);
         let retired = stream.retired(stream.len());
         let recent = self.recent.iter().copied().filter(|&thought| thought < retired).collect();
-        Ok(Self { residency, indexed: index.len(), index, vectors, spread, recent, evicting })
+        let taken = self.taken.range(..stream.len()).map(|(&at, taken)| (at, taken.clone())).collect();
+        Ok(Self { residency, indexed: index.len(), index, vectors, spread, taken, recent, evicting })
     }
 }

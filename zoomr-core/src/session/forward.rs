@@ -266,9 +266,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 continue;
             };
             let mut last = seen.last_row(plan.rows());
-            if self.bands[home.band].acts() {
-                last.extend(&plan.at_hand);
-            }
+            last.extend(&plan.bands[home.band].at_hand);
             let left = self.parts(home.band, plan.sequence)?.evict_unheld(&last, &mut step.stats.moved);
             if let Err(error) = left {
                 step.refused = Some((number, error));

@@ -91,10 +91,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             }
             let seen = self.rows_see(band, plan, &selections)?;
             residence.needed.extend(&seen.union());
-            if self.bands[band].acts() {
-                residence.needed.extend(&plan.at_hand);
-                self.count_at_hand(band, plan, trace)?;
-            }
+            residence.needed.extend(&plan.bands[band].at_hand);
+            self.count_at_hand(band, plan, trace)?;
             residence.evict_first = true;
             self.note(band, plan, trace, &selections, &seen, self.bands[band].layers.clone())?;
             plan.bands[band].seen = Some(seen);

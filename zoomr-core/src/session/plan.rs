@@ -18,7 +18,7 @@ use crate::{
     policy::{BlockCandidates, Choice},
     positions::PositionSet,
     segment::{Due, Role, Thought},
-    select::{Selection, Tally},
+    select::{Selection, Taken, Tally},
     stats::{RowStats, StepStats},
 };
 
@@ -82,15 +82,12 @@ pub(super) struct SequencePlan {
     pub(super) candidates: Vec<usize>,
     /// The blocks that the rows may choose from, in those bands.
     pub(super) blocks: BlockCandidates,
-    /// The passages at hand in those bands, where an earlier step has said; all of them where none has.
-    pub(super) passages: Option<Selection>,
-    /// Where not everything is at hand, the tokens of the passages that are.
-    pub(super) at_hand: PositionSet,
     /// Whether the last row's votes decide something beyond their own layer.
     pub(super) waits: bool,
     /// What the last row zooms into, where votes of an earlier pass or step have decided it.
     pub(super) chosen: Option<Selection>,
-    /// The row of the step's ballot that the last row votes in, where it does.
+    /// The row of the step's ballot that the last row votes in, where it does; with blocks the first of as many as there
+    /// are bands.
     pub(super) ballot_row: Option<usize>,
     /// Whether tokens over a budget go when the step is over.
     pub(super) evicts: bool,
@@ -104,6 +101,10 @@ pub(super) struct BandPlan {
     pub(super) indexed: Range<usize>,
     /// The vectors of blocks that the step adds.
     pub(super) blocks: Range<usize>,
+    /// The passages at hand, where the step before has said; all of them where it has not.
+    pub(super) taken: Option<Taken>,
+    /// Where not everything is at hand, the tokens of the passages that are.
+    pub(super) at_hand: PositionSet,
     /// What index vectors are made of, which stays resident until they are.
     pub(super) sources: PositionSet,
     /// What the rows see, where that is decided.
@@ -115,6 +116,8 @@ pub(super) struct BandPlan {
 pub(super) struct Trace {
     /// The last row's votes, over the layers so far.
     pub(super) total: Tally,
+    /// With blocks, what the last row finds in each band.
+    pub(super) found: Vec<Tally>,
     /// What the rows asked for, per layer where tokens are evicted.
     pub(super) asked: Vec<Asked>,
     pub(super) stats: RowStats,
@@ -248,8 +251,6 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             base: Vec::new(),
             candidates: Vec::new(),
             blocks: BlockCandidates::default(),
-            passages: None,
-            at_hand: PositionSet::default(),
             waits: false,
             chosen: None,
             ballot_row: None,
@@ -277,21 +278,18 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                 break;
             }
         }
-        if scope == Scope::Global && carries {
+        if scope == Scope::Global && carries && zoom.is_none() {
             let decided = plan.last().checked_sub(1).and_then(|before| sequence.chosen[before].clone());
-            match zoom {
-                Some(_) => plan.passages = decided,
-                None => plan.chosen = decided.filter(|chosen| chosen.candidates == plan.last_candidates()),
-            }
+            plan.chosen = decided.filter(|chosen| chosen.candidates == plan.last_candidates());
         }
         if let Some(rule) = zoom {
             let (stream, blocks) = (sequence.grammar.stream(), &sequence.blocks);
             plan.blocks = BlockCandidates::new(stream, blocks, &rule, plan.positions());
-            if rule.at_hand != AtHand::All {
-                plan.at_hand = plan.tokens_at_hand(blocks);
-            }
         }
         plan.bands = self.band_plans(id)?;
+        if let Some(rule) = zoom.filter(|rule| rule.at_hand != AtHand::All) {
+            self.recall_at_hand(&mut plan, &rule)?;
+        }
         Ok(plan)
     }
 
@@ -312,7 +310,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
                     PositionSet::default()
                 }
             };
-            BandPlan { indexed, blocks, sources, seen: None }
+            BandPlan { indexed, blocks, taken: None, at_hand: PositionSet::default(), sources, seen: None }
         };
         Ok(self.bands.iter().zip(&sequence.bands).map(plan).collect())
     }
@@ -342,7 +340,10 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             let votes = plan.waits && plan.chosen.is_some();
             if votes || blocks && plan.blocks.last() > 0 {
                 plan.ballot_row = Some(candidates.len());
-                candidates.push(if blocks { plan.blocks.passages } else { plan.last_candidates() });
+                match blocks {
+                    true => candidates.extend(self.bands.iter().map(|_| plan.blocks.passages)),
+                    false => candidates.push(plan.last_candidates()),
+                }
             }
         }
         step.ballot = (!candidates.is_empty()).then(|| self.kernels.ballot(&candidates));

@@ -1,6 +1,6 @@
 //! All data of one sequence: its segments, its pages, and what it keeps per band.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use burn::tensor::backend::Backend;
 
@@ -15,7 +15,7 @@ use crate::{
     kernels::{AttentionKernels, PageSpan},
     positions::PositionSet,
     segment::Grammar,
-    select::Selection,
+    select::{Selection, Taken},
 };
 
 /// What a sequence keeps in one band.
@@ -31,6 +31,8 @@ pub(super) struct BandState {
     /// How many there were when the last step ended, written in all layers: what a failed step goes back to. The segments
     /// do not tell, since the engine may have closed a summary since.
     pub(super) indexed: usize,
+    /// For each token whose step has said so, the passages at hand at the next one.
+    pub(super) taken: BTreeMap<usize, Taken>,
     /// Thoughts whose detail is held resident, the most recently zoomed first.
     pub(super) recent: VecDeque<usize>,
     /// Under a policy that evicts, the tokens held; `residency` is then empty.
@@ -45,8 +47,7 @@ pub(super) struct Sequence {
     /// Its closed blocks.
     pub(super) blocks: Blocks,
     pub(super) bands: Vec<BandState>,
-    /// For each token, what the votes of its step chose for the next one (scope `Global`); with blocks, the passages at
-    /// hand then.
+    /// For each token, what the votes of its step chose for the next one (scope `Global`).
     pub(super) chosen: Vec<Option<Selection>>,
 }
 
@@ -87,6 +88,7 @@ impl Sequence {
             let blocks = band.blocks(stream, &self.blocks);
             state.vectors.truncate(blocks, &mut band.vectors.pages, budget);
             state.spread.truncate(spread_vectors(blocks), &mut band.spreads.pages, budget);
+            state.taken.split_off(&len);
             state.recent.retain(|&thought| thought < stream.retired(len));
             state.residency.truncate(pages, &mut band.pages, cold, budget);
             match &mut state.evicting {
@@ -109,6 +111,7 @@ impl BandState {
             vectors: band.vectors.no_slots(),
             spread: band.spreads.no_slots(),
             indexed: 0,
+            taken: BTreeMap::new(),
             recent: VecDeque::new(),
             evicting: Evicting::new(band),
         }

@@ -7,16 +7,15 @@ use burn::tensor::backend::Backend;
 use super::{
     Session,
     band::Home,
-    plan::{SequencePlan, Trace},
+    plan::{BandPlan, SequencePlan, Trace},
     sequence::{BandState, Sequence},
 };
 use crate::{
     Error,
-    cache::{Block, Blocks},
+    cache::Block,
     kernels::{AttentionKernels, BlockStore, Candidate, KvStore, OwnedCandidates, PageSpan},
     policy::{Choice, ZoomBlocks},
-    positions::PositionSet,
-    select::{Selection, Tally},
+    select::{Taken, Tally},
 };
 
 impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
@@ -61,7 +60,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         vectors.iter_mut().for_each(|span| span.position -= blocks.start);
         let spread = state.spread.all_spans();
         let candidate = |block: &Block| {
-            let at_hand = plan.has_at_hand(block.passage);
+            let at_hand = plan.bands[band].has_at_hand(block.passage);
             let span = at_hand.then(|| span(sequence, state, &block.range)).transpose()?;
             Ok(Candidate { tokens: block.range.len(), span, passage: block.passage })
         };
@@ -70,8 +69,25 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             vectors,
             spread: spread.first().copied().ok_or(Error::Protocol("no spread of keys"))?,
             counts: plan.blocks.counts.clone(),
-            ballot_row: plan.ballot_row,
+            ballot_row: plan.ballot_row.map(|row| row + band),
         }))
+    }
+
+    /// What earlier steps have taken to hand for the plan's rows, band by band.
+    pub(super) fn recall_at_hand(&self, plan: &mut SequencePlan, rule: &ZoomBlocks) -> Result<(), Error> {
+        let sequence = self.sequence(plan.sequence)?;
+        let (before, blocks) = (plan.last().checked_sub(1).filter(|_| !plan.prompt), &sequence.blocks);
+        let candidates = &blocks.all()[plan.blocks.numbers()];
+        let (Some(first), Some(newest)) = (candidates.first(), candidates.last()) else { return Ok(()) };
+        for ((band, state), plan_of) in self.bands.iter().zip(&sequence.bands).zip(&mut plan.bands) {
+            if band.policy.choice() != Choice::Blocks(*rule) {
+                continue;
+            }
+            plan_of.taken = before.and_then(|before| state.taken.get(&before)).cloned();
+            let passages = (first.passage..=newest.passage).filter(|&j| plan_of.has_at_hand(j));
+            plan_of.at_hand = passages.map(|j| blocks.passages()[j].range.clone()).collect();
+        }
+        Ok(())
     }
 
     /// Counts which of the passages that an earlier step has taken to hand are on the device already.
@@ -81,29 +97,32 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         plan: &SequencePlan,
         trace: &mut Trace,
     ) -> Result<(), Error> {
-        let Some(taken) = &plan.passages else { return Ok(()) };
-        let ranges: Vec<Range<usize>> = {
-            let passages = self.sequence(plan.sequence)?.blocks.passages();
-            taken.zoomed.iter().map(|&j| passages[j].range.clone()).collect()
-        };
-        let parts = self.parts(band, plan.sequence)?;
-        let (layers, held) =
-            (parts.band.layers.len(), ranges.iter().filter(|range| parts.holds((*range).clone())).count());
+        let Some(taken) = &plan.bands[band].taken else { return Ok(()) };
+        let sequence = self.sequence(plan.sequence)?;
+        let (state, passages) = (&sequence.bands[band], sequence.blocks.passages());
+        let holds =
+            |&j: &usize| state.residency.holds(sequence.layout.overlapping(passages[j].range.clone()));
+        let (all, held) = (taken.passages().count(), taken.passages().filter(holds).count());
+        let layers = self.bands[band].layers.len();
         trace.stats.hits += (layers * held) as u64;
-        trace.stats.misses += (layers * (ranges.len() - held)) as u64;
+        trace.stats.misses += (layers * (all - held)) as u64;
         Ok(())
     }
 
-    /// The passages at hand in the step after `plan`'s, whose last row has found `tally`.
-    pub(super) fn next_at_hand(
-        &self,
+    /// Takes to hand, for the step after `plan`'s, what its last row has `found` most in, band by band.
+    pub(super) fn take_to_hand(
+        &mut self,
         plan: &SequencePlan,
         rule: &ZoomBlocks,
-        tally: &Tally,
-    ) -> Result<Selection, Error> {
-        let passages = self.sequence(plan.sequence)?.blocks.passages();
-        let tokens = rule.at_hand.of(plan.last() + 1);
-        Ok(Selection::at_hand(tally, plan.last_candidates(), tokens, |j| passages[j].range.len()))
+        found: &[Tally],
+    ) -> Result<(), Error> {
+        let (heard, last) = (plan.last_candidates(), plan.last());
+        let Sequence { blocks, bands, .. } = self.sequence_mut(plan.sequence)?;
+        let len = |j: usize| blocks.passages()[j].range.len();
+        for (state, found) in bands.iter_mut().zip(found).filter(|(_, found)| found.heads > 0) {
+            state.taken.insert(last, Taken::new(found, heard, rule.at_hand.of(last + 1), len));
+        }
+        Ok(())
     }
 
     /// Counts what the last row has read of blocks, from its ballot.
@@ -126,22 +145,10 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     }
 }
 
-impl SequencePlan {
+impl BandPlan {
     /// Whether blocks of passage `j` may be chosen.
     fn has_at_hand(&self, j: usize) -> bool {
-        self.passages.as_ref().is_none_or(|passages| passages.has_at_hand(j))
-    }
-
-    /// The tokens of the passages at hand that have a block which the last row may choose.
-    pub(super) fn tokens_at_hand(&self, blocks: &Blocks) -> PositionSet {
-        let candidates = &blocks.all()[self.blocks.numbers()];
-        let (Some(first), Some(last)) = (candidates.first(), candidates.last()) else {
-            return PositionSet::default();
-        };
-        (first.passage..=last.passage)
-            .filter(|&j| self.has_at_hand(j))
-            .map(|j| blocks.passages()[j].range.clone())
-            .collect()
+        self.taken.as_ref().is_none_or(|taken| taken.has(j))
     }
 }
 

@@ -1,0 +1,62 @@
+//! Level 1 with blocks: from a ballot to the passages that are at hand at the next step.
+
+use super::{Tally, consensus::within_budget};
+
+/// Which passages are at hand, a bit for each that a ballot has heard of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    heard: usize,
+    bits: Box<[u64]>,
+}
+
+impl Taken {
+    /// Of the first `heard` passages those with the highest share per token, as many as fit into `tokens`; one that does
+    /// not fit is passed over, ties go to the older. `len(j)` gives the tokens of passage `j`.
+    pub fn new(tally: &Tally, heard: usize, tokens: usize, len: impl Fn(usize) -> usize) -> Self {
+        let by_token = |&a: &usize, &b: &usize| {
+            let [of_a, of_b] =
+                [(a, b), (b, a)].map(|(j, other)| u64::from(tally.shares[j]) * len(other) as u64);
+            of_b.cmp(&of_a)
+        };
+        let mut order: Vec<usize> = (0..heard).collect();
+        order.sort_by(by_token);
+        let mut bits = vec![0; heard.div_ceil(64)];
+        within_budget(order, tokens, len).into_iter().for_each(|j| bits[j / 64] |= 1 << (j % 64));
+        Self { heard, bits: bits.into() }
+    }
+
+    /// Whether passage `j` is at hand: it was taken, or no ballot has heard of it.
+    pub fn has(&self, j: usize) -> bool {
+        j >= self.heard || self.bits[j / 64] >> (j % 64) & 1 == 1
+    }
+
+    /// The passages that were taken, in order.
+    pub fn passages(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.heard).filter(|&j| self.has(j))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_per_token_are_taken_and_what_is_new_is_at_hand() {
+        let shares = vec![9, 8, 40, 0, 9, 7];
+        let tally = Tally { votes: vec![0; 6], shares, ..Tally::default() };
+        let taken = |tokens: usize| -> Vec<usize> {
+            let lens = [4, 2, 8, 4, 4, 1];
+            Taken::new(&tally, 5, tokens, |j| lens[j]).passages().collect()
+        };
+        // Per token: 2.25, 4, 5, 0, 2.25.
+        assert_eq!(taken(10), [1, 2]);
+        assert_eq!(taken(9), [2], "the next would be one too many, and so would those after it");
+        assert_eq!(taken(14), [0, 1, 2], "ties go to the older");
+        assert_eq!(taken(7), [0, 1], "what does not fit is passed over");
+        assert!(taken(0).is_empty());
+        let none = Taken::new(&tally, 5, 0, |_| 1);
+        assert!(!none.has(4) && none.has(5));
+        let many = Taken::new(&Tally { shares: vec![1; 200], ..Tally::none(200) }, 200, 150, |_| 1);
+        assert!((0..150).all(|j| many.has(j)) && (150..200).all(|j| !many.has(j)));
+    }
+}
