@@ -62,13 +62,7 @@ impl Zooming<'_> {
                         && let Some(ballot) = ballot.as_deref_mut()
                     {
                         let kv_heads = heads.len() / self.attend.shared();
-                        candidates.tell(
-                            self.choosing.rule,
-                            &mut ballot.rows_mut()[row],
-                            kv_heads,
-                            shares,
-                            chosen,
-                        );
+                        candidates.tell(&mut ballot.rows_mut()[row], kv_heads, shares, chosen);
                     }
                     self.zoom(chooser.row, &candidates, heads, chosen, &mut online);
                 });

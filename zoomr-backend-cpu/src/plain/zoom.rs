@@ -39,7 +39,7 @@ impl Zooming<'_> {
                 {
                     for (shares, chosen) in &choices {
                         let kv_heads = self.keys.kv_heads() / choices.len();
-                        candidates.tell(self.rule, &mut ballot.rows_mut()[at], kv_heads, shares, chosen);
+                        candidates.tell(&mut ballot.rows_mut()[at], kv_heads, shares, chosen);
                     }
                 }
                 for (head, at) in own.enumerate() {

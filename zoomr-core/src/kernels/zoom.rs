@@ -54,19 +54,11 @@ pub struct Candidates<'a> {
 }
 
 impl Candidates<'_> {
-    /// Tells a ballot's row what `kv_heads` heads that choose together find: the shares of attention that the first blocks
-    /// would bring them, where these are enough to be chosen, and which blocks they have chosen.
-    pub fn tell(
-        &self,
-        rule: BlockRule,
-        tally: &mut Tally,
-        kv_heads: usize,
-        shares: &[u32],
-        chosen: &[usize],
-    ) {
-        let wanted =
-            shares.iter().zip(self.blocks).filter(|(share, block)| rule.reaches(**share, block.tokens));
-        tally.find(kv_heads, wanted.map(|(share, block)| (block.passage, *share)));
+    /// Tells a ballot's row what `kv_heads` heads that choose together find: the share of attention that each of the first
+    /// blocks would bring them, and which blocks they have chosen.
+    pub fn tell(&self, tally: &mut Tally, kv_heads: usize, shares: &[u32], chosen: &[usize]) {
+        let of = |(share, block): (&u32, &Candidate)| (block.passage, *share);
+        tally.find(kv_heads, shares.iter().zip(self.blocks).map(of));
         tally.read(kv_heads, chosen.iter().map(|&u| (self.blocks[u].passage, self.blocks[u].tokens)));
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn zoom<B: Backend>(
     if let (Some(ballot), Some(row)) = (&mut zoom.ballot, candidates.ballot_row) {
         let together = zoom.spreads.shape().kv_heads / sets;
         for (shares, chosen) in &choices[choices.len() - sets..] {
-            candidates.tell(zoom.rule, &mut ballot.rows_mut()[row], together, shares, chosen);
+            candidates.tell(&mut ballot.rows_mut()[row], together, shares, chosen);
         }
     }
     let chosen: Vec<Vec<usize>> = choices.into_iter().map(|(_, chosen)| chosen).collect();

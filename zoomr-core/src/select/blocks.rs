@@ -64,17 +64,16 @@ impl BlockRule {
         }
     }
 
-    /// Whether the share of a block of so many tokens is at least the threshold.
-    pub fn reaches(&self, share: u32, tokens: usize) -> bool {
-        THRESHOLD_TOKENS * u64::from(share) >= u64::from(self.threshold) * tokens as u64
-    }
-
     /// The chosen blocks, ascending, in place of what is in `chosen`: those with at least the threshold, and of them the
     /// best, as long as their tokens are no more than the most. Ties go to the older block.
     ///
     /// `at_hand(u)` is how many tokens block `u` has, `None` where it cannot be chosen.
     pub fn choose(&self, shares: &[u32], at_hand: impl Fn(usize) -> Option<usize>, chosen: &mut Vec<usize>) {
-        let reaches = |&u: &usize| at_hand(u).is_some_and(|tokens| self.reaches(shares[u], tokens));
+        let reaches = |&u: &usize| {
+            at_hand(u).is_some_and(|tokens| {
+                THRESHOLD_TOKENS * u64::from(shares[u]) >= u64::from(self.threshold) * tokens as u64
+            })
+        };
         chosen.clear();
         chosen.extend((0..shares.len()).filter(reaches));
         let tokens = |u: usize| at_hand(u).unwrap_or(0);
