@@ -245,7 +245,7 @@ impl Default for Options {
             block_scope: BlockScope::Kv,
             prefill: Prefill::Full,
             at_hand: AtHand::All,
-            passage_tokens: 64,
+            passage_tokens: 16,
             spread_tokens: 160,
             window: 128,
             keep_prompt: None,

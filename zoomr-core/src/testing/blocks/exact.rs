@@ -20,16 +20,14 @@ pub(super) struct Exact {
 
 impl Inputs {
     /// What a ballot hears of a row.
-    pub(super) fn told(&self, exact: &Exact, rule: BlockRule) -> Tally {
+    pub(super) fn told(&self, exact: &Exact) -> Tally {
         let mut told = Tally::none(PASSAGES);
         let kv_heads = self.case.kv_heads / self.case.sets();
         for (shares, chosen) in
             exact.shares.iter().zip(&exact.chosen).filter(|(shares, _)| !shares.is_empty())
         {
             let units = |u: usize| shares[u] * self.blocks[u].len() as f64 / 16.0 * f64::from(SHARE_UNITS);
-            let wanted =
-                (0..shares.len()).filter(|&u| rule.reaches(units(u).round() as u32, self.blocks[u].len()));
-            told.find(kv_heads, wanted.map(|u| (passage(u), units(u).round() as u32)));
+            told.find(kv_heads, (0..shares.len()).map(|u| (passage(u), units(u).round() as u32)));
             told.read(kv_heads, chosen.iter().map(|&u| (passage(u), self.blocks[u].len())));
         }
         told
