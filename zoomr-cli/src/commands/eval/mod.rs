@@ -147,7 +147,7 @@ pub(crate) fn run(args: EvalArgs) -> Result<ExitCode> {
     args.problems.check(args.draws())?;
     args.method.check()?;
     // What no model could make good should be said before one is loaded.
-    settings(&args.setting, &args.method, None)?;
+    args.settings(None)?;
     match args.replay.clone() {
         Some(path) => provider::on(args.model.start()?, Replaying { args, path }),
         None => provider::on(args.model.start()?, Eval { args }),
@@ -155,6 +155,11 @@ pub(crate) fn run(args: EvalArgs) -> Result<ExitCode> {
 }
 
 impl EvalArgs {
+    /// The settings, for a model that was taught `format`.
+    fn settings(&self, format: Option<&ReasoningFormat>) -> Result<Vec<Setting>> {
+        method::settings(&self.setting, &SETTINGS, &self.method, format)
+    }
+
     /// Whether tokens are drawn, and not always the likeliest taken.
     fn draws(&self) -> bool {
         self.samples.is_some() || self.sampling.are_given()
@@ -181,14 +186,6 @@ impl EvalArgs {
     }
 }
 
-/// The settings that are given, or the usual ones.
-fn settings(lines: &[String], method: &MethodArgs, format: Option<&ReasoningFormat>) -> Result<Vec<Setting>> {
-    match lines {
-        [] => method::settings(SETTINGS, method, format),
-        lines => method::settings(lines.iter().map(String::as_str), method, format),
-    }
-}
-
 /// The command, ready to run on a backend.
 struct Eval {
     args: EvalArgs,
@@ -210,7 +207,7 @@ impl Job for Eval {
         let files = ModelFiles::open(&args.model, &Given::Text(String::new()), places, &status)?;
         let tokenizer = files.require_tokenizer()?;
         let (segmenter, options) = args.method.resolve(&files)?;
-        let settings = settings(&args.setting, &args.method, files.reasoning_format())?;
+        let settings = args.settings(files.reasoning_format())?;
         let sampler = args.sampler(&files)?;
         status.say("reading problems");
         let problems = posed::problems(&args, &files, tokenizer)?;

@@ -22,7 +22,7 @@ use zoomr_core::{
 use zoomr_model::{
     engine::{Engine, EngineError, EngineOptions, Event, Scored, Stop},
     reasoning_format::ReasoningFormat,
-    setting::{Setting, repeated},
+    setting::Setting,
 };
 
 use super::run::{Watch, WatchArgs, progress};
@@ -111,11 +111,7 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
 impl ScoreArgs {
     /// The settings, for a model that was taught `format`.
     fn settings(&self, format: Option<&ReasoningFormat>) -> Result<Vec<Setting>> {
-        let settings = method::settings(self.setting.iter().map(String::as_str), &self.method, format)?;
-        match repeated(&settings) {
-            Some(name) => bail!("--setting {name}: it is given twice; give each once"),
-            None => Ok(settings),
-        }
+        method::settings(&self.setting, &[], &self.method, format)
     }
 }
 
