@@ -14,7 +14,8 @@ use crate::{
 
 /// Few short needles, and little to read them with.
 const SHORT: &str = "--text text -n 3 --tokens 500";
-const SETTINGS: &str = "--setting full --setting zoomr:window=16,keep-prompt=8 --setting window:window=40";
+const SETTINGS: &str =
+    "--setting full --setting zoomr:window=16,keep-prompt=8,zoom-share=0.05 --setting window:window=40";
 
 /// A model with a context of 1,000 tokens, and a text.
 fn place() -> TempDir {
@@ -49,7 +50,7 @@ fn needles_are_looked_for_under_several_settings() {
     }
     let rows = report["settings"].as_array().unwrap();
     let names: Vec<&str> = rows.iter().map(|row| row["setting"].as_str().unwrap()).collect();
-    assert_eq!(names, ["full", "zoomr:window=16,keep-prompt=8", "window:window=40"]);
+    assert_eq!(names, ["full", "zoomr:window=16,keep-prompt=8,zoom-share=0.05", "window:window=40"]);
     for row in rows {
         let needles = row["needles"].as_array().unwrap();
         let mean = |of: &str| needles.iter().map(|needle| f(&needle[of])).sum::<f64>() / 3.0;
@@ -96,8 +97,11 @@ fn a_seed_hides_the_same_needles_under_every_setting() {
 #[test]
 fn a_window_of_as_many_tokens_is_compared_where_nothing_else_is_said() {
     let dir = place();
-    let report =
-        needle(dir.path(), "--text text -n 2 --tokens 600 --window 16 --keep-prompt 8 --json").report();
+    let report = needle(
+        dir.path(),
+        "--text text -n 2 --tokens 600 --window 64 --keep-prompt 8 --zoom-share 0.05 --json",
+    )
+    .report();
     let rows = report["settings"].as_array().unwrap();
     let names: Vec<&str> = rows.iter().map(|row| row["setting"].as_str().unwrap()).collect();
     assert!(

@@ -52,14 +52,14 @@ fn needles_lie_at_all_depths_among_others_of_their_kind() {
         assert!((needle.depth - wanted).abs() < 0.03, "{} for {wanted}", needle.depth);
         assert!((860..=900).contains(&needle.tokens), "{}", needle.tokens);
         let said = String::from_utf8(needle.text.iter().map(|&id| id as u8).collect()).unwrap();
-        let facts = said.matches("The access code of the ").count();
+        let facts = said.matches("To open the ").count();
         assert_eq!(facts, 1 + DISTRACTORS, "{said}");
-        let sentence = format!("The access code of the {} is {}.", needle.key, needle.value);
+        let sentence = format!("To open the {key}, enter {key} {}.", needle.value, key = needle.key);
         let before = said.find(&sentence).unwrap();
         assert!((before as f64 / 900.0 - wanted).abs() < 0.2, "{before} for {wanted}");
         // Without what is hidden it is a passage of the text.
         let kept: Vec<&str> = said.split_inclusive(['.', '!']).map(str::trim).collect();
-        let kept: Vec<&str> = kept.into_iter().filter(|part| !part.starts_with("The access")).collect();
+        let kept: Vec<&str> = kept.into_iter().filter(|part| !part.starts_with("To open")).collect();
         let passage = kept.join(" ");
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words(&text).contains(&passage) && passage.starts_with("Now comes"), "{passage}");
@@ -113,7 +113,7 @@ fn forks_find_each_value_as_likely_as_a_text_with_it_alone() {
     let needle = &needles(&model, &text(100), 1, 600).unwrap()[0];
     for line in [
         "full",
-        "zoomr:blocks=4,window=16,keep-prompt=8,zoom-share=0.02",
+        "zoomr:blocks=4,window=16,keep-prompt=8,zoom-share=0.05",
         "window:window=40",
         "h2o:budget=64",
     ] {

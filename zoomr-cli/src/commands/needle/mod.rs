@@ -41,12 +41,12 @@ const SINKS: usize = 32;
 const NOTES: &str = "\
 What is hidden:
 
-`The access code of the quiet lantern is 48213.` stands between two sentences of a passage of the text, the first needle at \
-5% of it, the last at 95%; three facts of the same form, with other keys and values, stand at other places. At the end follows \
-`The access code of the quiet lantern is`, and it is measured how likely the model finds ` 48213.`. A needle is found where \
-its value is likelier, per token, than those of the three others; it is exact where each of its tokens is the likeliest of \
-all. Text and question go in once per needle and setting, each value is a fork. What is attended is counted for question and \
-values.";
+`To open the quiet lantern, enter quiet lantern 48213.` stands between two sentences of a passage of the text, the first \
+needle at 5% of it, the last at 95%; three facts of the same form, with other keys and values, stand at other places. At the \
+end follows `To open the quiet lantern, enter quiet lantern`, and it is measured how likely the model finds ` 48213.`. A \
+needle is found where its value is likelier, per token, than those of the three others; it is exact where each of its tokens \
+is the likeliest of all. Under each setting text and question go in once per needle, and each value is a fork. What is \
+attended is counted for question and values.";
 
 /// Flags of `needle`.
 #[derive(Debug, Args)]
@@ -63,7 +63,8 @@ pub(crate) struct NeedleArgs {
     #[arg(long, short = 'n', value_name = "N", default_value = "20", value_parser = needle_count)]
     needles: NonZeroUsize,
 
-    /// Tokens of the passage that a needle is hidden in, with what is hidden (suffixes k, M); whole sentences, so a few less.
+    /// About how many tokens the passage has that a needle is hidden in, with what is hidden (suffixes k, M); it is made of
+    /// whole sentences.
     #[arg(long, value_name = "TOKENS", default_value = "2k", value_parser = token_count)]
     tokens: usize,
 
@@ -159,7 +160,7 @@ impl Job for Needles {
             Searching { args: &args, format: files.reasoning_format(), needles: &needles, search };
         interrupt.begin_steps();
         let windows = usize::from(args.setting.is_empty());
-        let mut shown = Shown::new(&interrupt, needles.len() * (settings.len() + windows));
+        let mut shown = Shown::new(&interrupt, &needles, settings.len() + windows);
         let searched = searching.all(settings, &mut shown);
         shown.clear();
         match searched? {
@@ -201,7 +202,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B> + Clone> Searching<'_
     fn under(&self, setting: &Setting, shown: &mut Shown<'_>) -> Result<Option<Searched>> {
         let mut sought = Vec::new();
         for needle in self.needles {
-            let mut observer = |event: Event<'_>| shown.event(setting, &event);
+            let mut observer = |event: Event<'_>| shown.event(setting.name(), &event);
             match self.search.run(needle, setting.settings(), &mut observer)? {
                 Some(found) => sought.push(found),
                 None => return Ok(None),

@@ -1,7 +1,9 @@
-//! What is hidden: `The access code of the quiet lantern is 48213.`
+//! What is hidden: `To open the quiet lantern, enter quiet lantern 48213.`
 //!
 //! Everyday words make the key, so that a small model has seen all of them; the value is a number, which nothing but the
-//! fact can tell.
+//! fact can tell. The key stands right before the value, and so it does in the question: a model that only knows how to
+//! go on as it once went on after the same words finds it. Where the same words stand between all keys and values
+//! (`The access code of the quiet lantern is 48213.`), SmolLM2-135M mixes them up under full attention.
 
 use crate::data::synth::draw::Draw;
 
@@ -45,12 +47,12 @@ impl Fact {
 
     /// As it stands in the text.
     pub(super) fn sentence(&self) -> String {
-        format!("The access code of the {} is{}", self.key, self.answer())
+        format!("To open the {key}, enter {key}{}", self.answer(), key = self.key)
     }
 
-    /// What is asked at the end: the same words again, for copying is what small models can do.
+    /// What is asked at the end: the same words again.
     pub(super) fn question(&self) -> String {
-        format!("\n\nThe access code of the {} is", self.key)
+        format!("\n\nTo open the {key}, enter {key}", key = self.key)
     }
 
     /// What follows on the question.
@@ -80,7 +82,7 @@ mod tests {
     #[test]
     fn the_question_ends_where_the_answer_begins() {
         let fact = Fact { key: "quiet lantern".into(), value: "48213".into() };
-        assert_eq!(fact.sentence(), "The access code of the quiet lantern is 48213.");
+        assert_eq!(fact.sentence(), "To open the quiet lantern, enter quiet lantern 48213.");
         assert_eq!(fact.question() + &fact.answer(), format!("\n\n{}", fact.sentence()));
     }
 }

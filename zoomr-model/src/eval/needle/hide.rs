@@ -23,7 +23,7 @@ pub struct Hiding<'a> {
     pub tokenizer: &'a Tokenizer,
     /// How many there are; their depths are spread evenly over 5 to 95% of the haystack.
     pub count: usize,
-    /// Tokens of the haystack with everything that is hidden in it; whole sentences, so a few less.
+    /// About how many tokens the haystack has, with everything that is hidden in it; it is made of whole sentences.
     pub tokens: usize,
     /// Where random numbers start.
     pub seed: u64,
@@ -56,6 +56,12 @@ impl Needle {
     pub fn tokens_in_all(&self) -> usize {
         let longest = self.values.iter().map(Vec::len).max().unwrap_or(0);
         self.text.len() + self.question.len() + longest
+    }
+
+    /// Tokens that go in for a search under one setting: text and question once, and each value after the question's last.
+    pub fn rows(&self) -> usize {
+        let values: usize = self.values.iter().map(|value| value.len() + 1).sum();
+        self.text.len() + self.question.len().saturating_sub(1) + values
     }
 }
 
