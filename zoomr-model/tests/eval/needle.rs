@@ -122,7 +122,7 @@ fn forks_find_each_value_as_likely_as_a_text_with_it_alone() {
             let prompt = if stream { 32 } else { needle.tokens };
             let alone = |text: &[u32], value: usize| {
                 let (segmenter, options) = engine_options(&model);
-                let options = EngineOptions { settings: setting(line), chunk: NonZeroUsize::MIN, ..options };
+                let options = EngineOptions { settings: setting(line), ..options };
                 let tokenizer = model.tokenizer();
                 let mut engine = loaded.engine(tokenizer, segmenter, options).unwrap();
                 let scored = engine.score(text, prompt, &mut |_| ControlFlow::Continue(())).unwrap();

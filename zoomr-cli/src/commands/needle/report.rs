@@ -115,13 +115,23 @@ mod tests {
             setting: "window:sinks=32,window=226".into(),
             policy: "window",
             found: 0.25,
+            found_95: (0.112, 0.469),
             logprob: -16.0,
             logprob_per_token: -2.0,
             attended_tokens: 258.0,
             attended_times_fewer: 7.98,
             ..full.clone()
         };
-        let searched = [full, window].map(|row| Searched { row, sought: Vec::new() });
+        let sought = Sought {
+            found: true,
+            exact: true,
+            logprob: -0.5,
+            logprob_per_token: -0.0625,
+            distractors: vec![-1.0; 3],
+            attended_tokens: 2060.0,
+            causal_tokens: 2060.0,
+        };
+        let searched = [full, window].map(|row| Searched { row, sought: vec![sought.clone(); 20] });
         insta::assert_snapshot!(table(&compared(&searched), None));
         insta::assert_snapshot!("in_80_columns", table(&compared(&searched), Some(80)));
     }
