@@ -47,7 +47,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     let printed = output::usage(error);
     if cfg!(not(feature = "train")) && error.kind() == ErrorKind::InvalidSubcommand {
         output::note(
-            "\nThe commands train, eval and data take a zoomr with the Cargo feature `train` (on by default).",
+            "\nThe commands train, eval, needle and data take a zoomr with the Cargo feature `train` (on by default).",
         );
     }
     if error.use_stderr() {

@@ -14,7 +14,7 @@ use zoomr_model::{
     engine::EngineOptions,
     pretrained::{self, MethodError, MethodOptions, Pretrained},
     reasoning_format::ReasoningFormat,
-    setting::Setting,
+    setting::{Setting, repeated},
     text::{stop::StopTokens, tokenizer::Tokenizer},
 };
 
@@ -306,22 +306,42 @@ fn blocks(text: &str) -> Result<Blocks, String> {
     }
 }
 
-/// The settings that lines of `--setting` name, over what else is given, for a model that was taught `format`.
+/// The settings that lines of `--setting` name, or else the `usual` ones, over what else is given, for a model that was
+/// taught `format`.
 ///
 /// # Errors
-/// Names the line, and the part of it that is wrong.
-pub(crate) fn settings<'a>(
-    lines: impl IntoIterator<Item = &'a str>,
+/// Names the line, and the part of it that is wrong, or says that it is given twice.
+pub(crate) fn settings(
+    lines: &[String],
+    usual: &[&str],
     method: &MethodArgs,
     format: Option<&ReasoningFormat>,
-    usual: AtHand,
+    at_hand: AtHand,
 ) -> Result<Vec<Setting>> {
-    let method = method.options(usual)?;
-    let setting = |line: &str| {
-        let setting = Setting::parse_over(line, |head| method.base_of(head, format));
-        setting.map_err(|error| anyhow!("--setting {line}: {error}"))
+    let line = |line: &str| setting(line, method, format, at_hand);
+    let settings: Vec<Setting> = match lines {
+        [] => usual.iter().copied().map(line).collect::<Result<_>>()?,
+        lines => lines.iter().map(String::as_str).map(line).collect::<Result<_>>()?,
     };
-    lines.into_iter().map(setting).collect()
+    match repeated(&settings) {
+        Some(name) => bail!("--setting {name}: it is given twice; give each once"),
+        None => Ok(settings),
+    }
+}
+
+/// As [`settings`], one of them.
+///
+/// # Errors
+/// As there.
+pub(crate) fn setting(
+    line: &str,
+    method: &MethodArgs,
+    format: Option<&ReasoningFormat>,
+    at_hand: AtHand,
+) -> Result<Setting> {
+    let method = method.options(at_hand)?;
+    let setting = Setting::parse_over(line, |head| method.base_of(head, format));
+    setting.map_err(|error| anyhow!("--setting {line}: {error}"))
 }
 
 /// The library's error in the command line's words.

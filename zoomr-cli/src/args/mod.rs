@@ -36,7 +36,7 @@ use crate::commands::{
     score::ScoreArgs, verify::VerifyArgs,
 };
 #[cfg(feature = "train")]
-use crate::commands::{data::DataArgs, eval::EvalArgs, train::TrainArgs};
+use crate::commands::{data::DataArgs, eval::EvalArgs, needle::NeedleArgs, train::TrainArgs};
 
 /// Long reasoning in a fraction of the key-value memory: generates text with ZoomR and accounts for every byte.
 #[derive(Debug, Parser)]
@@ -68,6 +68,9 @@ pub(crate) enum Command {
     /// Solve problems under several settings, and compare accuracy and memory.
     #[cfg(feature = "train")]
     Eval(Box<EvalArgs>),
+    /// Hide facts in a long text, and say how well the model finds them under several settings.
+    #[cfg(feature = "train")]
+    Needle(Box<NeedleArgs>),
     /// Make data to train and to evaluate on.
     #[cfg(feature = "train")]
     Data(DataArgs),

@@ -44,14 +44,28 @@ const MOST_SAMPLES: usize = 4096;
 /// A number of texts for one problem.
 #[cfg(feature = "train")]
 pub(crate) fn sample_count(text: &str) -> Result<NonZeroUsize, String> {
-    let count = text.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= MOST_SAMPLES);
-    count.ok_or_else(|| format!("give a number of texts, 1 to {MOST_SAMPLES}"))
+    counted(text, "texts", MOST_SAMPLES)
+}
+
+/// Needles, at most: so many say more than anybody asks.
+#[cfg(feature = "train")]
+const MOST_NEEDLES: usize = 4096;
+
+/// A number of needles.
+#[cfg(feature = "train")]
+pub(crate) fn needle_count(text: &str) -> Result<NonZeroUsize, String> {
+    counted(text, "needles", MOST_NEEDLES)
 }
 
 /// A number of threads.
 pub(crate) fn thread_count(text: &str) -> Result<NonZeroUsize, String> {
-    let count = text.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= MOST_THREADS);
-    count.ok_or_else(|| format!("give a number of threads, 1 to {MOST_THREADS}"))
+    counted(text, "threads", MOST_THREADS)
+}
+
+/// A number of things, of which there may be so many.
+fn counted(text: &str, things: &str, most: usize) -> Result<NonZeroUsize, String> {
+    let count = text.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= most);
+    count.ok_or_else(|| format!("give a number of {things}, 1 to {most}"))
 }
 
 /// A whole number with a suffix that multiplies it by powers of `thousand`.

@@ -77,8 +77,8 @@ impl TextArgs {
     pub(crate) fn read(&self, patience: Patience) -> Result<Option<Given>> {
         let given = match (self.text.as_ref().or(self.prompt.as_ref()), &self.file, &self.tokens) {
             (_, _, Some(list)) => tokens(list).map(Given::Tokens),
-            (_, Some(file), _) => text(file).map(Given::Text),
-            (Some(given), ..) if given == "-" => text(Path::new("-")).map(Given::Text),
+            (_, Some(file), _) => read_text("--file", file).map(Given::Text),
+            (Some(given), ..) if given == "-" => read_text("--file", Path::new("-")).map(Given::Text),
             (Some(text), ..) => Ok(Given::Text(text.clone())),
             (None, None, None) => return Ok(piped(patience)?.map(Given::Text)),
         };
@@ -94,20 +94,23 @@ impl SampleArgs {
     pub(crate) fn read(&self, built_in: &str) -> Result<Given> {
         match (&self.file, &self.tokens) {
             (_, Some(list)) => tokens(list).map(Given::Tokens),
-            (Some(file), None) => text(file).map(Given::Text),
+            (Some(file), None) => read_text("--file", file).map(Given::Text),
             (None, None) => Ok(Given::Text(built_in.to_owned())),
         }
     }
 }
 
-/// The text of a file; `-` is standard input.
-fn text(file: &Path) -> Result<String> {
+/// The text of a file that a flag names; `-` is standard input.
+///
+/// # Errors
+/// Where it cannot be read, or is no text; names flag and file.
+pub(crate) fn read_text(flag: &str, file: &Path) -> Result<String> {
     if file == Path::new("-") {
         let mut bytes = Vec::new();
         stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
         return text_file::decode(bytes).context("standard input");
     }
-    text_file::read(file).with_context(|| format!("--file: cannot read {}", file.display()))
+    text_file::read(file).with_context(|| format!("{flag}: cannot read {}", file.display()))
 }
 
 fn tokens(list: &str) -> Result<Vec<u32>> {

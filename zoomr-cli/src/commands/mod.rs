@@ -8,6 +8,8 @@ pub(crate) mod eval;
 pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod man;
+#[cfg(feature = "train")]
+pub(crate) mod needle;
 pub(crate) mod plan;
 mod run;
 pub(crate) mod score;
@@ -36,6 +38,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Train(args) => train::run(*args),
         #[cfg(feature = "train")]
         Command::Eval(args) => eval::run(*args),
+        #[cfg(feature = "train")]
+        Command::Needle(args) => needle::run(*args),
         #[cfg(feature = "train")]
         Command::Data(args) => data::run(args),
         Command::Completions(args) => completions::run(&args),

@@ -137,7 +137,7 @@ fn what_makes_no_sense_is_refused() {
     refused(&format!("{SHORT} --setting sparse"), &["--setting sparse", "not one of full, window"]);
     refused(&format!("{SHORT} --setting zoomr:size=3"), &["--setting zoomr:size=3", "unknown field `size`"]);
     refused(&format!("{SHORT} --setting zoomr:window=0"), &["--setting zoomr:window=0", "give at least 1"]);
-    refused(&format!("{SHORT} --setting full --setting full"), &["`full` is given twice"]);
+    refused(&format!("{SHORT} --setting full --setting full"), &["--setting full", "given twice"]);
     refused(&format!("{SHORT} --csv missing/table.csv"), &["--csv", "missing/table.csv"]);
     refused(&format!("{SHORT} --csv table --plot ./table"), &["--csv and --plot", "a file of its own"]);
     refused("--model model --synth ledger -n 0", &["--count", "at least 1"]);

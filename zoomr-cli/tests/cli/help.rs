@@ -26,6 +26,11 @@ fn scoring_help_reads_like_this() {
 }
 
 #[test]
+fn help_on_needles_reads_like_this() {
+    insta::assert_snapshot!(help(&["needle"]));
+}
+
+#[test]
 fn help_on_data_reads_like_this() {
     insta::assert_snapshot!(help(&["data", "synth"]));
 }

@@ -7,6 +7,8 @@ mod annotate;
 mod bad_files;
 mod bad_flags;
 mod builtin;
+#[path = "../../../zoomr-model/tests/support/bytes.rs"]
+mod bytes;
 mod data;
 mod device;
 mod eval;
@@ -17,6 +19,7 @@ mod inspect;
 mod json;
 mod kills;
 mod law;
+mod needle;
 mod places;
 mod plan;
 mod problems;

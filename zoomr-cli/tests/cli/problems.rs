@@ -8,10 +8,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    bytes::byte_tokenizer,
     shared::real_model,
     support::{Ran, copy, trace},
 };
@@ -26,27 +27,11 @@ const AIME: &str = r#"{"ID": "1", "Problem": "How many?", "Solution": "Some: 73.
 "#;
 const REQUEST: &str = "\nReason step by step, and give the final answer in \\boxed{}.";
 
-/// GPT-2's characters for the bytes, in the order of the bytes.
-fn bytes() -> serde_json::Map<String, Value> {
-    let printable = |byte: u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
-    let mut others = 256..;
-    let character = |byte| if printable(byte) { Some(byte) } else { others.next() };
-    let characters: Vec<char> = (0..256).filter_map(character).filter_map(char::from_u32).collect();
-    characters.into_iter().zip(0..).map(|(c, id)| (c.to_string(), json!(id))).collect()
-}
-
 /// A model that writes bytes at random, its chat template, and files of all forms.
 fn place() -> TempDir {
     let dir = copy("llama");
     let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
-    let bytes_of =
-        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
-    let tokenizer = json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
-        "pre_tokenizer": bytes_of, "post_processor": null, "decoder": bytes_of,
-        "model": {"type": "BPE", "vocab": bytes(), "merges": []},
-    });
-    write("tokenizer.json", &tokenizer.to_string());
+    write("tokenizer.json", &byte_tokenizer().to_string());
     let template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}[assistant]";
     write("chat_template.jinja", template);
     write("gsm8k.jsonl", GSM8K);

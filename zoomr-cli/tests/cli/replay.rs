@@ -109,7 +109,7 @@ fn what_cannot_be_replayed_is_refused() {
         replay(&path, flag).refused(&["--replay <FILE>", "cannot be used with"]);
     }
     replay(&path, "--trigger forced --summary-tokens 2").refused(&["--replay", "another trigger"]);
-    replay(&path, "--setting full --setting full").refused(&["`full` is given twice"]);
+    replay(&path, "--setting full --setting full").refused(&["--setting full", "given twice"]);
     replay(&path, "--setting full:cap=1000").refused(&["replaying under `full:cap=1000`", "cap of 1000"]);
     let other = run("eval", &golden("qwen3"), &format!("--replay {path}"));
     other.refused(&["--replay", "run.safetensors is of another model than", "qwen3"]);

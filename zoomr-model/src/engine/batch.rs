@@ -107,8 +107,8 @@ impl<'m, B: Backend, K: AttentionKernels<B> + LinearKernels<B>> Batch<'m, B, K> 
     /// Adds a request that begins as the first `at` tokens of another one, and shares its pages; it has nothing to do
     /// yet. The other one goes on undisturbed.
     ///
-    /// A task's prompt has at least one token. Several texts that continue the same prompt are forks one token before
-    /// its end, which are given that token.
+    /// A prompt to continue has at least one token. Several texts that continue the same prompt are forks one token before
+    /// its end, which are given that token. A text to score may have no prompt.
     ///
     /// # Errors
     /// As [`Session::fork`]: where the policy has dropped what would be needed at `at`, or there is no room.

@@ -103,13 +103,18 @@ impl Request {
                 self.limit = context;
                 self.source = TokenSource::Given(Given::new(text.len()));
                 self.sampler = Sampler::default();
-                let rest = text.split_off(prompt.clamp(1, text.len()));
+                // What begins a sequence is a prompt.
+                let least = usize::from(start == 0);
+                let rest = text.split_off(prompt.clamp(least, text.len()));
                 (text, rest)
             }
         };
         self.prompt = start..start + prompt.len();
-        (self.wanted, self.later) = (prompt.into_iter(), later.into_iter());
-        (self.turn, self.number, self.context) = (Turn::Prompt, number, context);
+        (self.turn, self.wanted, self.later) = match prompt.is_empty() {
+            true => (Turn::Stream, later.into_iter(), vec::IntoIter::default()),
+            false => (Turn::Prompt, prompt.into_iter(), later.into_iter()),
+        };
+        (self.number, self.context) = (number, context);
         self.last.clear();
         self.timing = Timing::start();
         Ok(())

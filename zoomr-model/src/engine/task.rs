@@ -28,8 +28,8 @@ pub enum Task {
     Score {
         /// The text; at least two tokens.
         text: Vec<u32>,
-        /// So many of its tokens (at least 1) are its prompt, pinned; the rest stands for what the model wrote, and
-        /// goes through segmenter, trigger and policy.
+        /// So many of its tokens (at least 1 where none are there before it) are its prompt, pinned; the rest stands for
+        /// what the model wrote, and goes through segmenter, trigger and policy.
         prompt: usize,
     },
 }

@@ -7,8 +7,8 @@
 //!             Closing <- Summary <- Opening
 //! ```
 //!
-//! `Summary` and `Closing` are left out where there is nothing to write, and any state gives way to `Idle` where the
-//! request is interrupted, refused, or out of room.
+//! `Prompt` is left out where a text to score continues another one, `Summary` and `Closing` where there is nothing to
+//! write. Any state gives way to `Idle` where the request is interrupted, refused, or out of room.
 
 use std::ops::ControlFlow;
 

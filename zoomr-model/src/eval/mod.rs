@@ -9,6 +9,7 @@
 //! | `mass` | the attention that a policy missed, found by going over a finished text once more |
 //! | `lse` | how `mass` gets at the sums of attention |
 //! | `replay` | settings applied to a recorded run, without the model |
+//! | [`needle`] | a fact in a long text, looked for under several settings |
 //! | `outcome` | what came of a run |
 //! | `record` | outcomes in a directory, from where a run that was killed goes on |
 //! | `plan` | all runs, side by side |
@@ -24,6 +25,7 @@ mod bench;
 mod error;
 mod lse;
 mod mass;
+pub mod needle;
 mod outcome;
 mod plan;
 mod plot;

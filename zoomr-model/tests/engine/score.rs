@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, ops::ControlFlow};
 
-use zoomr_core::{config::PolicyKind, trigger::Trigger};
+use zoomr_core::{config::PolicyKind, segment::Kind, trigger::Trigger};
 use zoomr_model::engine::{EngineError, EngineOptions, Event, Scored, Stop};
 
 use crate::support::{Tiny, engine, go_on, golden, options};
@@ -92,4 +92,27 @@ fn texts_that_cannot_be_scored_are_refused() {
     // 500 tokens fit, but not with a summary to every eighth.
     let full = refused(Trigger::Forced, 500);
     assert!(matches!(full, EngineError::ContextFull { tokens: 500, context: 512, .. }), "{full}");
+}
+
+/// What continues a text is part of it: no prompt stands in between, and what is before it is seen.
+#[test]
+fn a_text_is_scored_part_by_part_as_in_one_go() {
+    let (model, expected) = golden("llama");
+    let text: Vec<u32> = [&expected.prompt[..], &expected.greedy_continuation].concat();
+    for trigger in [Trigger::Pooled, Trigger::Forced] {
+        let options = options(PolicyKind::Zoomr, trigger);
+        let mut whole = engine(&model, options.clone());
+        let wanted = whole.score(&text, 8, &mut go_on).unwrap().logprobs;
+        let mut parts = engine(&model, options);
+        for (part, prompt) in [(0..21, 8), (21..40, 0), (40..text.len(), 0)] {
+            let scored = parts.score(&text[part.clone()], prompt, &mut go_on).unwrap();
+            assert_eq!((scored.logprobs.len(), scored.logprobs[0]), (part.len(), None));
+            for (found, wanted) in scored.logprobs.iter().zip(&wanted[part]).skip(1) {
+                assert!((found.unwrap() - wanted.unwrap()).abs() < TOLERANCE, "{trigger:?}");
+            }
+        }
+        let (whole, parts) = (whole.stream().unwrap().segments(), parts.stream().unwrap().segments());
+        assert_eq!(parts, whole, "{trigger:?}");
+        assert_eq!(whole.iter().filter(|segment| segment.kind == Kind::Prompt).count(), 1);
+    }
 }

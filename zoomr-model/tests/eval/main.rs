@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, too, fail by panicking")]
 
+#[path = "../support/bytes.rs"]
+mod bytes;
 mod counting;
 mod mass;
+mod needle;
 mod recorded;
 mod recording;
 mod replaying;

@@ -148,7 +148,7 @@ pub(crate) fn run(args: EvalArgs) -> Result<ExitCode> {
     args.problems.check(args.draws())?;
     args.method.check()?;
     // What no model could make good should be said before one is loaded.
-    settings(&args.setting, &args.method, None, AtHand::All)?;
+    args.settings(None, AtHand::All)?;
     match args.replay.clone() {
         Some(path) => provider::on(args.model.start()?, Replaying { args, path }),
         None => provider::on(args.model.start()?, Eval { args }),
@@ -156,6 +156,11 @@ pub(crate) fn run(args: EvalArgs) -> Result<ExitCode> {
 }
 
 impl EvalArgs {
+    /// The settings, for a model that was taught `format`.
+    fn settings(&self, format: Option<&ReasoningFormat>, at_hand: AtHand) -> Result<Vec<Setting>> {
+        method::settings(&self.setting, &SETTINGS, &self.method, format, at_hand)
+    }
+
     /// Whether tokens are drawn, and not always the likeliest taken.
     fn draws(&self) -> bool {
         self.samples.is_some() || self.sampling.are_given()
@@ -182,19 +187,6 @@ impl EvalArgs {
     }
 }
 
-/// The settings that are given, or the usual ones.
-fn settings(
-    lines: &[String],
-    method: &MethodArgs,
-    format: Option<&ReasoningFormat>,
-    usual: AtHand,
-) -> Result<Vec<Setting>> {
-    match lines {
-        [] => method::settings(SETTINGS, method, format, usual),
-        lines => method::settings(lines.iter().map(String::as_str), method, format, usual),
-    }
-}
-
 /// The command, ready to run on a backend.
 struct Eval {
     args: EvalArgs,
@@ -218,11 +210,9 @@ impl Job for Eval {
         let (segmenter, options) = args.method.resolve(&files, P::AT_HAND)?;
         let form = if args.chat { Form::Chat { system: None } } else { Form::Plain };
         let system = files.system_tokens(&form)?;
+        let settings = args.settings(files.reasoning_format(), P::AT_HAND)?;
         let settings: Vec<Setting> =
-            settings(&args.setting, &args.method, files.reasoning_format(), P::AT_HAND)?
-                .into_iter()
-                .map(|setting| setting.with_system_message(system))
-                .collect();
+            settings.into_iter().map(|setting| setting.with_system_message(system)).collect();
         let sampler = args.sampler(&files)?;
         status.say("reading problems");
         let problems = posed::problems(&args, &files, tokenizer)?;

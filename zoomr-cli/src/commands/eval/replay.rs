@@ -11,7 +11,6 @@ use zoomr_model::{
 use super::{
     EvalArgs,
     report::{Line, kib, optional, quoted, share},
-    settings,
 };
 use crate::{
     args::text::Given,
@@ -49,7 +48,7 @@ impl Job for Replaying {
         }
         let tokenizer = files.tokenizer();
         let (segmenter, options) = args.method.resolve(&files, P::AT_HAND)?;
-        let settings = settings(&args.setting, &args.method, files.reasoning_format(), P::AT_HAND)?;
+        let settings = args.settings(files.reasoning_format(), P::AT_HAND)?;
         let (kernels, device) = P::open()?;
         let replay = Replay {
             recording: &recording,

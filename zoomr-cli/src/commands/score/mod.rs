@@ -22,7 +22,7 @@ use zoomr_core::{
 use zoomr_model::{
     engine::{Engine, EngineError, EngineOptions, Event, Scored, Stop},
     reasoning_format::ReasoningFormat,
-    setting::{Setting, repeated},
+    setting::Setting,
 };
 
 use super::run::{Watch, WatchArgs, progress};
@@ -110,13 +110,8 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
 
 impl ScoreArgs {
     /// The settings, for a model that was taught `format`.
-    fn settings(&self, format: Option<&ReasoningFormat>, usual: AtHand) -> Result<Vec<Setting>> {
-        let settings =
-            method::settings(self.setting.iter().map(String::as_str), &self.method, format, usual)?;
-        match repeated(&settings) {
-            Some(name) => bail!("--setting {name}: it is given twice; give each once"),
-            None => Ok(settings),
-        }
+    fn settings(&self, format: Option<&ReasoningFormat>, at_hand: AtHand) -> Result<Vec<Setting>> {
+        method::settings(&self.setting, &[], &self.method, format, at_hand)
     }
 }
 
