@@ -46,6 +46,25 @@ fn a_trained_directory_decodes() {
     assert_eq!(again.report()["tokens"].as_array().unwrap().len(), 5);
 }
 
+/// Weights of a large model take minutes to read.
+#[cfg(unix)]
+#[test]
+fn on_a_terminal_it_says_what_it_reads() {
+    let dir = place();
+    train(dir.path(), &format!("--config config.json --out model {SHORT}")).succeeded();
+    let run = format!("{} train --model model --out more {SHORT}", env!("CARGO_BIN_EXE_zoomr"));
+    let mut script = Command::new("script");
+    script.args(["-qec", &run, "typescript"]).current_dir(dir.path()).env("SHELL", "/bin/sh");
+    let Ok(output) = script.stdin(Stdio::null()).output() else {
+        return println!("SKIPPED: no `script` to make a terminal with");
+    };
+    let shown = fs::read_to_string(dir.path().join("typescript")).unwrap();
+    assert!(output.status.success(), "{shown}");
+    let loading = shown.find("loading model: ").unwrap_or_else(|| panic!("{shown}"));
+    let texts = shown.find("reading the texts").unwrap_or_else(|| panic!("{shown}"));
+    assert!(loading < texts, "{shown}");
+}
+
 #[test]
 fn a_run_goes_on_from_its_checkpoint_to_the_same_model() {
     let dir = place();
