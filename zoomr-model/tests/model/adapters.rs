@@ -137,6 +137,14 @@ fn a_pattern_has_one_rank() {
 }
 
 #[test]
+fn a_file_is_no_directory() {
+    let dir = with("tied_head", serde_json::json!({}));
+    let config = ModelConfig::from_dir(&golden("llama_tied_theta")).unwrap();
+    let message = Adapter::open(&dir.path().join("adapter_config.json"), &config).unwrap_err().to_string();
+    assert!(message.contains("is a file; --adapter takes the directory"), "{message}");
+}
+
+#[test]
 fn a_pickle_is_called_one() {
     let dir = with("tied_head", serde_json::json!({}));
     fs::rename(dir.path().join("adapter_model.safetensors"), dir.path().join("adapter_model.bin")).unwrap();
