@@ -1,6 +1,8 @@
 //! What people read first: help and version, as they are.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
+#[cfg(target_os = "linux")]
+use std::process::Stdio;
 
 use crate::support::Ran;
 

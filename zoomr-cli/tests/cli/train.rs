@@ -4,9 +4,9 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
-    thread::sleep,
-    time::Duration,
 };
+#[cfg(unix)]
+use std::{thread::sleep, time::Duration};
 
 use tempfile::TempDir;
 
