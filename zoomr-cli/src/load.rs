@@ -1,6 +1,6 @@
 //! From `--model` and what was given to a model in memory; what that takes is `zoomr_model::pretrained`'s.
 
-use std::ops::Deref;
+use std::{ops::Deref, path::Path};
 
 use anyhow::Result;
 use zoomr_model::pretrained::{self, Pretrained};
@@ -96,11 +96,12 @@ impl ModelFiles {
     /// Where a weight file is missing, damaged or of another model, or the backend cannot run here.
     pub(crate) fn load_on<P: Provider>(&self, status: &Status) -> Result<Loaded<P>> {
         let (kernels, device) = P::open()?;
-        let loading = format!("loading {}", self.dir().display());
-        status.say(&loading);
-        let mut watch = |done: u64, all: u64| {
-            status.say(&format!("{loading}: {:.0}%", 100.0 * done as f64 / all.max(1) as f64));
-        };
-        Ok(self.load_watched(kernels, &device, &mut watch)?)
+        Ok(self.load_watched(kernels, &device, &mut loading(self.dir(), status))?)
     }
+}
+
+/// What shows how far weights in `dir` have been read, and of how many numbers.
+pub(crate) fn loading<'a>(dir: &Path, status: &'a Status) -> impl FnMut(u64, u64) + use<'a> {
+    let loading = format!("loading {}", dir.display());
+    move |done, all| status.say(&format!("{loading}: {:.0}%", 100.0 * done as f64 / all.max(1) as f64))
 }

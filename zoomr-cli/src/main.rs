@@ -32,19 +32,14 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    match commands::run(cli.command) {
-        Ok(code) => code,
-        Err(error) if output::is_closed_pipe(&error) => CLOSED_PIPE.into(),
-        Err(error) => {
-            output::complain(&error);
-            ExitCode::FAILURE
-        }
-    }
+    commands::run(cli.command).unwrap_or_else(|error| failure(&error))
 }
 
 /// Prints what clap has to say: help and version are no errors.
 fn usage(error: &clap::Error) -> ExitCode {
-    let printed = output::usage(error);
+    if let Err(unsaid) = output::usage(error) {
+        return failure(&unsaid);
+    }
     if cfg!(not(feature = "train")) && error.kind() == ErrorKind::InvalidSubcommand {
         output::note(
             "\nThe commands train, eval, needle and data take a zoomr with the Cargo feature `train` (on by default).",
@@ -53,5 +48,14 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
         args::foreign::tips(std::env::args()).iter().for_each(|tip| output::note(tip));
     }
-    if error.use_stderr() || printed.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Says what went wrong, if anybody listens.
+fn failure(error: &anyhow::Error) -> ExitCode {
+    if output::is_closed_pipe(error) {
+        return CLOSED_PIPE.into();
+    }
+    output::complain(error);
+    ExitCode::FAILURE
 }

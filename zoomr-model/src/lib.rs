@@ -27,6 +27,7 @@ mod address;
 mod attention;
 mod block;
 mod digest;
+mod entries;
 mod error;
 mod linear;
 mod load;

@@ -47,11 +47,14 @@ pub(crate) struct Cli {
 }
 
 /// What to do.
+// A negative number is a value, which other programs give a meaning (`-n -1`), and not a flag that nobody knows.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Continue a prompt.
+    #[command(allow_negative_numbers = true)]
     Generate(Box<GenerateArgs>),
     /// Say how likely a text is under a policy: the cost of compression, in nats.
+    #[command(allow_negative_numbers = true)]
     Score(Box<ScoreArgs>),
     /// Say what a model is, and what zoomr cannot do with it.
     Inspect(InspectArgs),
@@ -59,14 +62,18 @@ pub(crate) enum Command {
     ///
     /// What only the run can tell is assumed: that all thoughts have the length --thought, all summaries the length
     /// --summary, and that zoomed thoughts lie outside of the window and have been on the host before.
+    #[command(allow_negative_numbers = true)]
     Plan(Box<PlanArgs>),
     /// Check on this machine that zooming into everything is full attention, and that the bytes add up.
+    #[command(allow_negative_numbers = true)]
     Verify(VerifyArgs),
     /// Train a model, from scratch or further.
     #[cfg(feature = "train")]
+    #[command(allow_negative_numbers = true)]
     Train(Box<TrainArgs>),
     /// Solve problems under several settings, and compare accuracy and memory.
     #[cfg(feature = "train")]
+    #[command(allow_negative_numbers = true)]
     Eval(Box<EvalArgs>),
     /// Hide facts in a long text, and say how well the model finds them under several settings.
     #[cfg(feature = "train")]

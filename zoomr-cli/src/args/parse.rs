@@ -37,6 +37,11 @@ pub(crate) fn token_count(text: &str) -> Result<usize, String> {
     count.ok_or_else(|| "give a number of tokens, as in 2000, 32k or 1M".to_owned())
 }
 
+/// Where random numbers start.
+pub(crate) fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("give a whole number, 0 to {}; each gives a text of its own", u64::MAX))
+}
+
 /// Texts for one problem, at most: so many say more than anybody asks.
 #[cfg(feature = "train")]
 const MOST_SAMPLES: usize = 4096;

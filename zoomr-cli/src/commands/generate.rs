@@ -16,7 +16,7 @@ use crate::{
     args::{
         method::MethodArgs,
         model::ModelArgs,
-        parse::token_count,
+        parse::{seed, token_count},
         piped::Patience,
         pose::{PoseArgs, Problem},
         sampling::SamplingArgs,
@@ -61,7 +61,7 @@ pub(crate) struct GenerateArgs {
 
     /// The most new tokens, those of summaries included [default: 512; as many as fit its context for the built-in
     /// model].
-    #[arg(long, short = 'n', visible_alias = "max-new-tokens", aliases = ["n-predict", "predict"], value_name = "N")]
+    #[arg(long, short = 'n', visible_alias = "max-new-tokens", aliases = ["n-predict", "predict"], value_name = "N", value_parser = token_count)]
     max_tokens: Option<usize>,
 
     /// The most tokens in all, those of the prompt included [default, and for 0: the model's context].
@@ -94,7 +94,7 @@ pub(crate) struct GenerateArgs {
     sampling: SamplingArgs,
 
     /// Where the random numbers start: the same seed gives the same text.
-    #[arg(long, short, default_value_t = 0, help_heading = "Sampling")]
+    #[arg(long, short, default_value_t = 0, value_parser = seed, help_heading = "Sampling")]
     seed: u64,
 
     #[command(flatten)]

@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Args, CommandFactory};
+use zoomr_model::atomic_file::{Existing, Scratch, write};
 
 use crate::{args::Cli, output::print};
 
@@ -24,7 +25,13 @@ pub(crate) fn run(args: &ManArgs) -> Result<ExitCode> {
         Some(dir) => {
             let failed = || format!("cannot write manual pages into {}", dir.display());
             fs::create_dir_all(dir).with_context(failed)?;
-            clap_mangen::generate_to(Cli::command(), dir).with_context(failed)?;
+            let made = Scratch::new().context("cannot make a temporary directory")?;
+            clap_mangen::generate_to(Cli::command(), made.path()).with_context(failed)?;
+            for page in fs::read_dir(made.path()).with_context(failed)? {
+                let page = page.with_context(failed)?;
+                let text = fs::read(page.path()).with_context(failed)?;
+                write(&dir.join(page.file_name()), &text, Existing::Replace)?;
+            }
         }
         None => {
             let mut page = Vec::new();

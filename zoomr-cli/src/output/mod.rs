@@ -85,12 +85,14 @@ pub(crate) fn note(line: &str) {
 ///
 /// # Errors
 /// Where the stream is closed or full.
-pub(crate) fn usage(error: &clap::Error) -> io::Result<()> {
+pub(crate) fn usage(error: &clap::Error) -> Result<()> {
     let commanding = std::env::args_os().any(|arg| matches!(harmless(&arg.to_string_lossy()), Cow::Owned(_)));
-    if !commanding {
-        return error.print();
-    }
-    write!(stderr(), "{}", harmless(&error.render().to_string()))
+    let printed = match commanding {
+        false => error.print().and_then(|()| stdout().flush()),
+        true => write!(stderr(), "{}", harmless(&error.render().to_string())),
+    };
+    let stream = if error.use_stderr() || commanding { "error" } else { "output" };
+    printed.with_context(|| format!("cannot write to standard {stream}"))
 }
 
 /// Makes a fault of the program itself say what it must without commanding the terminal.

@@ -1,4 +1,5 @@
-//! The files that flags name, read or written: no output may be an input, or another output, for one would be lost.
+//! The files that flags name, read or written: no output may be an input, or another output, for one would be lost; nor
+//! may a file that is to be made be the directory of another.
 
 use std::{
     fs::{self, Metadata},
@@ -72,6 +73,11 @@ impl Places {
             let (first, second) = (other.named.display(), named.display());
             let also = if other.named == named { String::new() } else { format!(", also called {second}") };
             bail!("{} and {flag} are both {first}{also}; give each a file of its own", other.flag);
+        }
+        let is_within = |other: &&Place| other.path.starts_with(&path) || path.starts_with(&other.path);
+        if let Some(other) = self.0.iter().find(|other| (other.is_output || is_output) && is_within(other)) {
+            let (one, other_flag, two) = (named.display(), other.flag, other.named.display());
+            bail!("{flag} names {one}, and {other_flag} {two}: one of them would be a file and a directory");
         }
         self.0.push(Place { flag, named: named.to_owned(), path, id, is_output });
         Ok(())

@@ -18,7 +18,9 @@ use zoomr_model::{
     train::{Parameters, SavedDtype, save},
 };
 
-use crate::support::{Ran, synth_config, trace};
+#[cfg(unix)]
+use crate::support::trace;
+use crate::support::{Ran, synth_config};
 
 /// Few short problems, and no patience: the model has nothing to say.
 const SHORT: &str = "--model model --synth ledger,lagged-sums -n 3 --tokens 200..250 --patience 0.2";

@@ -50,6 +50,9 @@ fn other_programs_names_do_the_same() {
     assert!(full.stderr.contains("context is full"), "{}", full.stderr);
     assert_eq!(full.report()["stop"], "context");
     generate(&golden("llama"), "-c 12").refused(&["--ctx-size", "prompt of 12"]);
+    // In llama.cpp, no limit and any seed.
+    generate(&golden("llama"), "-n -1").refused(&["'-1' for '--max-tokens <N>'", "give a number of tokens"]);
+    generate(&golden("llama"), "-s -1").refused(&["'-1' for '--seed <SEED>'", "give a whole number"]);
     generate(&golden("llama"), "-ngl 99").refused(&["-ngl", "--backend cuda"]);
     generate(&golden("llama"), "--max_model_len 99").refused(&["--max_model_len", "--ctx-size"]);
 }

@@ -1,6 +1,8 @@
 //! What people read first: help and version, as they are.
 
 use std::process::Command;
+#[cfg(target_os = "linux")]
+use std::process::Stdio;
 
 use crate::support::Ran;
 
@@ -33,6 +35,24 @@ fn help_on_needles_reads_like_this() {
 #[test]
 fn help_on_data_reads_like_this() {
     insta::assert_snapshot!(help(&["data", "synth"]));
+}
+
+/// As any other output: it may be cut short, and a full medium is said.
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_nobody_can_read() {
+    let run = |args: &[&str], to: Stdio| -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zoomr"));
+        command.args(args).stdout(to).stderr(Stdio::piped()).output().unwrap().into()
+    };
+    for args in [&["--help"][..], &["eval", "--help"], &["help", "eval"], &["--version"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        run(args, full.into()).refused(&["cannot write to standard output", "No space left"]);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ran = run(args, writer.into());
+        assert_eq!((ran.code, &*ran.stderr), (Some(141), ""), "{args:?}");
+    }
 }
 
 #[test]

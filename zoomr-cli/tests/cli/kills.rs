@@ -77,6 +77,8 @@ fn assert_whole(path: &Path) {
         Some("safetensors") => SafeTensors::deserialize(&bytes).is_ok(),
         Some("svg") => text().trim_end().ends_with("</svg>"),
         Some("csv") => text().ends_with("\r\n"),
+        // The last section of every page.
+        Some("1") => text().contains("\n.SH VERSION\n") && text().ends_with('\n'),
         Some("part") => true,
         other => panic!("{}: what is {other:?}?", path.display()),
     };
@@ -109,6 +111,11 @@ fn training() {
     let config = [("config.json", synth_config().to_string())];
     let args = "train --config config.json --out model --synth ledger --tokens 200..250 --step-tokens 250";
     survives(&format!("{args} --steps 20 --checkpoint-every 5"), "--resume", &config);
+}
+
+#[test]
+fn manual_pages() {
+    survives("man pages", "", &[]);
 }
 
 #[test]

@@ -29,6 +29,24 @@ fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
+/// What is to be a file for one flag is not a directory for another.
+#[test]
+fn no_file_is_the_directory_of_another() {
+    let dir = place();
+    let before = contents(dir.path());
+    for (args, flags) in [
+        ("data synth -n 1 --out new --tokenizer new", ["--out", "--tokenizer"]),
+        ("eval --synth ledger -n 1 --out new --csv new", ["--out", "--csv"]),
+        ("eval --synth ledger -n 1 --out new/run --plot new", ["--out", "--plot"]),
+        ("train --config synth.json --steps 1 --data text --out text", ["--data", "--out"]),
+    ] {
+        let ran = zoomr(dir.path(), args);
+        assert!(ran.stderr.contains("would be a file and a directory"), "{args}: {}", ran.stderr);
+        ran.refused(&flags);
+        assert!(contents(dir.path()) == before && !dir.path().join("new").exists(), "{args}");
+    }
+}
+
 /// A model, an adapter's directory, and files of every kind that commands read.
 fn place() -> TempDir {
     let dir = copy("llama");

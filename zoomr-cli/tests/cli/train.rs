@@ -4,9 +4,9 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
-    thread::sleep,
-    time::Duration,
 };
+#[cfg(unix)]
+use std::{thread::sleep, time::Duration};
 
 use tempfile::TempDir;
 
@@ -44,6 +44,25 @@ fn a_trained_directory_decodes() {
     train(dir.path(), &format!("--model model --out more {SHORT} --lora 2")).succeeded();
     let again = run("generate", &dir.path().join("more"), "ledger -n 5 --temperature 0 --ignore-eos --json");
     assert_eq!(again.report()["tokens"].as_array().unwrap().len(), 5);
+}
+
+/// Weights of a large model take minutes to read.
+#[cfg(unix)]
+#[test]
+fn on_a_terminal_it_says_what_it_loads() {
+    let dir = place();
+    train(dir.path(), &format!("--config config.json --out model {SHORT}")).succeeded();
+    let run = format!("{} train --model model --out more {SHORT}", env!("CARGO_BIN_EXE_zoomr"));
+    let mut script = Command::new("script");
+    script.args(["-qec", &run, "typescript"]).current_dir(dir.path()).env("SHELL", "/bin/sh");
+    let Ok(output) = script.stdin(Stdio::null()).output() else {
+        return println!("SKIPPED: no `script` to make a terminal with");
+    };
+    let shown = fs::read_to_string(dir.path().join("typescript")).unwrap();
+    assert!(output.status.success(), "{shown}");
+    let loading = shown.find("loading model: ").unwrap_or_else(|| panic!("{shown}"));
+    let steps = shown.find(" of 4 steps").unwrap_or_else(|| panic!("{shown}"));
+    assert!(loading < steps, "{shown}");
 }
 
 #[test]

@@ -9,6 +9,9 @@
 use burn::tensor::{Tensor, activation, backend::Backend};
 
 /// An RMS norm: `x / sqrt(mean(x^2) + eps) * weight`.
+///
+/// A vector whose mean square is beyond the range of numbers becomes NaN. Dividing by infinity would make zeros of it:
+/// norms of heads would give uniform attention, and the loss would never show.
 #[derive(Clone, Debug)]
 pub struct RmsNorm<B: Backend> {
     /// One factor for each element of a vector, `[width]`.
@@ -55,7 +58,8 @@ pub trait BlockKernels<B: Backend>: Send + Sync {
     /// Normalises each row: `[rows, width] -> [rows, width]`.
     fn rms_norm(&self, x: Tensor<B, 2>, norm: &RmsNorm<B>) -> Tensor<B, 2> {
         let mean_square = (x.clone() * x.clone()).mean_dim(1); // [rows, 1]
-        let inverse = (mean_square + norm.eps).sqrt().recip();
+        let lost = mean_square.clone() * 0.0; // 0, or NaN
+        let inverse = (mean_square + norm.eps).sqrt().recip() + lost;
         x * inverse * norm.weight.clone().unsqueeze()
     }
 

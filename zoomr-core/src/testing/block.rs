@@ -87,6 +87,26 @@ pub fn norms_match_the_oracle<B: Backend, K: BlockKernels<B>>(kernels: &K, devic
     }
 }
 
+/// A vector whose squares are infinite, or that has an infinite number, is NaN in all its elements after a norm; the
+/// others are what they are without it.
+pub fn norms_do_not_hide_an_overflow<B: Backend, K: BlockKernels<B>>(kernels: &K, device: &Device<B>) {
+    let mut rng = StdRng::seed_from_u64(26);
+    for (columns, large) in [(1, 1e30), (59, 1e30), (64, f64::INFINITY), (1025, -1e25)] {
+        let mut x = noise(3 * columns, &mut rng);
+        let norm = RmsNorm { weight: tensor(&vec![1.0; columns], [columns], device), eps: EPS };
+        let normed = |x: &[f64]| numbers(kernels.rms_norm(tensor(x, [3, columns], device), &norm));
+        let before = normed(&x);
+        x[2 * columns - 1] = large;
+        let after = normed(&x);
+        let rows = |numbers: &[f64]| {
+            [0..columns, columns..2 * columns, 2 * columns..3 * columns].map(|row| numbers[row].to_vec())
+        };
+        let ([first, _, third], [unchanged, lost, last]) = (rows(&before), rows(&after));
+        assert_eq!([first, third], [unchanged, last], "{columns} columns");
+        assert!(lost.iter().all(|x| x.is_nan()), "{large} among {columns}: {lost:?}");
+    }
+}
+
 /// Sums, with and without a factor, and norms of sums.
 pub fn sums_match_the_oracle<B: Backend, K: BlockKernels<B>>(kernels: &K, device: &Device<B>) {
     let mut rng = StdRng::seed_from_u64(22);

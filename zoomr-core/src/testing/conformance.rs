@@ -234,6 +234,7 @@ macro_rules! conformance_tests {
             blocks::blocks_match_the_oracle,
             blocks::law_7_equal_blocks_are_chosen_by_age,
             block::norms_match_the_oracle,
+            block::norms_do_not_hide_an_overflow,
             block::sums_match_the_oracle,
             block::swiglu_matches_the_oracle,
             block::heads_match_the_oracle,

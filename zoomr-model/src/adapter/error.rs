@@ -13,6 +13,12 @@ pub enum AdapterError {
         /// The directory.
         dir: PathBuf,
     },
+    /// The path is a file.
+    #[error("{} is a file; --adapter takes the directory of an adapter in PEFT's layout, with adapter_config.json and adapter_model.safetensors (one in GGUF was converted from such a directory)", path.display())]
+    NotADirectory {
+        /// What was given.
+        path: PathBuf,
+    },
     /// A file cannot be read, or is no JSON.
     #[error(transparent)]
     File(#[from] FileError),

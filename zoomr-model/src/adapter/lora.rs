@@ -10,9 +10,9 @@ use super::{
     AdapterError,
     modules::{Layers, Modules, Pattern},
     peft,
-    raw::{OneOrMany, Ordered, RawLora},
+    raw::{OneOrMany, RawLora},
 };
-use crate::text::FileError;
+use crate::{entries::Entries, text::FileError};
 
 /// Far above any adapter's rank.
 const MAX_RANK: usize = 1 << 16;
@@ -159,10 +159,10 @@ fn first_fitting<'a, T>(
 /// The entries of `rank_pattern` or `alpha_pattern`: keys are the ends of modules' names.
 fn patterns<T>(
     setting: &'static str,
-    entries: Option<Ordered<T>>,
+    entries: Option<Entries<T>>,
     check: impl Fn(&'static str, T) -> Result<T, String>,
 ) -> Result<Vec<(Pattern, T)>, String> {
-    let entries = entries.map_or(Vec::new(), |Ordered(entries)| entries);
+    let entries = entries.map_or(Vec::new(), |Entries(entries)| entries);
     let entry = |(key, value): (String, T)| {
         Ok((Pattern::new(setting, [r"(?:|.*\.)", &key, ""])?, check(setting, value)?))
     };

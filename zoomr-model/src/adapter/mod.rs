@@ -54,6 +54,9 @@ impl Adapter {
     /// [`AdapterError`], naming the file, where it is missing, damaged, of a kind that is not supported, or for
     /// another model.
     pub fn open(dir: &Path, config: &ModelConfig) -> Result<Self, AdapterError> {
+        if dir.is_file() {
+            return Err(AdapterError::NotADirectory { path: dir.to_owned() });
+        }
         let lora = Lora::from_dir(dir)?;
         let path = dir.join(peft::WEIGHTS);
         if !path.exists() && dir.join("adapter_model.bin").exists() {

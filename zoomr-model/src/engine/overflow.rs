@@ -1,8 +1,8 @@
 //! Logits that say nothing, because a model's numbers have left the range of what they are computed in.
 //!
-//! An infinite number makes infinities and NaN of what comes after it. One whose square is infinite is quieter: the norm
-//! that it goes through divides by infinity, everything is zero from there on, and every token as likely as any other.
-//! Weights are finite, or they would not have been loaded; but products of sound ones may not be.
+//! An infinite number makes infinities and NaN of what comes after it, and so does one whose square is infinite, at the
+//! next norm ([`RmsNorm`](zoomr_core::kernels::RmsNorm)). Where every token is as likely as any other, the hidden state
+//! has gone to zero. Weights are finite, or they would not have been loaded; but products of sound ones may not be.
 
 use burn::tensor::{Tensor, backend::Backend};
 use zoomr_core::{hook::AttentionHook, kernels::LinearKernels};

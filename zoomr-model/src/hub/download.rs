@@ -10,6 +10,7 @@ use super::{
     environment::Environment,
     files::{CONFIG, INDEX, LARGEST, SMALL, WEIGHTS, shards},
 };
+use crate::pretrained::Foreign;
 
 /// The download of a revision, file by file.
 pub(super) struct Download<'a> {
@@ -26,8 +27,10 @@ impl Download<'_> {
     /// Fetches what zoomr reads of the files that the revision lists: the small ones first. Returns where they are.
     pub(super) fn all(mut self) -> Result<PathBuf, HubError> {
         let listed = |name: &&str| self.revision.files.iter().any(|file| file == name);
-        let unusable =
-            |missing: &str| HubError::NotLoadable { id: self.id.clone(), missing: missing.to_owned() };
+        let unusable = |missing: &str| match Foreign::listed(&self.id.to_string(), &self.revision.files) {
+            Some(foreign) => HubError::Foreign(foreign),
+            None => HubError::NotLoadable { id: self.id.clone(), missing: missing.to_owned() },
+        };
         // Said before gigabytes are fetched in vain.
         if !listed(&CONFIG) {
             return Err(unusable(CONFIG));

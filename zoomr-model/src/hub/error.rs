@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::ModelId;
-use crate::address::Address;
+use crate::{address::Address, pretrained::Foreign};
 
 /// Why a model cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,9 @@ pub enum HubError {
         /// The file that is missing.
         missing: String,
     },
+    /// The repository holds a model in a format that zoomr does not read.
+    #[error(transparent)]
+    Foreign(Foreign),
     /// The cache has no copy, and the network must not be used.
     #[error(
         "{id} is not, or not completely, in {cache}, and HF_HUB_OFFLINE forbids to fetch it; \

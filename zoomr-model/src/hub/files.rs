@@ -1,14 +1,11 @@
 //! Which files of a repository zoomr reads, and whether a directory has them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::{collections::BTreeSet, path::Path};
 
 use serde::Deserialize;
 
 use super::HubError;
-use crate::text_file;
+use crate::{entries::Entries, text_file};
 
 /// The one file that every model has.
 pub(super) const CONFIG: &str = "config.json";
@@ -17,15 +14,23 @@ pub(super) const WEIGHTS: &str = "model.safetensors";
 /// Which of several files each weight is in.
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// What is fetched besides the weights, where the repository has it.
-pub(super) const SMALL: [&str; 5] =
-    [CONFIG, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+pub(super) const SMALL: [&str; 8] = [
+    CONFIG,
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "zoomr.json",
+];
 
 /// The most bytes that one of these may have; a tokenizer of a million words has 60 MB.
 pub(super) const LARGEST: u64 = 256 << 20;
 
 #[derive(Deserialize)]
 struct Index {
-    weight_map: BTreeMap<String, String>,
+    weight_map: Entries<String>,
 }
 
 /// The names of the weight files that an index file speaks of.
@@ -36,7 +41,7 @@ pub(super) fn shards(index: &Path) -> Result<BTreeSet<String>, HubError> {
     let bad = |reason: String| HubError::Index { path: index.to_owned(), reason };
     let json = text_file::read(index).map_err(|error| bad(error.to_string()))?;
     let parsed: Index = serde_json::from_str(&json).map_err(|error| bad(error.to_string()))?;
-    let shards: BTreeSet<String> = parsed.weight_map.into_values().collect();
+    let shards: BTreeSet<String> = parsed.weight_map.0.into_iter().map(|(_, shard)| shard).collect();
     // The names become paths in the cache: one that climbs out of it must not pass.
     match shards.iter().find(|name| Path::new(name).file_name() != Some(name.as_ref())) {
         Some(name) => Err(bad(format!("{name:?} is not a plain file name"))),

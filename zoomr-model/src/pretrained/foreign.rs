@@ -65,21 +65,28 @@ impl Format {
     fn of_file(path: &Path) -> Option<Self> {
         let mut first = Vec::new();
         File::open(path).ok()?.take(64).read_to_end(&mut first).ok()?;
-        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-        let end = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-        Some(match &first[..] {
-            bytes if bytes.starts_with(b"version https://git-lfs") => Self::LfsPointer,
-            bytes if bytes.starts_with(b"GGUF") => Self::Gguf,
+        match &first[..] {
+            bytes if bytes.starts_with(b"version https://git-lfs") => Some(Self::LfsPointer),
+            bytes if bytes.starts_with(b"GGUF") => Some(Self::Gguf),
             bytes if [b"ggml", b"lmgg", b"tjgg", b"ggjt"].iter().any(|magic| bytes.starts_with(*magic)) => {
-                Self::Ggml
+                Some(Self::Ggml)
             }
-            _ if end(&[".gguf"]) => Self::Gguf,
-            _ if end(&[".npz"]) => Self::Npz,
-            _ if end(&[".safetensors"]) => Self::Safetensors,
-            _ if end(&[".bin", ".pt", ".pth", ".ckpt"]) => Self::Pickle,
-            _ if end(&[".onnx"]) => Self::Onnx,
-            _ if end(&[".h5", ".msgpack", ".tflite"]) => Self::TensorFlow,
-            _ => return None,
+            _ => Self::of_name(path.file_name()?.to_str()?),
+        }
+    }
+
+    /// By the end of a file's name.
+    fn of_name(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        let end = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+        Some(match () {
+            () if end(&[".gguf"]) => Self::Gguf,
+            () if end(&[".npz"]) => Self::Npz,
+            () if end(&[".safetensors"]) => Self::Safetensors,
+            () if end(&[".bin", ".pt", ".pth", ".ckpt"]) => Self::Pickle,
+            () if end(&[".onnx"]) => Self::Onnx,
+            () if end(&[".h5", ".msgpack", ".tflite"]) => Self::TensorFlow,
+            () => return None,
         })
     }
 
@@ -102,9 +109,14 @@ impl Format {
         if !known(&Self::LfsPointer) && known(&Self::Safetensors) {
             return None;
         }
+        Self::first_of(&formats)
+    }
+
+    /// Of several formats, the one that is named.
+    fn first_of(formats: &[Self]) -> Option<Self> {
         let order =
             [Self::LfsPointer, Self::Gguf, Self::Ggml, Self::Npz, Self::Pickle, Self::Onnx, Self::TensorFlow];
-        order.into_iter().find(|format| known(format))
+        order.into_iter().find(|format| formats.contains(format))
     }
 }
 
@@ -124,6 +136,19 @@ impl Foreign {
     pub fn at(path: &Path) -> Option<Self> {
         let format = if path.is_dir() { Format::of_dir(path) } else { Format::of_file(path) };
         format.map(|format| Self { path: path.to_owned(), format })
+    }
+
+    /// What a place that has no model for zoomr, called `name`, holds, by the names of its files.
+    #[cfg(feature = "hub")]
+    pub(crate) fn listed(name: &str, files: &[String]) -> Option<Self> {
+        let is_adapter = files.iter().any(|file| file == "adapter_config.json");
+        let formats: Vec<Format> = files.iter().filter_map(|file| Format::of_name(file)).collect();
+        let format = match () {
+            () if is_adapter => Some(Format::Adapter),
+            () if formats.contains(&Format::Safetensors) => None,
+            () => Format::first_of(&formats),
+        };
+        format.map(|format| Self { path: name.into(), format })
     }
 }
 

@@ -12,12 +12,13 @@ use std::{
 
 use serde::{
     Deserialize,
-    de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::Value;
 use tokenizers::{ModelWrapper, Tokenizer};
 
 use super::charsmap;
+use crate::entries::Entries;
 
 /// How often the number of tokens the highest id may be, and how much more.
 const SPARSE: (u64, u64) = (4, 1 << 20);
@@ -142,8 +143,7 @@ impl Outline {
             return Err(format!("{word:?} has the id {id}, far beyond its {count} tokens"));
         }
         words.sort_unstable();
-        // A word that is there twice has two ids, the later of which counts.
-        match words.windows(2).find(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1) {
+        match words.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             Some([(id, one), (_, other)]) => Err(format!(
                 "{one:?} and {other:?} both have the id {id}: it cannot be known which one it stands for"
             )),
@@ -198,25 +198,23 @@ fn replaced(step: &Value) -> Result<f64, String> {
 
 impl<'de> Deserialize<'de> for Vocabulary {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Entries)
+        deserializer.deserialize_any(EitherForm)
     }
 }
 
 /// Reads a vocabulary in either form: an object of ids, or a list of words with scores, whose places are their ids.
-struct Entries;
+struct EitherForm;
 
-impl<'de> Visitor<'de> for Entries {
+impl<'de> Visitor<'de> for EitherForm {
     type Value = Vocabulary;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a vocabulary: words with ids, or a list of words with scores")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Vocabulary, M::Error> {
-        let mut words = Vec::new();
-        while let Some((word, id)) = map.next_entry::<String, u64>()? {
-            words.push((id, word));
-        }
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Vocabulary, M::Error> {
+        let Entries(words) = Entries::deserialize(MapAccessDeserializer::new(map))?;
+        let words: Vec<(u64, String)> = words.into_iter().map(|(word, id)| (id, word)).collect();
         Ok(Vocabulary { count: words.len() as u64, words })
     }
 

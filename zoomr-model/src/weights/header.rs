@@ -4,19 +4,16 @@
 //! and text that changes while it is parsed is not text. What it claims is checked before anything is allocated by it.
 
 use std::{
-    collections::{HashMap, HashSet},
-    fmt,
+    collections::HashMap,
     fs::File,
     io::{self, Read},
 };
 
 use safetensors::tensor::{Metadata, TensorInfo};
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, IgnoredAny, MapAccess, Visitor},
-};
+use serde::de::IgnoredAny;
 
 use super::names::canonical;
+use crate::entries::Entries;
 
 /// Bytes before the header: its length, as a little-endian `u64`.
 const LENGTH_BYTES: u64 = 8;
@@ -56,7 +53,9 @@ impl Header {
     }
 
     fn parse(text: &[u8], bytes: u64) -> Result<Self, String> {
-        let Once(names) = serde_json::from_slice(text).map_err(|error| format!("its header: {error}"))?;
+        // Of two tensors of one name, the format's own reader would keep one.
+        let Entries::<IgnoredAny>(names) =
+            serde_json::from_slice(text).map_err(|error| format!("its header: {error}"))?;
         let metadata: Metadata =
             serde_json::from_slice(text).map_err(|error| format!("its header: {error}"))?;
         let data = LENGTH_BYTES + text.len() as u64;
@@ -73,37 +72,5 @@ impl Header {
             tensors.insert(name, info.clone());
         }
         Ok(Self { tensors, data: data as usize, end: claimed as usize })
-    }
-}
-
-/// The keys of a JSON object, each of which may be there once: a second tensor of a name would take the place of the
-/// first without a word.
-struct Once(HashSet<String>);
-
-impl<'de> Deserialize<'de> for Once {
-    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
-        object.deserialize_map(Keys)
-    }
-}
-
-/// Reads [`Once`].
-struct Keys;
-
-impl<'de> Visitor<'de> for Keys {
-    type Value = Once;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of tensors")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Once, A::Error> {
-        let mut names = HashSet::new();
-        while let Some((name, IgnoredAny)) = object.next_entry::<String, IgnoredAny>()? {
-            if names.contains(&name) {
-                return Err(A::Error::custom(format!("tensor `{name}` is there twice")));
-            }
-            names.insert(name);
-        }
-        Ok(Once(names))
     }
 }

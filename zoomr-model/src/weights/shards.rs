@@ -1,14 +1,14 @@
 //! Which files a directory's weights lie in: one, or the shards of an index.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
 
 use super::error::WeightsError;
-use crate::text_file;
+use crate::{entries::Entries, text_file};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -16,7 +16,7 @@ const INDEX: &str = "model.safetensors.index.json";
 /// `model.safetensors.index.json`: tensor name to shard.
 #[derive(Deserialize)]
 struct Index {
-    weight_map: BTreeMap<String, String>,
+    weight_map: Entries<String>,
 }
 
 /// The files, sorted; a single file goes before an index, as in Hugging Face.
@@ -41,7 +41,7 @@ fn shards(dir: &Path, index: PathBuf) -> Result<Vec<PathBuf>, WeightsError> {
         Ok(parsed) => parsed,
         Err(problem) => return Err(WeightsError::Index { path: index, problem: problem.to_string() }),
     };
-    let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
+    let names: BTreeSet<String> = parsed.weight_map.0.into_iter().map(|(_, shard)| shard).collect();
     let shard = |name: String| {
         let path = dir.join(&name);
         // An index comes from the network: it may name files beside it, and no others.

@@ -14,9 +14,9 @@ use zoomr_model::{
 
 use crate::support::{Tiny, engine, go_on, greedy, limits, options};
 
-/// The golden model with the numbers of some tensors multiplied.
-fn model(factors: &[(&str, f32)]) -> Tiny {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/llama");
+/// A golden model with the numbers of some tensors multiplied.
+fn model(golden: &str, factors: &[(&str, f32)]) -> Tiny {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(golden);
     let bytes = fs::read(dir.join("model.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let mut tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
@@ -44,23 +44,62 @@ fn said(model: &Tiny) -> [EngineError; 2] {
     [generated.unwrap_err(), scored.unwrap_err()]
 }
 
+/// In the residual stream, and where a norm of its own comes before anything else sees them: queries and keys of Qwen 3,
+/// what Gemma 3 adds to the stream. As zeros they would go unseen.
 #[test]
 fn numbers_whose_squares_are_infinite() {
-    let model = model(&[("model.layers.1.mlp.down_proj.weight", 1e25)]);
-    for error in said(&model) {
+    for (golden, tensor, reader) in [
+        ("llama", "mlp.down_proj", 2),
+        ("qwen3", "self_attn.q_proj", 1),
+        ("qwen3", "self_attn.k_proj", 1),
+        ("gemma3", "self_attn.o_proj", 2),
+        ("gemma3", "mlp.down_proj", 2),
+    ] {
+        let model = model(golden, &[(&format!("model.layers.1.{tensor}.weight"), 1e25)]);
+        for error in said(&model) {
+            let EngineError::Overflow { overflow: Overflow::NotFinite, layer: Some(layer) } = error else {
+                panic!("{golden}, {tensor}: {error}");
+            };
+            assert_eq!(layer, reader, "{golden}, {tensor}");
+            assert!(
+                error.to_string().contains(&format!(
+                    "not finite: its numbers have left the range of f32, as layer {reader}"
+                )),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_hidden_state_of_zeros() {
+    for error in said(&model("llama", &[("model.norm.weight", 0.0)])) {
         assert!(
-            matches!(error, EngineError::Overflow { overflow: Overflow::Uniform, layer: Some(2) }),
+            matches!(error, EngineError::Overflow { overflow: Overflow::Uniform, layer: None }),
             "{error}"
         );
-        let message = error.to_string();
-        assert!(message.contains("all the same") && message.contains("layer 2"), "{message}");
+        assert!(error.to_string().contains("all the same"), "{error}");
+    }
+}
+
+/// Products of queries and keys, whose sums may be infinite of either sign.
+#[test]
+fn infinite_scores() {
+    let model = model(
+        "llama",
+        &[("model.layers.1.self_attn.q_proj.weight", 1e20), ("model.layers.1.self_attn.k_proj.weight", 1e20)],
+    );
+    for error in said(&model) {
+        assert!(matches!(error, EngineError::Overflow { overflow: Overflow::NotFinite, .. }), "{error}");
     }
 }
 
 #[test]
 fn infinite_numbers() {
-    let model =
-        model(&[("model.layers.0.mlp.up_proj.weight", 1e38), ("model.layers.0.mlp.down_proj.weight", 1e5)]);
+    let model = model(
+        "llama",
+        &[("model.layers.0.mlp.up_proj.weight", 1e38), ("model.layers.0.mlp.down_proj.weight", 1e5)],
+    );
     for error in said(&model) {
         assert!(
             matches!(error, EngineError::Overflow { overflow: Overflow::NotFinite, layer: Some(1) }),
@@ -71,7 +110,7 @@ fn infinite_numbers() {
 
 #[test]
 fn infinite_logits() {
-    for error in said(&model(&[("lm_head.weight", 1e38)])) {
+    for error in said(&model("llama", &[("lm_head.weight", 1e38)])) {
         assert!(
             matches!(error, EngineError::Overflow { overflow: Overflow::NotFinite, layer: None }),
             "{error}"

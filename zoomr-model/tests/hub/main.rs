@@ -325,6 +325,41 @@ fn what_zoomr_cannot_read_is_not_downloaded() {
 }
 
 #[test]
+fn a_format_that_zoomr_does_not_read_is_named() {
+    for (files, says) in [
+        (&["README.md", "tiny.Q4_K_M.gguf"][..], "is a model in GGUF"),
+        (&["config.json", "pytorch_model.bin"], "PyTorch's pickles"),
+        (&["adapter_config.json", "adapter_model.safetensors"], "give its model with --model"),
+    ] {
+        let cache = TempDir::new().unwrap();
+        let files: Vec<(&str, &[u8])> = files.iter().map(|name| (*name, &b"{}"[..])).collect();
+        let server = Server::start(ID, SHA, &files);
+        let error = fetch(&hub(&cache, &server)).unwrap_err().to_string();
+        assert!(error.contains(ID) && error.contains(says), "{error}");
+        assert!(server.take_log("resolve").is_empty());
+    }
+}
+
+/// Whatever is read of a directory: a token may be named in any of these files, and how a model thinks in the last.
+#[test]
+fn every_file_that_is_read_is_fetched() {
+    let small = [
+        "added_tokens.json",
+        "chat_template.jinja",
+        "generation_config.json",
+        "special_tokens_map.json",
+        "tokenizer_config.json",
+        "zoomr.json",
+    ];
+    let cache = TempDir::new().unwrap();
+    let server = server();
+    server.with(|state| state.files.extend(small.map(|name| (name.to_owned(), b"{}".to_vec()))));
+    let fetched = names(&fetch(&hub(&cache, &server)).unwrap());
+    let missing: Vec<_> = small.iter().filter(|name| !fetched.iter().any(|file| file == *name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
 fn without_network_and_cache_the_message_says_what_to_do() {
     let cache = TempDir::new().unwrap();
     let offline = hub_with(&cache, "http://127.0.0.1:9", &[("HF_HUB_OFFLINE", "YES")]);

@@ -126,6 +126,25 @@ fn refusals_say_what_is_wrong_and_never_that_the_file_is_damaged() {
 }
 
 #[test]
+fn a_pattern_has_one_rank() {
+    let dir = with("tied_head", serde_json::json!({"rank_pattern": {"q_proj": 2}}));
+    let path = dir.path().join("adapter_config.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen(r#"{"q_proj":2}"#, r#"{"q_proj":2,"q_proj":4}"#, 1)).unwrap();
+    let config = ModelConfig::from_dir(&golden("llama_tied_theta")).unwrap();
+    let message = Adapter::open(dir.path(), &config).unwrap_err().to_string();
+    assert!(message.contains("`q_proj` is there twice"), "{message}");
+}
+
+#[test]
+fn a_file_is_no_directory() {
+    let dir = with("tied_head", serde_json::json!({}));
+    let config = ModelConfig::from_dir(&golden("llama_tied_theta")).unwrap();
+    let message = Adapter::open(&dir.path().join("adapter_config.json"), &config).unwrap_err().to_string();
+    assert!(message.contains("is a file; --adapter takes the directory"), "{message}");
+}
+
+#[test]
 fn a_pickle_is_called_one() {
     let dir = with("tied_head", serde_json::json!({}));
     fs::rename(dir.path().join("adapter_model.safetensors"), dir.path().join("adapter_model.bin")).unwrap();

@@ -208,6 +208,19 @@ fn index_that_leads_elsewhere() {
 }
 
 #[test]
+fn a_tensor_twice_in_the_index() {
+    let dir = directory();
+    write_shards(dir.path(), &sound().1);
+    let path = dir.path().join("model.safetensors.index.json");
+    let index = std::fs::read_to_string(&path).unwrap();
+    let twice =
+        index.replacen(r#""weight_map":{"#, &format!(r#""weight_map":{{"{NORM}":"part-9.safetensors","#), 1);
+    assert_ne!(index, twice);
+    std::fs::write(&path, twice).unwrap();
+    assert_refused(dir.path(), &["model.safetensors.index.json", &format!("`{NORM}` is there twice")]);
+}
+
+#[test]
 fn a_tensor_in_two_shards() {
     let (_, tensors) = sound();
     let dir = directory();

@@ -45,6 +45,23 @@ fn the_dtype_of_weights_is_read_in_both_spellings() {
     assert_eq!(dtype(json!({})), WeightDtype::F32);
 }
 
+/// Of a field that is there twice, Python takes the last. Here only fields within fields are: of the others it cannot be
+/// known which was meant, so that they are refused.
+#[test]
+fn a_field_that_is_there_twice() {
+    let text = config("llama", json!({"rope_parameters": {"rope_theta": 5e5}})).to_string();
+    let twice = |field: &str| text.replacen('{', &format!("{{{field}, "), 1);
+    for (field, name) in [(r#""hidden_size": 16"#, "hidden_size"), (r#""model_type": "qwen3""#, "model_type")]
+    {
+        let error = ModelConfig::from_json(&twice(field)).unwrap_err().to_string();
+        assert!(error.contains(&format!("duplicate field `{name}`")), "{error}");
+    }
+    let nested = text.replacen(r#"{"rope_theta""#, r#"{"rope_theta": 3.0, "rope_theta""#, 1);
+    assert_ne!(text, nested);
+    let layers = |text: &str| format!("{:?}", ModelConfig::from_json(text).unwrap());
+    assert_eq!(layers(&nested), layers(&text));
+}
+
 #[test]
 fn refusals_name_the_field() {
     let cases = [

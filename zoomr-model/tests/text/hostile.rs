@@ -1,6 +1,8 @@
 //! Tokenizers that would make the `tokenizers` crate panic, run out of memory or never end. Files with a few bytes changed
 //! are in the test `fuzz`.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use zoomr_model::text::{grow::add_special, tokenizer::Tokenizer};
@@ -63,6 +65,18 @@ fn ids_are_checked_before_tables_are_made_of_them() {
     let mut twice = byte_level();
     twice["model"]["vocab"]["ab"] = json!(256);
     refused(&twice, "both have the id 256");
+}
+
+#[test]
+fn a_word_has_one_id() {
+    let dir = directory(&[("tokenizer.json", &byte_level())]);
+    let path = dir.path().join("tokenizer.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let twice = text.replacen(r#""vocab":{"#, r#""vocab":{"\u0061":200,"#, 1);
+    assert_ne!(text, twice);
+    fs::write(&path, twice).unwrap();
+    let error = Tokenizer::from_dir(dir.path()).map(drop).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json") && error.contains("`a` is there twice"), "{error}");
 }
 
 #[test]

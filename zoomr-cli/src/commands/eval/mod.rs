@@ -240,6 +240,7 @@ impl Job for Eval {
         plan.check(&bench)?;
         let (record, known) = match &args.out {
             Some(dir) => {
+                status.say("reading what tells the model from others");
                 let description = Description::new(files.digest(&loaded), &bench, &plan);
                 let (record, known) = Record::open(dir, &description).context("--out")?;
                 (Some(record), known)

@@ -153,7 +153,9 @@ impl Job for Train {
         let Self { prepared, save: saving, recipe, .. } = self;
         let config = prepared.config();
         let (kernels, device) = P::open()?;
-        let parameters = prepared.parameters::<P::Backend>(recipe.seed, &device)?;
+        let status = Status::new();
+        let parameters = prepared.parameters::<P::Backend>(recipe.seed, &device, &status)?;
+        status.say("reading the texts, and what tells them and the model from others");
         let curriculum = Curriculum::new(
             &recipe,
             prepared.tokenizer(),
@@ -167,6 +169,7 @@ impl Job for Train {
         let mut run = Run::open(trainer, &curriculum, &saving.out, saving.every, self.resume)?;
         // Not before: a directory that holds another run is left as it is.
         prepared.write(&saving.out, saving.keep_adapter)?;
+        status.clear();
 
         self.interrupt.begin_steps();
         let done = run.trainer().steps();

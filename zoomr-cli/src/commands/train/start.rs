@@ -21,7 +21,10 @@ use zoomr_model::{
     weights::Weights,
 };
 
-use crate::output::places::Places;
+use crate::{
+    load::loading,
+    output::{places::Places, status::Status},
+};
 
 /// What of a model directory goes along into the trained one's, beside configuration and tokenizer.
 const COMPANIONS: [&str; 3] = ["tokenizer_config.json", "chat_template.jinja", "generation_config.json"];
@@ -220,11 +223,16 @@ impl Prepared {
     ///
     /// # Errors
     /// Where the model's weights are missing or damaged.
-    pub(super) fn parameters<B: Backend>(&self, seed: u64, device: &Device<B>) -> Result<Parameters<B>> {
+    pub(super) fn parameters<B: Backend>(
+        &self,
+        seed: u64,
+        device: &Device<B>,
+        status: &Status,
+    ) -> Result<Parameters<B>> {
         let Start::Model { dir, .. } = &self.start else {
             return Ok(Parameters::random(&self.config, seed, device));
         };
-        let weights = Weights::open(dir, &self.original.tensors())?;
+        let weights = Weights::open_watched(dir, &self.original.tensors(), &mut loading(dir, status))?;
         let parameters = Parameters::read(&self.original, &weights, device)?;
         let NewTokens { first, spelled } = &self.new_tokens;
         Ok(parameters.with_tokens(*first, spelled))
