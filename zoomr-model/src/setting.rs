@@ -229,7 +229,10 @@ mod tests {
         assert_eq!(at_hand("zoomr:at-hand=900"), AtHand::Tokens(900));
         assert_eq!(at_hand("zoomr:at-hand=quarter"), AtHand::Quarter);
         assert_eq!(at_hand("zoomr:at-hand=all"), AtHand::All);
-        assert!(Setting::parse("zoomr:at-hand=half", &base).is_err());
+        for wrong in ["half", "-3", "none"] {
+            let error = Setting::parse(&format!("zoomr:at-hand={wrong}"), &base).unwrap_err().to_string();
+            assert!(error.contains("`quarter` nor a number"), "{error}");
+        }
     }
 
     #[test]

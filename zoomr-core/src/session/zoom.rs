@@ -109,7 +109,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// Counts what the last row has read of blocks, from its ballot.
     pub(super) fn count_blocks(&self, plan: &SequencePlan, trace: &mut Trace) -> Result<(), Error> {
         let (tally, sequence) = (&trace.total, self.sequence(plan.sequence)?);
-        let heads = f64::from(tally.heads);
+        // Where all layers have windows of their own, none has chosen.
+        let heads = f64::from(tally.heads.max(1));
         trace.stats.attended += tally.attended as f64 / heads * self.acting as f64;
         let thoughts = sequence.grammar.stream().thoughts();
         let mut votes = vec![0_u32; thoughts.len()];
