@@ -47,9 +47,10 @@ pub struct Candidates<'a> {
     pub vectors: &'a [PageSpan],
     /// Where the three vectors of the sequence's [spread](super::KvStore::key_spread) lie.
     pub spread: PageSpan,
-    /// How many of the blocks (the oldest ones) each row of the group chooses from.
+    /// How many of the blocks (the oldest ones) each row of the group estimates, and chooses from as far as they are at
+    /// hand.
     pub counts: &'a [usize],
-    /// The ballot's row that hears what the last row of the group has chosen, if any does.
+    /// The ballot's row that hears what the last row of the group has found and chosen, if any does.
     pub ballot_row: Option<usize>,
 }
 
@@ -111,7 +112,7 @@ pub struct Zoom<'a, B: Backend, K: AttentionKernels<B>> {
     pub spreads: &'a K::Store,
     /// How many it takes.
     pub rule: BlockRule,
-    /// Hears of the last rows' choices.
+    /// Hears of the last rows' shares and choices.
     pub ballot: Option<&'a mut K::Ballot>,
 }
 
