@@ -167,6 +167,19 @@ mod tests {
     }
 
     #[test]
+    fn passages_come_to_hand_by_their_share_per_token() {
+        let lengths = [64, 8, 64, 8, 64];
+        let t = tally(&[0; 5], &[0.5, 0.125, 0.25, 0.0625, 0.9]);
+        let at_hand = |tokens| Selection::at_hand(&t, 4, tokens, |j| lengths[j]);
+        assert_eq!(at_hand(8).zoomed, [1], "a sixty-fourth a token");
+        assert_eq!(at_hand(72).zoomed, [0, 1], "of equals, the older");
+        assert_eq!(at_hand(71).zoomed, [1, 3], "what does not fit is passed over");
+        assert!(at_hand(0).zoomed.is_empty());
+        let has: Vec<bool> = (0..5).map(|j| at_hand(8).has_at_hand(j)).collect();
+        assert_eq!(has, [false, true, false, false, true], "the last was not to choose from");
+    }
+
+    #[test]
     fn mass_takes_as_many_as_it_needs() {
         let t = tally(&[3, 2, 1], &[0.5, 0.3, 0.2]);
         assert_eq!(zoomed(&t, Zoom::Mass(0.6)), [0, 1]);
