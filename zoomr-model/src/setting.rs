@@ -39,7 +39,7 @@ fn speaks_of_thoughts(part: &str) -> bool {
 /// Whether a part sets what only blocks have.
 fn speaks_of_blocks(part: &str) -> bool {
     let name = part.split('=').next().unwrap_or(part);
-    matches!(name, "zoom-share" | "block-scope" | "prefill" | "at-hand")
+    matches!(name, "zoom-share" | "block-scope" | "prefill" | "at-hand" | "passage-tokens" | "spread-tokens")
 }
 
 /// Why a line is no setting.
@@ -111,9 +111,13 @@ impl Setting {
         }
         let mut options = Options { policy: head.policy, ..base(&head)? };
         options.blocks = head.blocks.unwrap_or(options.blocks);
-        if options.blocks.is_some() && !options.policy.has_blocks() {
-            let reason = format!("policy `{}` has no blocks; leave it out", options.policy);
-            return Err(SettingError::Part { part: "blocks".to_owned(), reason });
+        let of_blocks = rest.iter().copied().filter(|part| speaks_of_blocks(part));
+        let mut said = (head.blocks.flatten().map(|_| "blocks").into_iter())
+            .chain(head.preset.map(|_| "preset"))
+            .chain(of_blocks.filter_map(|part| part.split('=').next()));
+        if let Some(name) = said.find(|name| !options.policy.goes_by(name)) {
+            let reason = format!("policy `{}` does not go by it; leave it out", options.policy);
+            return Err(SettingError::Part { part: name.to_owned(), reason });
         }
         for part in rest {
             if options.blocks.is_none() && speaks_of_blocks(part) {
@@ -254,11 +258,18 @@ mod tests {
         let error = Setting::parse_over("zoomr:zoom=2,blocks=4", base).unwrap_err().to_string();
         assert!(error.contains("whole thoughts take blocks=off"), "{error}");
         assert!(Setting::parse("zoomr:blocks=some", &Options::default()).is_err());
-        for ineffective in
-            ["full:blocks=4", "oracle:blocks=off,zoom-share=0.1", "quest:blocks=off,block-scope=kv"]
-        {
+        for ineffective in [
+            "full:blocks=4",
+            "full:preset=small",
+            "oracle:blocks=off,zoom-share=0.1",
+            "oracle:blocks=4,at-hand=64",
+            "quest:blocks=off,block-scope=kv",
+            "quest:blocks=8,prefill=zoom",
+            "quest:blocks=8,zoom-share=0.1",
+        ] {
             assert!(Setting::parse_over(ineffective, base).is_err(), "{ineffective}");
         }
+        assert!(Setting::parse_over("full", base).is_ok(), "it says nothing of blocks");
     }
 
     #[test]

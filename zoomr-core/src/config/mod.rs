@@ -88,6 +88,17 @@ impl PolicyKind {
     pub fn has_blocks(self) -> bool {
         matches!(self, Self::Zoomr | Self::Oracle | Self::Quest)
     }
+
+    /// Whether it goes by a setting that only blocks have: `blocks`, `preset`, or one of [`Options`] by its name.
+    pub fn goes_by(self, setting: &str) -> bool {
+        match setting {
+            "at-hand" | "passage-tokens" => self == Self::Zoomr,
+            "preset" | "zoom-share" | "prefill" | "spread-tokens" => {
+                matches!(self, Self::Zoomr | Self::Oracle)
+            }
+            _ => self.has_blocks(),
+        }
+    }
 }
 
 /// Which heads vote.
