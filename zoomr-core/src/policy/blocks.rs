@@ -60,8 +60,13 @@ impl ZoomBlocks {
 
     /// Which of a sequence's closed blocks say how its keys spread; it has at least one.
     pub fn spread_blocks(&self, blocks: &Blocks) -> Range<usize> {
+        let ended = blocks.ended(self.spread_tokens);
+        // That a short block ends right there, a sequence of so many tokens does not know yet.
+        let unknown = blocks.all()[..ended]
+            .last()
+            .is_some_and(|block| block.range.end == self.spread_tokens && block.range.len() < self.size);
         // Where none ends so early, the first must do.
-        0..blocks.ended(self.spread_tokens).max(1)
+        0..(ended - usize::from(unknown)).max(1)
     }
 
     /// The edge of a block next to `position`, as `round` has it for tokens of a segment.
@@ -145,6 +150,18 @@ mod tests {
         }
         assert_eq!(zoomable(Prefill::Full, 19), 0..0);
         assert_eq!(zoomable(Prefill::Zoom, 19), 8..16);
+    }
+
+    /// Law 12: what is learnt of keys does not depend on what has come since.
+    #[test]
+    fn a_short_block_at_the_end_of_what_is_learnt_from_is_left_out() {
+        // The prompt is over, and its last block one token short.
+        let rule = ZoomBlocks { size: 3, passage: 6, spread_tokens: 20, ..rule(Prefill::Full, AtHand::All) };
+        let mut blocks = rule.no_blocks();
+        blocks.follow(&stream());
+        assert_eq!((blocks.ended(20), rule.spread_blocks(&blocks)), (7, 0..6));
+        assert_eq!(ZoomBlocks { spread_tokens: 21, ..rule }.spread_blocks(&blocks), 0..7);
+        assert_eq!(ZoomBlocks { spread_tokens: 18, ..rule }.spread_blocks(&blocks), 0..6);
     }
 
     #[test]
