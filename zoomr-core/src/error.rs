@@ -29,7 +29,7 @@ pub enum Error {
     Protocol(&'static str),
     /// A step needs more resident KV memory than the configured cap.
     #[error(
-        "this step needs {needed} bytes of resident KV memory, over the cap of {cap}; raise the cap, or lower window, zoom or prompt; blocks keep everything: switch them off"
+        "this step needs {needed} bytes of resident KV memory, over the cap of {cap}; raise the cap, or lower window, zoom or keep-prompt, or, with blocks, at-hand"
     )]
     OverCap {
         /// Resident bytes that the step needs.
@@ -39,7 +39,7 @@ pub enum Error {
     },
     /// The device has no room for more pages.
     #[error(
-        "no memory for {bytes} more bytes of KV pages; set a cap, or lower window, zoom or prompt; blocks keep everything: switch them off"
+        "no memory for {bytes} more bytes of KV pages; set a cap, or lower window, zoom or keep-prompt, or, with blocks, at-hand"
     )]
     Memory {
         /// Bytes asked for.

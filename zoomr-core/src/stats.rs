@@ -44,9 +44,11 @@ pub struct RowStats {
     pub position: usize,
     /// Tokens attended, averaged over the layers that the policy acts in, and over heads that see different ones.
     pub attended: f64,
-    /// Votes for each candidate thought, summed over the heads of all layers that voted.
+    /// Votes for each candidate thought, summed over the heads of all layers that voted. With blocks, for each thought the
+    /// tokens of it that were attended, summed over the KV heads of those layers.
     pub votes: Vec<u32>,
-    /// The thoughts zoomed into, per layer that the policy acts in.
+    /// The thoughts zoomed into, per layer that the policy acts in. With blocks, in each of them those of which half or
+    /// more was attended, on average over all KV heads.
     pub zoomed: Vec<Vec<usize>>,
     /// Zoomed thoughts, or passages taken to hand, whose tokens were resident already, over all layers.
     pub hits: u64,

@@ -39,7 +39,7 @@ fn speaks_of_thoughts(part: &str) -> bool {
 /// Whether a part sets what only blocks have.
 fn speaks_of_blocks(part: &str) -> bool {
     let name = part.split('=').next().unwrap_or(part);
-    matches!(name, "zoom-share" | "block-scope" | "prefill" | "at-hand")
+    matches!(name, "zoom-share" | "block-scope" | "prefill" | "at-hand" | "passage-tokens" | "spread-tokens")
 }
 
 /// Why a line is no setting.
@@ -111,13 +111,27 @@ impl Setting {
         }
         let mut options = Options { policy: head.policy, ..base(&head)? };
         options.blocks = head.blocks.unwrap_or(options.blocks);
-        if options.blocks.is_some() && !options.policy.has_blocks() {
-            let reason = format!("policy `{}` has no blocks; leave it out", options.policy);
-            return Err(SettingError::Part { part: "blocks".to_owned(), reason });
+        let of_blocks = rest.iter().copied().filter(|part| speaks_of_blocks(part));
+        let mut said = (head.blocks.flatten().map(|_| "blocks").into_iter())
+            .chain(head.preset.map(|_| "preset"))
+            .chain(of_blocks.filter_map(|part| part.split('=').next()));
+        if let Some(name) = said.find(|name| !options.policy.goes_by(name)) {
+            let reason = format!("policy `{}` does not go by it; leave it out", options.policy);
+            return Err(SettingError::Part { part: name.to_owned(), reason });
         }
-        for part in rest {
+        for &part in &rest {
             if options.blocks.is_none() && speaks_of_blocks(part) {
-                let reason = "it speaks of blocks; say blocks=4, too, or leave it out".to_owned();
+                let reason = match rest.iter().find(|part| speaks_of_thoughts(part)) {
+                    Some(whole) => {
+                        format!("it speaks of blocks, and `{whole}` of whole thoughts; leave one out")
+                    }
+                    None => "it speaks of blocks; say blocks=4, too, or leave it out".to_owned(),
+                };
+                return Err(SettingError::Part { part: part.to_owned(), reason });
+            }
+            if options.blocks.is_some() && options.policy != PolicyKind::Quest && speaks_of_thoughts(part) {
+                let reason =
+                    "with blocks, say zoom-tokens or zoom-share; whole thoughts take blocks=off".to_owned();
                 return Err(SettingError::Part { part: part.to_owned(), reason });
             }
             options = overlaid(&options, part)?;
@@ -174,11 +188,6 @@ fn overlaid(options: &Options, part: &str) -> Result<Options, SettingError> {
     };
     let (name, value) = match name {
         "zoom-tokens" if options.blocks.is_none() => ("zoom", json!({ "tokens": value })),
-        "zoom" | "zoom-mass" if options.blocks.is_some() => {
-            let reason =
-                "with blocks, say zoom-tokens or zoom-share; whole thoughts take blocks=off".to_owned();
-            return Err(SettingError::Part { part: part.into(), reason });
-        }
         "zoom" => ("zoom", json!({ "thoughts": value })),
         "zoom-mass" => ("zoom", json!({ "mass": value })),
         "prompt" => {
@@ -229,7 +238,10 @@ mod tests {
         assert_eq!(at_hand("zoomr:at-hand=900"), AtHand::Tokens(900));
         assert_eq!(at_hand("zoomr:at-hand=quarter"), AtHand::Quarter);
         assert_eq!(at_hand("zoomr:at-hand=all"), AtHand::All);
-        assert!(Setting::parse("zoomr:at-hand=half", &base).is_err());
+        for wrong in ["half", "-3", "none"] {
+            let error = Setting::parse(&format!("zoomr:at-hand={wrong}"), &base).unwrap_err().to_string();
+            assert!(error.contains("`quarter` nor a number"), "{error}");
+        }
     }
 
     #[test]
@@ -251,11 +263,18 @@ mod tests {
         let error = Setting::parse_over("zoomr:zoom=2,blocks=4", base).unwrap_err().to_string();
         assert!(error.contains("whole thoughts take blocks=off"), "{error}");
         assert!(Setting::parse("zoomr:blocks=some", &Options::default()).is_err());
-        for ineffective in
-            ["full:blocks=4", "oracle:blocks=off,zoom-share=0.1", "quest:blocks=off,block-scope=kv"]
-        {
+        for ineffective in [
+            "full:blocks=4",
+            "full:preset=small",
+            "oracle:blocks=off,zoom-share=0.1",
+            "oracle:blocks=4,at-hand=64",
+            "quest:blocks=off,block-scope=kv",
+            "quest:blocks=8,prefill=zoom",
+            "quest:blocks=8,zoom-share=0.1",
+        ] {
             assert!(Setting::parse_over(ineffective, base).is_err(), "{ineffective}");
         }
+        assert!(Setting::parse_over("full", base).is_ok(), "it says nothing of blocks");
     }
 
     #[test]

@@ -62,8 +62,9 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_parser = named(Prefill::ALL, Prefill::name))]
     prefill: Option<Prefill>,
 
-    /// Tokens of earlier passages that stay resident for blocks to be chosen from, as the step before wants them; `all`,
-    /// or `quarter` for a quarter of the text's, 1,024 at least [default: all where the device is the host, else quarter].
+    /// Tokens besides window and kept prompt that stay on the device for blocks to be chosen from: those that the step
+    /// before wants most. `all`, or `quarter` for a quarter of the text's, 1,024 at least [default: all where the device is
+    /// the host, else quarter].
     #[arg(long, value_name = "TOKENS|all|quarter")]
     at_hand: Option<AtHand>,
 

@@ -319,7 +319,7 @@ fn report(
             let cap = args.method.cap().unwrap_or_default();
             note(&format!(
                 "the cap on KV memory (--cap, {}) is reached after {} new tokens: the text ends here; raise it, lower \
-                 --window, --zoom or --keep-prompt, or give --blocks off, if there are blocks, which keep everything",
+                 --window, --zoom or --keep-prompt, or, with blocks, --at-hand",
                 bytes(cap),
                 account.new_tokens
             ));

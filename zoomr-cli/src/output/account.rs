@@ -90,9 +90,9 @@ pub(crate) struct Account {
     pub(crate) reduction_of_device: f64,
     /// Times less memory on device and host together than a full cache offloaded to the host; below 1 is more.
     pub(crate) reduction_of_total: f64,
-    /// Zoomed thoughts that were resident already.
+    /// Zoomed thoughts, or passages taken to hand, that were resident already.
     pub(crate) hits: u64,
-    /// Zoomed thoughts that had to be brought back.
+    /// Those that had to be brought back.
     pub(crate) misses: u64,
     /// `hits / (hits + misses)`; 0 without either.
     pub(crate) hit_rate: f64,

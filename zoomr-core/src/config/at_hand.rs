@@ -50,7 +50,7 @@ impl FromStr for AtHand {
 
 /// [`AtHand`] as it is written.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "neither `all`, `quarter` nor a number of tokens")]
 enum WrittenAtHand {
     Word(AtHandWord),
     Tokens(usize),

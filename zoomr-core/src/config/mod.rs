@@ -88,6 +88,17 @@ impl PolicyKind {
     pub fn has_blocks(self) -> bool {
         matches!(self, Self::Zoomr | Self::Oracle | Self::Quest)
     }
+
+    /// Whether it goes by a setting that only blocks have: `blocks`, `preset`, or one of [`Options`] by its name.
+    pub fn goes_by(self, setting: &str) -> bool {
+        match setting {
+            "at-hand" | "passage-tokens" => self == Self::Zoomr,
+            "preset" | "zoom-share" | "prefill" | "spread-tokens" => {
+                matches!(self, Self::Zoomr | Self::Oracle)
+            }
+            _ => self.has_blocks(),
+        }
+    }
 }
 
 /// Which heads vote.
@@ -245,7 +256,7 @@ impl Default for Options {
             block_scope: BlockScope::Kv,
             prefill: Prefill::Full,
             at_hand: AtHand::All,
-            passage_tokens: 16,
+            passage_tokens: 8,
             spread_tokens: 160,
             window: 128,
             keep_prompt: None,
@@ -353,7 +364,7 @@ impl Settings {
     /// 256 tokens, besides the first 64 of the rest, unless something else was said.
     #[must_use]
     pub fn with_system_message(mut self, tokens: usize) -> Self {
-        if self.zoom_blocks().is_some() && self.0.keep_prompt.is_none() {
+        if self.policy().choice().blocks().is_some() && self.0.keep_prompt.is_none() {
             self.0.keep_prompt = Some(tokens.min(KEPT_OF_SYSTEM) + KEPT);
         }
         self
@@ -428,7 +439,11 @@ mod tests {
         let blocks = Options { blocks: Some(4), ..Options::default() };
         assert_eq!(kept(blocks.clone(), 30), (Some(94), Some(94)));
         assert_eq!(kept(blocks.clone(), 4_000), (Some(320), Some(320)));
-        assert_eq!(kept(Options { keep_prompt: Some(8), ..blocks }, 30), (Some(8), Some(8)));
+        assert_eq!(kept(Options { keep_prompt: Some(8), ..blocks.clone() }, 30), (Some(8), Some(8)));
+        let oracle = Options { policy: PolicyKind::Oracle, ..blocks.clone() };
+        assert_eq!(kept(oracle, 30).0, Some(94), "what it is compared with keeps as much");
+        let window = Options { policy: PolicyKind::Window, ..blocks };
+        assert_eq!(kept(window, 30).0, None);
         assert_eq!(kept(Options::default(), 30), (None, None), "all of the prompt does");
     }
 }

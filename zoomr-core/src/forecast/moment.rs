@@ -90,7 +90,7 @@ impl<'a> Rules<'a> {
             }
             _ => lengths.iter().map(|&length| self.zoomed(&base, moment.row, length)).max().unwrap_or(0),
         };
-        let (index, cold) = (self.index(moment.tokens), self.cold(opened, held));
+        let (index, cold) = (self.index(moment.tokens), self.cold(moment.tokens, opened, held));
         let slots = self.slots(moment);
 
         let mut sum = TierBytes::default();
@@ -181,7 +181,7 @@ impl<'a> Rules<'a> {
     /// it has said which.
     fn limit(&self, rule: &ZoomBlocks, row: usize) -> Option<usize> {
         let limited = rule.at_hand != AtHand::All && row > self.pages.prompt;
-        limited.then(|| rule.at_hand.of(row))
+        limited.then(|| rule.at_hand.of(row)).filter(|&tokens| tokens < row)
     }
 
     /// The most pages of passages at hand, with thoughts of `length` tokens: the last passage is whatever was chosen.
@@ -217,10 +217,10 @@ impl<'a> Rules<'a> {
     }
 
     /// Pages that have left the window, and so have a copy in the cold tier.
-    fn cold(&self, opened: Counts, held: Counts) -> usize {
+    fn cold(&self, tokens: usize, opened: Counts, held: Counts) -> usize {
         let stays = match self.policy.choice() {
             Choice::Mass | Choice::BlockMass(_) => true,
-            Choice::Blocks(rule) => rule.at_hand == AtHand::All,
+            Choice::Blocks(rule) => rule.at_hand.of(tokens) >= tokens,
             Choice::Votes | Choice::Pages(_) | Choice::Nothing => false,
         };
         let leaves = self.policy.keeps_detail() && !stays;

@@ -67,6 +67,7 @@ pub trait TrainingKernels<B: Backend>: AttentionKernels<B> + LinearKernels<B> {
             spread: of_spread,
             counts: &blocks.counts,
             ballot_row: None,
+            tells_shares: false,
         };
         let zoom = Zoom { vectors: &vectors, spreads: &spreads, rule: blocks.rule, ballot: None };
         let lse = self.attend_whole(base).lse;

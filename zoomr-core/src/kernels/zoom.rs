@@ -47,18 +47,23 @@ pub struct Candidates<'a> {
     pub vectors: &'a [PageSpan],
     /// Where the three vectors of the sequence's [spread](super::KvStore::key_spread) lie.
     pub spread: PageSpan,
-    /// How many of the blocks (the oldest ones) each row of the group chooses from.
+    /// How many of the blocks (the oldest ones) each row of the group estimates, and chooses from as far as they are at
+    /// hand.
     pub counts: &'a [usize],
-    /// The ballot's row that hears what the last row of the group has chosen, if any does.
+    /// The ballot's row that hears what the last row of the group has found and chosen, if any does.
     pub ballot_row: Option<usize>,
+    /// Whether the ballot hears of shares, too: where they decide what is at hand next.
+    pub tells_shares: bool,
 }
 
 impl Candidates<'_> {
     /// Tells a ballot's row what `kv_heads` heads that choose together find: the share of attention that each of the first
     /// blocks would bring them, and which blocks they have chosen.
     pub fn tell(&self, tally: &mut Tally, kv_heads: usize, shares: &[u32], chosen: &[usize]) {
-        let of = |(share, block): (&u32, &Candidate)| (block.passage, *share);
-        tally.find(kv_heads, shares.iter().zip(self.blocks).map(of));
+        if self.tells_shares {
+            let of = |(share, block): (&u32, &Candidate)| (block.passage, *share);
+            tally.find(kv_heads, shares.iter().zip(self.blocks).map(of));
+        }
         tally.read(kv_heads, chosen.iter().map(|&u| (self.blocks[u].passage, self.blocks[u].tokens)));
     }
 }
@@ -76,6 +81,8 @@ pub struct OwnedCandidates {
     pub counts: Vec<usize>,
     /// As [`Candidates::ballot_row`].
     pub ballot_row: Option<usize>,
+    /// As [`Candidates::tells_shares`].
+    pub tells_shares: bool,
 }
 
 impl OwnedCandidates {
@@ -87,6 +94,7 @@ impl OwnedCandidates {
             spread: candidates.spread,
             counts: candidates.counts.to_vec(),
             ballot_row: candidates.ballot_row,
+            tells_shares: candidates.tells_shares,
         }
     }
 
@@ -98,6 +106,7 @@ impl OwnedCandidates {
             spread: self.spread,
             counts: &self.counts,
             ballot_row: self.ballot_row,
+            tells_shares: self.tells_shares,
         }
     }
 }
@@ -111,7 +120,7 @@ pub struct Zoom<'a, B: Backend, K: AttentionKernels<B>> {
     pub spreads: &'a K::Store,
     /// How many it takes.
     pub rule: BlockRule,
-    /// Hears of the last rows' choices.
+    /// Hears of the last rows' shares and choices.
     pub ballot: Option<&'a mut K::Ballot>,
 }
 

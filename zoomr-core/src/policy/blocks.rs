@@ -60,8 +60,13 @@ impl ZoomBlocks {
 
     /// Which of a sequence's closed blocks say how its keys spread; it has at least one.
     pub fn spread_blocks(&self, blocks: &Blocks) -> Range<usize> {
+        let ended = blocks.ended(self.spread_tokens);
+        // That a short block ends right there, a sequence of so many tokens does not know yet.
+        let unknown = blocks.all()[..ended]
+            .last()
+            .is_some_and(|block| block.range.end == self.spread_tokens && block.range.len() < self.size);
         // Where none ends so early, the first must do.
-        0..blocks.ended(self.spread_tokens).max(1)
+        0..(ended - usize::from(unknown)).max(1)
     }
 
     /// The edge of a block next to `position`, as `round` has it for tokens of a segment.
@@ -101,5 +106,76 @@ impl Policy for ZoomBlocks {
 
     fn choice(&self) -> Choice {
         Choice::Blocks(*self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Options, Settings},
+        segment::Mark,
+    };
+
+    /// A prompt of 20 tokens, and 10 more.
+    fn stream() -> Stream {
+        let mut stream = Stream::new(true);
+        for position in 0..30 {
+            let begins = [(0, Kind::Prompt), (20, Kind::Answer)].into_iter().find(|&(at, _)| at == position);
+            stream.push(Mark { begins: begins.map(|(_, kind)| kind), ends: position == 19 });
+        }
+        stream
+    }
+
+    fn rule(prefill: Prefill, at_hand: AtHand) -> ZoomBlocks {
+        let options = Options {
+            blocks: Some(4),
+            passage_tokens: 8,
+            keep_prompt: Some(5),
+            window: 3,
+            spread_tokens: 12,
+            prefill,
+            at_hand,
+            ..Options::default()
+        };
+        Settings::try_from(options).unwrap().zoom_blocks().unwrap()
+    }
+
+    #[test]
+    fn rows_of_a_prompt_see_everything_or_zoom() {
+        let zoomable = |prefill, position| rule(prefill, AtHand::All).zoomable(&stream(), position);
+        for prefill in [Prefill::Full, Prefill::Zoom] {
+            assert_eq!(zoomable(prefill, 11), 0..0, "how keys spread is not known yet");
+            assert_eq!(zoomable(prefill, 25), 8..20, "from the edge of a block to that of another");
+        }
+        assert_eq!(zoomable(Prefill::Full, 19), 0..0);
+        assert_eq!(zoomable(Prefill::Zoom, 19), 8..16);
+    }
+
+    /// Law 12: what is learnt of keys does not depend on what has come since.
+    #[test]
+    fn a_short_block_at_the_end_of_what_is_learnt_from_is_left_out() {
+        // The prompt is over, and its last block one token short.
+        let rule = ZoomBlocks { size: 3, passage: 6, spread_tokens: 20, ..rule(Prefill::Full, AtHand::All) };
+        let mut blocks = rule.no_blocks();
+        blocks.follow(&stream());
+        assert_eq!((blocks.ended(20), rule.spread_blocks(&blocks)), (7, 0..6));
+        assert_eq!(ZoomBlocks { spread_tokens: 21, ..rule }.spread_blocks(&blocks), 0..7);
+        assert_eq!(ZoomBlocks { spread_tokens: 18, ..rule }.spread_blocks(&blocks), 0..6);
+    }
+
+    #[test]
+    fn rows_decide_on_passages_that_have_left_the_window_and_are_over() {
+        let votable = |at_hand, position| {
+            let rule = rule(Prefill::Full, at_hand);
+            let mut blocks = rule.no_blocks();
+            blocks.follow(&stream());
+            rule.votable(&stream(), &blocks, position)
+        };
+        assert_eq!(votable(AtHand::Tokens(0), 25), 3, "8, 8 and 4 tokens of the prompt");
+        assert_eq!(votable(AtHand::Tokens(0), 22), 3);
+        assert_eq!(votable(AtHand::Tokens(0), 21), 2, "the window begins in the third");
+        assert_eq!(votable(AtHand::Tokens(0), 19), 0, "a row of the prompt chooses nothing");
+        assert_eq!(votable(AtHand::All, 25), 0, "there is nothing to decide");
     }
 }

@@ -1,5 +1,7 @@
 //! Level 1 with blocks: from a ballot to the passages that are at hand at the next step.
 
+use std::ops::Range;
+
 use super::{Tally, consensus::within_budget};
 
 /// Which passages are at hand, a bit for each that a ballot has heard of.
@@ -10,19 +12,20 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// Of the first `heard` passages those with the highest share per token, as many as fit into `tokens`; one that does
-    /// not fit is passed over, ties go to the older. `len(j)` gives the tokens of passage `j`.
-    pub fn new(tally: &Tally, heard: usize, tokens: usize, len: impl Fn(usize) -> usize) -> Self {
+    /// Of the passages `heard` those with the highest share per token, as many as fit into `tokens`; one that does not fit
+    /// is passed over, ties go to the older. What comes before them is seen anyway, what comes after is at hand. `len(j)`
+    /// gives the tokens of passage `j` that are not seen anyway, one at least.
+    pub fn new(tally: &Tally, heard: Range<usize>, tokens: usize, len: impl Fn(usize) -> usize) -> Self {
         let by_token = |&a: &usize, &b: &usize| {
             let [of_a, of_b] =
                 [(a, b), (b, a)].map(|(j, other)| u64::from(tally.shares[j]) * len(other) as u64);
             of_b.cmp(&of_a)
         };
-        let mut order: Vec<usize> = (0..heard).collect();
+        let mut order: Vec<usize> = heard.clone().collect();
         order.sort_by(by_token);
-        let mut bits = vec![0; heard.div_ceil(64)];
+        let mut bits = vec![0; heard.end.div_ceil(64)];
         within_budget(order, tokens, len).into_iter().for_each(|j| bits[j / 64] |= 1 << (j % 64));
-        Self { heard, bits: bits.into() }
+        Self { heard: heard.end, bits: bits.into() }
     }
 
     /// Whether passage `j` is at hand: it was taken, or no ballot has heard of it.
@@ -46,7 +49,7 @@ mod tests {
         let tally = Tally { votes: vec![0; 6], shares, ..Tally::default() };
         let taken = |tokens: usize| -> Vec<usize> {
             let lens = [4, 2, 8, 4, 4, 1];
-            Taken::new(&tally, 5, tokens, |j| lens[j]).passages().collect()
+            Taken::new(&tally, 0..5, tokens, |j| lens[j]).passages().collect()
         };
         // Per token: 2.25, 4, 5, 0, 2.25.
         assert_eq!(taken(10), [1, 2]);
@@ -54,9 +57,11 @@ mod tests {
         assert_eq!(taken(14), [0, 1, 2], "ties go to the older");
         assert_eq!(taken(7), [0, 1], "what does not fit is passed over");
         assert!(taken(0).is_empty());
-        let none = Taken::new(&tally, 5, 0, |_| 1);
+        let later = Taken::new(&tally, 2..5, 14, |_| 4);
+        assert_eq!(later.passages().collect::<Vec<_>>(), [2, 3, 4], "those before are seen anyway");
+        let none = Taken::new(&tally, 0..5, 0, |_| 1);
         assert!(!none.has(4) && none.has(5));
-        let many = Taken::new(&Tally { shares: vec![1; 200], ..Tally::none(200) }, 200, 150, |_| 1);
+        let many = Taken::new(&Tally { shares: vec![1; 200], ..Tally::none(200) }, 0..200, 150, |_| 1);
         assert!((0..150).all(|j| many.has(j)) && (150..200).all(|j| !many.has(j)));
     }
 }

@@ -78,7 +78,7 @@ pub(super) struct SequencePlan {
     pub(super) start: usize,
     /// What each row sees without zooming, in bands in which the policy acts.
     pub(super) base: Vec<PositionSet>,
-    /// How many thoughts each row may zoom into, in those bands.
+    /// How many thoughts each row may zoom into, in those bands; with blocks, how many passages its ballot decides on.
     pub(super) candidates: Vec<usize>,
     /// The blocks that the rows may choose from, in those bands.
     pub(super) blocks: BlockCandidates,
@@ -234,7 +234,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     fn admit(&mut self, number: usize, feed: &Feed<'_>, first_row: usize) -> Result<SequencePlan, Error> {
         let (id, resident, policy) = (feed.sequence.0, self.budget.used(), self.settings.policy());
         let zoom = policy.choice().blocks();
-        // What is at hand was said by an earlier step, whose heads ever vote.
+        // With blocks, an earlier step has said what is at hand, whatever scope the feed asks for.
         let scope = if zoom.is_some() { Scope::Global } else { feed.scope };
         // Rows of a prompt are scored layer by layer, so that a prompt need not go token by token.
         let votes = zoom.is_some() || policy.choice() == Choice::Votes;

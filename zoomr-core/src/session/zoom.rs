@@ -70,6 +70,7 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
             spread: spread.first().copied().ok_or(Error::Protocol("no spread of keys"))?,
             counts: plan.blocks.counts.clone(),
             ballot_row: plan.ballot_row.map(|row| row + band),
+            tells_shares: plan.waits,
         }))
     }
 
@@ -116,11 +117,13 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
         rule: &ZoomBlocks,
         found: &[Tally],
     ) -> Result<(), Error> {
-        let (heard, last) = (plan.last_candidates(), plan.last());
-        let Sequence { blocks, bands, .. } = self.sequence_mut(plan.sequence)?;
-        let len = |j: usize| blocks.passages()[j].range.len();
+        let last = plan.last();
+        let Sequence { grammar, blocks, bands, .. } = self.sequence_mut(plan.sequence)?;
+        let (passages, kept) = (blocks.passages(), rule.zoomable(grammar.stream(), last).start);
+        let heard = passages.partition_point(|passage| passage.range.end <= kept)..plan.last_candidates();
+        let len = |j: usize| passages[j].range.end - passages[j].range.start.max(kept);
         for (state, found) in bands.iter_mut().zip(found).filter(|(_, found)| found.heads > 0) {
-            state.taken.insert(last, Taken::new(found, heard, rule.at_hand.of(last + 1), len));
+            state.taken.insert(last, Taken::new(found, heard.clone(), rule.at_hand.of(last + 1), len));
         }
         Ok(())
     }
@@ -128,7 +131,8 @@ impl<B: Backend, K: AttentionKernels<B>> Session<B, K> {
     /// Counts what the last row has read of blocks, from its ballot.
     pub(super) fn count_blocks(&self, plan: &SequencePlan, trace: &mut Trace) -> Result<(), Error> {
         let (tally, sequence) = (&trace.total, self.sequence(plan.sequence)?);
-        let heads = f64::from(tally.heads);
+        // Where all layers have windows of their own, none has chosen.
+        let heads = f64::from(tally.heads.max(1));
         trace.stats.attended += tally.attended as f64 / heads * self.acting as f64;
         let thoughts = sequence.grammar.stream().thoughts();
         let mut votes = vec![0_u32; thoughts.len()];

@@ -82,9 +82,9 @@ pub struct Replayed {
     /// How many times less device and host hold together at the end than a full cache offloaded to the host; below 1
     /// is more.
     pub reduction_of_total: f64,
-    /// Zoomed thoughts that were resident already.
+    /// Zoomed thoughts, or passages taken to hand, that were resident already.
     pub hits: u64,
-    /// Zoomed thoughts that had to be brought back.
+    /// Those that had to be brought back.
     pub misses: u64,
     /// The share of the first among both; `None` where nothing was zoomed into.
     pub hit_rate: Option<f64>,

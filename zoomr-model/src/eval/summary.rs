@@ -50,7 +50,7 @@ pub struct Row {
     pub reduction_of_total: f64,
     /// Tokens per second of one run, its question not counted.
     pub tokens_per_second: f64,
-    /// The share of zoomed thoughts that were resident already; `None` where nothing was zoomed into.
+    /// The share of zoomed thoughts, or passages taken to hand, that were resident already; `None` where there were none.
     pub hit_rate: Option<f64>,
     /// The mean share of attention that was missed, and of how many problems it is known.
     pub missed_mass: Option<f64>,

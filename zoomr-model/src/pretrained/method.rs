@@ -180,7 +180,7 @@ impl MethodOptions {
     /// As [`check`](Self::check).
     pub fn base_of(&self, line: &SettingHead, format: Option<&ReasoningFormat>) -> Result<Options, Error> {
         let mut options = Self { policy: Some(line.policy), ..self.clone() };
-        if line.policy != PolicyKind::Zoomr {
+        if line.policy != PolicyKind::Zoomr || line.blocks == Some(None) {
             // What was said of blocks, was said of zoomr's.
             (options.blocks, options.preset, options.zoom_share) = (None, None, None);
             (options.block_scope, options.prefill, options.at_hand) = (None, None, None);
@@ -199,6 +199,12 @@ impl MethodOptions {
             }
             blocks => Options { blocks, ..taught },
         };
+        let needs_blocks =
+            self.needs_blocks().filter(|_| policy == PolicyKind::Zoomr && base.blocks.is_none());
+        if let Some(name) = needs_blocks {
+            let reason = "whole thoughts do not go by it; give blocks 4, too, or leave it out".to_owned();
+            return Err(Error::Setting { name, reason });
+        }
         let usual = if self.trigger(format).asks_the_engine() { SUMMARISED_ZOOM } else { base.zoom };
         let (zoom, zoom_tokens) = match (base.blocks, self.zoom) {
             (Some(_), Some(Zoom::Tokens(most))) => (base.zoom, Some(most)),
@@ -365,6 +371,33 @@ mod tests {
         assert_eq!((taught.blocks, taught.window), (None, 64), "a model that was taught the method keeps it");
         let small = MethodOptions { preset: Some(Preset::Small), ..base() };
         assert_eq!(small.settings(Some(&format)).unwrap().blocks, Some(4));
+    }
+
+    #[test]
+    fn what_is_at_hand_is_everything_unless_there_is_a_colder_tier_or_something_was_said() {
+        let at_hand = |options: MethodOptions| {
+            let options = MethodOptions { usual_at_hand: AtHand::Quarter, ..options };
+            options.settings(None).unwrap().at_hand
+        };
+        assert_eq!(MethodOptions::default().settings(None).unwrap().at_hand, AtHand::All);
+        assert_eq!(at_hand(MethodOptions::default()), AtHand::Quarter);
+        assert_eq!(
+            at_hand(MethodOptions { at_hand: Some(AtHand::All), ..MethodOptions::default() }),
+            AtHand::All
+        );
+        assert_eq!(at_hand(MethodOptions { blocks: Some(None), ..MethodOptions::default() }), AtHand::All);
+        let oracle = MethodOptions {
+            policy: Some(PolicyKind::Oracle),
+            blocks: Some(Some(4)),
+            ..MethodOptions::default()
+        };
+        assert_eq!(at_hand(oracle), AtHand::All);
+        let whole = MethodOptions {
+            trigger: Some(Trigger::ModelEmitted),
+            at_hand: Some(AtHand::All),
+            ..MethodOptions::default()
+        };
+        assert!(whole.settings(None).unwrap_err().to_string().contains("`at-hand`"));
     }
 
     #[test]

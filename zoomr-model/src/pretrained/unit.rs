@@ -13,6 +13,9 @@ use crate::reasoning_format::ReasoningFormat;
 /// Tokens of a block, where nothing else is said.
 const BLOCK: usize = 4;
 
+/// What says from what blocks are chosen, but not that there are any.
+const NEED_BLOCKS: [&str; 2] = ["prefill", "at-hand"];
+
 impl MethodOptions {
     /// Tokens of a block under a policy, if it has blocks.
     pub(super) fn blocks_of(
@@ -21,7 +24,7 @@ impl MethodOptions {
         taught: &Options,
         format: Option<&ReasoningFormat>,
     ) -> Option<usize> {
-        let speaks_of_blocks = self.about_blocks().is_some();
+        let speaks_of_blocks = self.about_blocks().any(|name| !NEED_BLOCKS.contains(&name));
         let usual = match format {
             Some(_) => taught.blocks.or(speaks_of_blocks.then_some(BLOCK)),
             None => {
@@ -38,13 +41,21 @@ impl MethodOptions {
         }
     }
 
-    /// The first setting given that speaks of how blocks are chosen, if any does.
-    fn about_blocks(&self) -> Option<&'static str> {
-        (self.preset.map(|_| "preset"))
-            .or(self.zoom_share.map(|_| "zoom-share"))
-            .or(self.block_scope.map(|_| "block-scope"))
-            .or(self.prefill.map(|_| "prefill"))
-            .or(self.at_hand.map(|_| "at-hand"))
+    /// The first setting given that means something where there are blocks, and does not bring them, if any does.
+    pub(super) fn needs_blocks(&self) -> Option<&'static str> {
+        self.about_blocks().find(|name| NEED_BLOCKS.contains(name))
+    }
+
+    /// The settings given that speak of how blocks are chosen, or from what.
+    fn about_blocks(&self) -> impl Iterator<Item = &'static str> {
+        let settings = [
+            ("preset", self.preset.is_some()),
+            ("zoom-share", self.zoom_share.is_some()),
+            ("block-scope", self.block_scope.is_some()),
+            ("prefill", self.prefill.is_some()),
+            ("at-hand", self.at_hand.is_some()),
+        ];
+        settings.into_iter().filter_map(|(name, given)| given.then_some(name))
     }
 
     /// The first setting given that speaks of whole thoughts, if any does.
@@ -62,10 +73,12 @@ impl MethodOptions {
 
     /// What speaks of blocks beside something that speaks of whole thoughts, or of neither.
     pub(super) fn contradiction(&self) -> Option<MethodError> {
-        let block = self.about_blocks();
-        let speaks = block.or(self.blocks.flatten().map(|_| "blocks"));
-        if let Some(name) = speaks.filter(|name| self.policy.is_some_and(|policy| !has(policy, name))) {
-            let reason = "the policy has none; leave it out".to_owned();
+        let block = self.about_blocks().next();
+        let mut speaking = self.about_blocks().chain(self.blocks.flatten().map(|_| "blocks"));
+        if let Some(policy) = self.policy
+            && let Some(name) = speaking.find(|name| !policy.goes_by(name))
+        {
+            let reason = format!("policy `{policy}` does not go by it; leave it out");
             return Some(Error::Setting { name, reason }.into());
         }
         if self.policy == Some(PolicyKind::Quest) && self.blocks.flatten().is_none() && block.is_some() {
@@ -80,14 +93,5 @@ impl MethodOptions {
             _ => return None,
         };
         Some(Error::Setting { name, reason: reason.to_owned() }.into())
-    }
-}
-
-/// Whether a policy goes by a setting that speaks of blocks.
-fn has(policy: PolicyKind, setting: &str) -> bool {
-    match setting {
-        "at-hand" => policy == PolicyKind::Zoomr,
-        "preset" | "zoom-share" | "prefill" => policy.has_blocks() && policy != PolicyKind::Quest,
-        _ => policy.has_blocks(),
     }
 }

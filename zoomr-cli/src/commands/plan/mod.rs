@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
 use zoomr_core::{
-    config::{AtHand, Options, PolicyKind, Settings},
+    config::{Options, PolicyKind, Settings},
     forecast::{Assumption, Forecast},
     stats::TierBytes,
     trigger::Trigger,
@@ -197,11 +197,11 @@ fn report(sizes: &Sizes, settings: &Settings, available: Option<u64>, run: Assum
     };
     Ok(Report {
         policy: settings.policy.name(),
-        blocks: settings.zoom_blocks().map(|rule| rule.size),
+        blocks: settings.policy().choice().blocks().map(|rule| rule.size),
         at_hand: settings
             .zoom_blocks()
-            .filter(|rule| rule.at_hand != AtHand::All)
-            .map(|rule| rule.at_hand.of(run.tokens)),
+            .map(|rule| rule.at_hand.of(run.tokens))
+            .filter(|&at_hand| at_hand < run.tokens),
         tokens: run.tokens,
         prompt_tokens: run.prompt,
         thought_tokens: run.thought.get(),

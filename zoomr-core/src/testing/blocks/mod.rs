@@ -108,6 +108,7 @@ impl Inputs {
             spread: spread_at,
             counts: &counts,
             ballot_row: Some(1),
+            tells_shares: true,
         };
         let group_of_rows =
             AttendGroup { candidates: Some(candidates), ..AttendGroup::new(0, &base, &visible) };
