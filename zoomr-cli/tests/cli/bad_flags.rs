@@ -40,7 +40,7 @@ const BAD: &[(&str, &[&str])] = &[
     ("--trigger forced --summary-open So:", &["--summary-open", "tokenizer"]),
     ("--chunk 0", &["--chunk"]),
     ("--max-tokens 0", &["--max-tokens", "at least 1"]),
-    ("--temperature -1", &["'-1'"]),
+    ("--temperature -1", &["--temperature", "-1"]),
     ("--temperature=-1", &["--temperature"]),
     ("--temperature=NaN", &["--temperature"]),
     ("--top-p 0", &["--top-p", "above 0"]),
