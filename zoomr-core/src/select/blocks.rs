@@ -84,11 +84,7 @@ impl BlockRule {
 
     /// Keeps the best, which together have more tokens than there may be.
     fn cut(&self, shares: &[u32], tokens: impl Fn(usize) -> usize, chosen: &mut Vec<usize>) {
-        let better = |&a: &usize, &b: &usize| -> Ordering {
-            let (of_a, of_b) =
-                (u64::from(shares[a]) * tokens(b) as u64, u64::from(shares[b]) * tokens(a) as u64);
-            of_b.cmp(&of_a).then(a.cmp(&b))
-        };
+        let better = |a: &usize, b: &usize| by_share_per_token(shares, &tokens, *a, *b);
         // No block is empty: the best hold more tokens than there are of them.
         if self.most + 1 < chosen.len() {
             chosen.select_nth_unstable_by(self.most, better);
@@ -105,6 +101,17 @@ impl BlockRule {
         chosen.truncate(count);
         chosen.sort_unstable();
     }
+}
+
+/// The order of what has more share per token first; ties go to the older. `tokens(u)` is at least 1.
+pub(super) fn by_share_per_token(
+    shares: &[u32],
+    tokens: impl Fn(usize) -> usize,
+    a: usize,
+    b: usize,
+) -> Ordering {
+    let [of_a, of_b] = [(a, b), (b, a)].map(|(u, other)| u64::from(shares[u]) * tokens(other) as u64);
+    of_b.cmp(&of_a).then(a.cmp(&b))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Tally, consensus::within_budget};
+use super::{Tally, blocks::by_share_per_token, consensus::within_budget};
 
 /// Which passages are at hand, a bit for each that a ballot has heard of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +16,8 @@ impl Taken {
     /// is passed over, ties go to the older. What comes before them is seen anyway, what comes after is at hand. `len(j)`
     /// gives the tokens of passage `j` that are not seen anyway, one at least.
     pub fn new(tally: &Tally, heard: Range<usize>, tokens: usize, len: impl Fn(usize) -> usize) -> Self {
-        let by_token = |&a: &usize, &b: &usize| {
-            let [of_a, of_b] =
-                [(a, b), (b, a)].map(|(j, other)| u64::from(tally.shares[j]) * len(other) as u64);
-            of_b.cmp(&of_a)
-        };
         let mut order: Vec<usize> = heard.clone().collect();
-        order.sort_by(by_token);
+        order.sort_by(|&a, &b| by_share_per_token(&tally.shares, &len, a, b));
         let mut bits = vec![0; heard.end.div_ceil(64)];
         within_budget(order, tokens, len).into_iter().for_each(|j| bits[j / 64] |= 1 << (j % 64));
         Self { heard: heard.end, bits: bits.into() }
