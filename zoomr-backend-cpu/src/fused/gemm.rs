@@ -4,6 +4,7 @@
 //! as fast again); a block's widening costs as much as one of its input rows or two.
 
 use rayon::prelude::*;
+use zoomr_core::weight::StoredWeight;
 
 use super::{columns::interleave, strided::Strided};
 use crate::simd::{Element, Simd};
@@ -23,6 +24,18 @@ pub(super) fn multiply<E: Element>(simd: Simd, x: &[f32], weights: &[E::Unit], c
             product(x, wide, columns, block);
         },
     );
+    interleave(blocks, rows, out, BLOCK_ROWS)
+}
+
+/// [`multiply`] for a matrix of blocks.
+pub(super) fn decoded(x: &[f32], weight: &StoredWeight) -> Vec<f32> {
+    let (rows, out) = (x.len() / weight.columns(), weight.rows());
+    let mut blocks = vec![0.0; rows * out];
+    blocks.par_chunks_mut(rows * BLOCK_ROWS).enumerate().for_each(|(i, block)| {
+        let first = i * BLOCK_ROWS;
+        let wide = weight.to_f32(first..first + block.len() / rows);
+        product(x, &wide, weight.columns(), block);
+    });
     interleave(blocks, rows, out, BLOCK_ROWS)
 }
 

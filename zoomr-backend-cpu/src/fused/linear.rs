@@ -1,6 +1,6 @@
 //! Products with a weight matrix as stored: which way, for how many rows and which element type.
 
-use zoomr_core::weight::{StoredWeight, WeightDtype};
+use zoomr_core::weight::{StoredWeight, WeightFormat};
 
 use super::{gemm, stream};
 use crate::simd::{Bf16, Element, F16, F32, Simd};
@@ -57,11 +57,17 @@ impl Input<'_> {
             return vec![0.0; self.rows * weight.rows()];
         }
         let (bytes, columns) = (weight.bytes(), weight.columns());
-        match weight.dtype() {
-            WeightDtype::F32 => self.multiply::<F32>(bytes.as_chunks().0, columns, parallel),
-            WeightDtype::F16 => self.multiply::<F16>(bytes.as_chunks().0, columns, parallel),
-            WeightDtype::Bf16 => self.multiply::<Bf16>(bytes.as_chunks().0, columns, parallel),
+        match weight.format() {
+            WeightFormat::F32 => self.multiply::<F32>(bytes.as_chunks().0, columns, parallel),
+            WeightFormat::F16 => self.multiply::<F16>(bytes.as_chunks().0, columns, parallel),
+            WeightFormat::Bf16 => self.multiply::<Bf16>(bytes.as_chunks().0, columns, parallel),
+            _ => self.decoded(weight),
         }
+    }
+
+    /// The product with a matrix of blocks, a few rows of it decoded at a time.
+    fn decoded(self, weight: &StoredWeight) -> Vec<f32> {
+        gemm::decoded(self.x, weight)
     }
 
     fn multiply<E: Element>(self, weights: &[E::Unit], columns: usize, parallel: bool) -> Vec<f32> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use zoomr_core::{
     kernels::LinearKernels,
-    weight::{StoredWeight, WeightDtype},
+    weight::{StoredWeight, WeightFormat},
 };
 
 use super::{ROUNDING, fused, noise};
@@ -14,13 +14,14 @@ use crate::{Cpu, DEVICE, PlainKernels, owned::tensor};
 type Kernels<'a> = &'a dyn LinearKernels<Cpu, Matrix = StoredWeight>;
 
 /// A random matrix that starts at an odd address.
-fn weight(dtype: WeightDtype, rows: usize, columns: usize) -> StoredWeight {
+fn weight(dtype: WeightFormat, rows: usize, columns: usize) -> StoredWeight {
     let mut bytes = vec![0xFF];
     for value in noise(rows * columns, 91) {
         match dtype {
-            WeightDtype::F32 => bytes.extend(value.to_le_bytes()),
-            WeightDtype::F16 => bytes.extend(half::f16::from_f32(value).to_le_bytes()),
-            WeightDtype::Bf16 => bytes.extend(half::bf16::from_f32(value).to_le_bytes()),
+            WeightFormat::F32 => bytes.extend(value.to_le_bytes()),
+            WeightFormat::F16 => bytes.extend(half::f16::from_f32(value).to_le_bytes()),
+            WeightFormat::Bf16 => bytes.extend(half::bf16::from_f32(value).to_le_bytes()),
+            _ => unreachable!("blocks have tests of their own"),
         }
     }
     let all = 1..bytes.len();
@@ -58,7 +59,7 @@ fn check_all(rows: usize, weight: &StoredWeight) {
 
 #[test]
 fn every_element_type_and_odd_sizes() {
-    for dtype in [WeightDtype::F32, WeightDtype::F16, WeightDtype::Bf16] {
+    for dtype in [WeightFormat::F32, WeightFormat::F16, WeightFormat::Bf16] {
         for (out, columns) in [(1, 1), (5, 59), (97, 64), (3, 1025)] {
             for rows in [1, 2, 7, 8, 9, 59] {
                 check_all(rows, &weight(dtype, out, columns));
@@ -70,7 +71,7 @@ fn every_element_type_and_odd_sizes() {
 #[test]
 fn matrices_large_enough_for_threads() {
     for rows in [1, 3, 20] {
-        check_all(rows, &weight(WeightDtype::Bf16, 1025, 97));
+        check_all(rows, &weight(WeightFormat::Bf16, 1025, 97));
     }
 }
 
@@ -78,13 +79,13 @@ fn matrices_large_enough_for_threads() {
 fn no_rows() {
     for kernels in fused() {
         let x = Tensor::<Cpu, 2>::empty([0, 8], &DEVICE);
-        assert_eq!(kernels.linear(x, &weight(WeightDtype::F32, 3, 8)).dims(), [0, 3]);
+        assert_eq!(kernels.linear(x, &weight(WeightFormat::F32, 3, 8)).dims(), [0, 3]);
     }
 }
 
 #[test]
 fn rows_are_the_stored_ones() {
-    let weight = weight(WeightDtype::Bf16, 97, 20);
+    let weight = weight(WeightFormat::Bf16, 97, 20);
     let found = fused()[0].rows(&weight, &[96, 0, 5, 5], &DEVICE);
     let expected: Vec<f32> = [96, 0, 5, 5].iter().flat_map(|id| weight.to_f32(*id..*id + 1)).collect();
     assert_eq!(found.dims(), [4, 20]);
@@ -93,7 +94,7 @@ fn rows_are_the_stored_ones() {
 
 #[test]
 fn a_row_of_a_small_batch_is_the_same_alone() {
-    let weight = weight(WeightDtype::Bf16, 600, 130);
+    let weight = weight(WeightFormat::Bf16, 600, 130);
     let x = input(5, 130);
     for kernels in fused() {
         let together = kernels.linear(x.clone(), &weight);

@@ -19,7 +19,7 @@ mod tensors;
 
 use std::{num::NonZeroUsize, path::Path};
 
-use zoomr_core::{layer::LayerSpec, weight::WeightDtype};
+use zoomr_core::{layer::LayerSpec, weight::WeightFormat};
 
 pub(crate) use self::rope::RopeScaling;
 pub use self::{error::ConfigError, family::Family, rope::Rope, tensors::TensorSpec};
@@ -60,7 +60,7 @@ pub struct ModelConfig {
     /// Squashes the logits `x` to `cap * tanh(x / cap)`.
     pub(crate) final_logit_softcapping: Option<f64>,
     /// What the file says that the weights are stored as.
-    pub(crate) weight_dtype: WeightDtype,
+    pub(crate) weight_dtype: WeightFormat,
 }
 
 /// What differs from layer to layer.
@@ -199,7 +199,7 @@ impl ModelConfig {
 
     /// The element type that the file says the weights have; f32 where it names none that zoomr reads. What is stored
     /// may differ.
-    pub fn weight_dtype(&self) -> WeightDtype {
+    pub fn weight_dtype(&self) -> WeightFormat {
         self.weight_dtype
     }
 

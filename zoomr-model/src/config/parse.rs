@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use zoomr_core::weight::WeightDtype;
+use zoomr_core::weight::WeightFormat;
 
 use super::{
     Activation, AttentionConfig, InputProjections, MlpConfig, ModelConfig, NormConfig, check,
@@ -66,9 +66,9 @@ pub(super) fn parse(json: &str) -> Result<ModelConfig, ConfigError> {
             Some(TokenIds::Many(ids)) => ids,
         },
         weight_dtype: match raw.dtype.or(raw.torch_dtype).as_ref().and_then(Value::as_str) {
-            Some("bfloat16") => WeightDtype::Bf16,
-            Some("float16") => WeightDtype::F16,
-            _ => WeightDtype::F32,
+            Some("bfloat16") => WeightFormat::Bf16,
+            Some("float16") => WeightFormat::F16,
+            _ => WeightFormat::F32,
         },
     })
 }

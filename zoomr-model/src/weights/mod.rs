@@ -129,7 +129,7 @@ impl Weights {
     /// Reads every byte.
     pub fn digest(&self) -> String {
         let parts = self.tensors.iter().map(|(name, weight)| {
-            let shape = format!("{name} {:?} {} {}", weight.dtype(), weight.rows(), weight.columns());
+            let shape = format!("{name} {:?} {} {}", weight.format(), weight.rows(), weight.columns());
             [Digest::of([&shape]), Digest::of([weight.bytes()])].map(|digest| digest.to_string()).concat()
         });
         Digest::of(parts).to_string()

@@ -8,7 +8,7 @@ use std::{
 };
 
 use safetensors::Dtype;
-use zoomr_core::weight::{StoredWeight, WeightDtype};
+use zoomr_core::weight::{StoredWeight, WeightFormat};
 
 use super::{
     error::WeightsError,
@@ -74,7 +74,7 @@ pub(super) fn tensor(file: &Arc<WeightFile>, spec: &TensorSpec) -> Result<Stored
 pub(super) fn header(
     file: &WeightFile,
     spec: &TensorSpec,
-) -> Result<(WeightDtype, Range<usize>), WeightsError> {
+) -> Result<(WeightFormat, Range<usize>), WeightsError> {
     let path = file.path();
     let (dtype, shape, bytes) =
         file.tensor(&spec.name).ok_or_else(|| WeightsError::missing(path, [&spec.name]))?;
@@ -87,9 +87,9 @@ pub(super) fn header(
         });
     }
     let stored = match dtype {
-        Dtype::F32 => WeightDtype::F32,
-        Dtype::F16 => WeightDtype::F16,
-        Dtype::BF16 => WeightDtype::Bf16,
+        Dtype::F32 => WeightFormat::F32,
+        Dtype::F16 => WeightFormat::F16,
+        Dtype::BF16 => WeightFormat::Bf16,
         found => {
             let (path, tensor) = (path.to_owned(), spec.name.clone());
             return Err(WeightsError::Dtype { path, tensor, found: format!("{found:?}") });
@@ -101,7 +101,7 @@ pub(super) fn header(
 fn check_finite(
     file: &Arc<WeightFile>,
     spec: &TensorSpec,
-    dtype: WeightDtype,
+    dtype: WeightFormat,
     bytes: Range<usize>,
 ) -> Result<(), WeightsError> {
     let element = (**file).as_ref().get(bytes).and_then(|bytes| first_not_finite(bytes, dtype));
@@ -113,16 +113,17 @@ fn check_finite(
 
 /// The first NaN or infinity: a number whose exponent bits are all set. No conversion to floats, so that
 /// the scan runs at memory speed.
-fn first_not_finite(bytes: &[u8], dtype: WeightDtype) -> Option<usize> {
+fn first_not_finite(bytes: &[u8], dtype: WeightFormat) -> Option<usize> {
     let half = |exponent: u16| move |number: &[u8; 2]| u16::from_le_bytes(*number) & exponent == exponent;
     match dtype {
-        WeightDtype::F32 => {
+        WeightFormat::F32 => {
             const EXPONENT: u32 = 0x7f80_0000;
             let bad = |number: &[u8; 4]| u32::from_le_bytes(*number) & EXPONENT == EXPONENT;
             first(bytes.as_chunks().0, bad)
         }
-        WeightDtype::F16 => first(bytes.as_chunks().0, half(0x7c00)),
-        WeightDtype::Bf16 => first(bytes.as_chunks().0, half(0x7f80)),
+        WeightFormat::F16 => first(bytes.as_chunks().0, half(0x7c00)),
+        WeightFormat::Bf16 => first(bytes.as_chunks().0, half(0x7f80)),
+        _ => None,
     }
 }
 
@@ -143,10 +144,10 @@ mod tests {
     #[test]
     fn finds_the_first_number_that_is_not_finite() {
         let mut values = vec![1.0f32; 3 * BLOCK + 7];
-        assert_eq!(first_not_finite(&f32_bytes(&values), WeightDtype::F32), None);
+        assert_eq!(first_not_finite(&f32_bytes(&values), WeightFormat::F32), None);
         for (at, value) in [(3 * BLOCK + 6, f32::NAN), (BLOCK, f32::NEG_INFINITY), (0, f32::INFINITY)] {
             values[at] = value;
-            assert_eq!(first_not_finite(&f32_bytes(&values), WeightDtype::F32), Some(at));
+            assert_eq!(first_not_finite(&f32_bytes(&values), WeightFormat::F32), Some(at));
         }
     }
 
@@ -154,11 +155,11 @@ mod tests {
     fn the_largest_finite_numbers_pass() {
         let half = [f16::MAX, f16::MIN, f16::MIN_POSITIVE_SUBNORMAL].map(f16::to_bits);
         let brain = [bf16::MAX, bf16::MIN, bf16::MIN_POSITIVE_SUBNORMAL].map(bf16::to_bits);
-        assert_eq!(first_not_finite(&u16_bytes(&half), WeightDtype::F16), None);
-        assert_eq!(first_not_finite(&u16_bytes(&brain), WeightDtype::Bf16), None);
-        assert_eq!(first_not_finite(&f32_bytes(&[f32::MAX, f32::MIN]), WeightDtype::F32), None);
-        assert_eq!(first_not_finite(&u16_bytes(&[0, f16::NAN.to_bits()]), WeightDtype::F16), Some(1));
-        assert_eq!(first_not_finite(&u16_bytes(&[0, bf16::NAN.to_bits()]), WeightDtype::Bf16), Some(1));
+        assert_eq!(first_not_finite(&u16_bytes(&half), WeightFormat::F16), None);
+        assert_eq!(first_not_finite(&u16_bytes(&brain), WeightFormat::Bf16), None);
+        assert_eq!(first_not_finite(&f32_bytes(&[f32::MAX, f32::MIN]), WeightFormat::F32), None);
+        assert_eq!(first_not_finite(&u16_bytes(&[0, f16::NAN.to_bits()]), WeightFormat::F16), Some(1));
+        assert_eq!(first_not_finite(&u16_bytes(&[0, bf16::NAN.to_bits()]), WeightFormat::Bf16), Some(1));
     }
 
     fn f32_bytes(values: &[f32]) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use zoomr_core::weight::WeightDtype;
+use zoomr_core::weight::WeightFormat;
 use zoomr_model::config::ModelConfig;
 
 use crate::support::golden;
@@ -35,14 +35,14 @@ fn windows(config: &Value) -> Vec<usize> {
 #[test]
 fn the_dtype_of_weights_is_read_in_both_spellings() {
     let dtype = |fields| parse(&config("llama", fields)).weight_dtype();
-    assert_eq!(dtype(json!({"dtype": "bfloat16", "torch_dtype": "float32"})), WeightDtype::Bf16);
-    assert_eq!(dtype(json!({"dtype": null, "torch_dtype": "float16"})), WeightDtype::F16);
+    assert_eq!(dtype(json!({"dtype": "bfloat16", "torch_dtype": "float32"})), WeightFormat::Bf16);
+    assert_eq!(dtype(json!({"dtype": null, "torch_dtype": "float16"})), WeightFormat::F16);
     for other in
         [json!("float32"), json!("auto"), json!("float8_e4m3fn"), json!({"": "bfloat16"}), json!(null)]
     {
-        assert_eq!(dtype(json!({"dtype": other})), WeightDtype::F32, "no reason to refuse the model");
+        assert_eq!(dtype(json!({"dtype": other})), WeightFormat::F32, "no reason to refuse the model");
     }
-    assert_eq!(dtype(json!({})), WeightDtype::F32);
+    assert_eq!(dtype(json!({})), WeightFormat::F32);
 }
 
 /// Of a field that is there twice, Python takes the last. Here only fields within fields are: of the others it cannot be
