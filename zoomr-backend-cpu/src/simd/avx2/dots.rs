@@ -1,4 +1,4 @@
-//! Dot products of input rows with weight rows, in tiles that live in registers.
+//! Dot products of input rows with short rows, such as keys, in tiles that live in registers.
 //!
 //! A tile is 1, 2 or 3 input rows by [`W`] weight rows: each weight is loaded and widened once for all its input
 //! rows, and the sums are independent chains of FMAs. For one input row (a decode step) the four chains reach
@@ -9,8 +9,8 @@
 //! over: so its rounding does not depend on its neighbours.
 
 use std::arch::x86_64::{
-    __m128, __m256, _MM_HINT_T0, _mm_add_ps, _mm_prefetch, _mm_storeu_ps, _mm256_castps256_ps128,
-    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_hadd_ps, _mm256_loadu_ps, _mm256_setzero_ps,
+    __m128, __m256, _mm_add_ps, _mm_storeu_ps, _mm256_castps256_ps128, _mm256_extractf128_ps,
+    _mm256_fmadd_ps, _mm256_hadd_ps, _mm256_loadu_ps, _mm256_setzero_ps,
 };
 
 use crate::simd::Element;
@@ -20,14 +20,6 @@ const W: usize = 4;
 
 /// Lanes of a register.
 const LANES: usize = 8;
-
-/// Bytes of a cache line.
-const CACHE_LINE: usize = 64;
-
-/// How far ahead of a lone input row its weights are asked for, in bytes. A decode step waits for memory alone, and
-/// the hardware's own prefetchers stop at every page of 4 KiB; at 4 to 16 KiB the linears of a model ran about a
-/// quarter faster than without, at 1 KiB and 32 KiB they did not.
-const AHEAD: usize = 8 << 10;
 
 /// Up to [`W`] weight rows, and where their products go.
 struct WeightTile<'a, U> {
@@ -112,9 +104,6 @@ fn products<E: Element, const ROWS: usize>(
         for (j, w) in w.iter().enumerate() {
             // SAFETY: c + 8 <= columns, the row's length; the features are this function's own.
             let weights = unsafe { E::load8(w.as_ptr().add(c)) };
-            if ROWS == 1 {
-                prefetch(w.as_ptr(), c);
-            }
             for (sums, inputs) in sums.iter_mut().zip(&inputs) {
                 sums[j] = _mm256_fmadd_ps(*inputs, weights, sums[j]);
             }
@@ -131,16 +120,6 @@ fn products<E: Element, const ROWS: usize>(
         }
     }
     products
-}
-
-/// Asks for what lies [`AHEAD`] of element `c` of a row, once per cache line.
-#[inline(always)]
-fn prefetch<U>(row: *const U, c: usize) {
-    let offset = c * size_of::<U>();
-    if offset.is_multiple_of(CACHE_LINE) {
-        // SAFETY: a prefetch may name any address, mapped or not.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(row.cast::<i8>().wrapping_add(offset + AHEAD)) };
-    }
 }
 
 /// The sum of each register's lanes.

@@ -1,6 +1,7 @@
 //! The inner loops in AVX2, FMA and F16C, one per file, behind a token that proves the machine has them.
 //!
-//! * [`dots`]: weight rows, or keys, times input rows.
+//! * [`dots`]: keys, or short weight rows, times input rows.
+//! * [`long`]: long weight rows times input rows.
 //! * [`whole`]: dot products of whole numbers of eight bits.
 //! * [`softmax`]: the maximum and the exponentials of a block of scores.
 //! * [`weighted`]: values summed by their weights; and widening to f32.
@@ -9,6 +10,7 @@
 #![expect(unsafe_code, reason = "AVX2 needs detection before, and pointers for, its loads")]
 
 mod dots;
+mod long;
 mod loops;
 mod softmax;
 mod weighted;
@@ -37,7 +39,13 @@ impl Avx2 {
         stride: usize,
     ) {
         // SAFETY: `self` proves the features.
-        unsafe { dots::dots::<E>(x, weights, columns, out, stride) }
+        unsafe {
+            if columns < long::LONG {
+                dots::dots::<E>(x, weights, columns, out, stride);
+            } else {
+                long::dots::<E>(x, weights, columns, out, stride);
+            }
+        }
     }
 
     pub(super) fn whole_dots(self, x: &[i8], vectors: &[i8], columns: usize, out: &mut [i32], stride: usize) {
