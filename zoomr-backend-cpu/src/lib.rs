@@ -35,8 +35,10 @@ mod fused;
 mod owned;
 mod plain;
 mod provider;
+mod quantised;
 mod simd;
 mod store;
+mod team;
 #[cfg(test)]
 mod testing;
 mod view;

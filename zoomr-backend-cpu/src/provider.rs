@@ -275,7 +275,8 @@ impl LinearKernels<Cpu> for CpuKernels {
     }
 
     fn linear(&self, x: Tensor<Cpu, 2>, weight: &StoredWeight) -> Tensor<Cpu, 2> {
-        multiply(&x, weight, |x, rows| fused::linear::linear(self.simd, x, rows, weight))
+        let [product] = self.linear_many(x, [weight]);
+        product
     }
 
     fn linear_many<const N: usize>(
@@ -288,8 +289,12 @@ impl LinearKernels<Cpu> for CpuKernels {
         for weight in weights {
             assert_eq!(columns, weight.columns(), "an input of {columns} features for {weight:?}");
         }
-        let mut products = fused::linear::linear_many(self.simd, &pinned.elements(), rows, weights);
+        let mut products = fused::linear::linear(self.simd, &pinned.elements(), rows, weights);
         std::array::from_fn(|i| tensor(std::mem::take(&mut products[i]), [rows, weights[i].rows()]))
+    }
+
+    fn gated(&self, x: Tensor<Cpu, 2>, gate: &StoredWeight, up: &StoredWeight) -> Tensor<Cpu, 2> {
+        multiply(&x, gate, |x, rows| fused::linear::gated(self.simd, x, rows, gate, up))
     }
 
     fn rows(&self, weight: &StoredWeight, ids: &[u32], _device: &Device<Cpu>) -> Tensor<Cpu, 2> {

@@ -46,6 +46,11 @@ impl<B: Backend, L: LinearKernels<B>> Linear<B, L> {
         })
     }
 
+    /// The matrix, where nothing is added to products with it.
+    pub(crate) fn bare(&self) -> Option<&L::Matrix> {
+        (self.bias.is_none() && self.adapter.is_none()).then_some(&self.weight)
+    }
+
     /// `scale * B A x`, where there is an adapter.
     fn adapted(&self, kernels: &L, x: &Tensor<B, 2>) -> Option<Tensor<B, 2>> {
         self.adapter.as_ref().map(|adapter| {

@@ -19,11 +19,19 @@ pub(crate) struct Mlp<B: Backend, L: LinearKernels<B>> {
 impl<B: Backend, L: LinearKernels<B>> Mlp<B, L> {
     /// `[rows, hidden] -> [rows, hidden]`.
     pub(crate) fn forward(&self, kernels: &L, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        self.down.forward(kernels, self.gated(kernels, x))
+    }
+
+    /// `[rows, hidden] -> [rows, intermediate]`.
+    fn gated(&self, kernels: &L, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        if let (Activation::Silu, Some(gate), Some(up)) = (self.activation, self.gate.bare(), self.up.bare())
+        {
+            return kernels.gated(x, gate, up);
+        }
         let [gate, up] = Linear::forward_many([&self.gate, &self.up], kernels, x); // [rows, intermediate] each
-        let gated = match self.activation {
+        match self.activation {
             Activation::Silu => kernels.swiglu(gate, up),
             Activation::GeluTanh => activation::gelu_approximate(gate) * up,
-        };
-        self.down.forward(kernels, gated)
+        }
     }
 }

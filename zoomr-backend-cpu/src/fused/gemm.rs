@@ -6,35 +6,22 @@
 use rayon::prelude::*;
 use zoomr_core::weight::StoredWeight;
 
-use super::{columns::interleave, strided::Strided};
-use crate::simd::{Element, Simd};
+use super::{columns::interleave, stored::widen, strided::Strided};
+use crate::simd::Simd;
 
 /// Weight rows per task: at 1,536 columns, 400 KB of f32, which stay in a core's second-level cache.
 const BLOCK_ROWS: usize = 64;
 
-/// `x` `[rows, columns]` times `weights` `[out, columns]` transposed: `[rows, out]`.
-pub(super) fn multiply<E: Element>(simd: Simd, x: &[f32], weights: &[E::Unit], columns: usize) -> Vec<f32> {
-    let (rows, out) = (x.len() / columns, weights.len() / columns);
+/// `x` `[rows, columns]` times a matrix `[out, columns]` transposed: `[rows, out]`.
+pub(super) fn multiply(simd: Simd, x: &[f32], weight: &StoredWeight) -> Vec<f32> {
+    let (columns, out) = (weight.columns(), weight.rows());
+    let rows = x.len() / columns;
     let mut blocks = vec![0.0; rows * out];
-    blocks.par_chunks_mut(rows * BLOCK_ROWS).zip(weights.par_chunks(BLOCK_ROWS * columns)).for_each_init(
-        Vec::new,
-        |wide, (block, weights)| {
-            wide.resize(weights.len(), 0.0);
-            simd.widen::<E>(weights, wide);
-            product(x, wide, columns, block);
-        },
-    );
-    interleave(blocks, rows, out, BLOCK_ROWS)
-}
-
-/// [`multiply`] for a matrix of blocks.
-pub(super) fn decoded(x: &[f32], weight: &StoredWeight) -> Vec<f32> {
-    let (rows, out) = (x.len() / weight.columns(), weight.rows());
-    let mut blocks = vec![0.0; rows * out];
-    blocks.par_chunks_mut(rows * BLOCK_ROWS).enumerate().for_each(|(i, block)| {
-        let first = i * BLOCK_ROWS;
-        let wide = weight.to_f32(first..first + block.len() / rows);
-        product(x, &wide, weight.columns(), block);
+    blocks.par_chunks_mut(rows * BLOCK_ROWS).enumerate().for_each_init(Vec::new, |wide, (i, block)| {
+        let (first, count) = (i * BLOCK_ROWS, block.len() / rows);
+        wide.resize(count * columns, 0.0);
+        widen(simd, weight, first..first + count, wide);
+        product(x, wide, columns, block);
     });
     interleave(blocks, rows, out, BLOCK_ROWS)
 }

@@ -1,4 +1,5 @@
-//! The fused kernels: blocks in SIMD, tasks on rayon's threads, f32 accumulation.
+//! The fused kernels: blocks in SIMD, tasks on a [team](crate::team)'s threads or rayon's, f32
+//! accumulation.
 //!
 //! * [`attend`]: paged attention over a [`table`], cut into tasks by [`schedule`], with the running softmax of
 //!   [`online`].
@@ -10,7 +11,7 @@
 //! * [`scores`]: scores of thoughts, for the votes.
 //! * [`scratch`]: buffers kept from call to call.
 //! * [`linear`]: products with a weight matrix as stored: few rows by [`stream`], many by [`gemm`], in
-//!   blocks of [`columns`].
+//!   blocks of [`columns`]; [`stored`] knows the formats.
 //! * [`choose`]: blocks estimated and chosen; [`zoom`]: and attended.
 //!
 //! How work is cut up depends on its shape alone, never on the number of threads, so results do not either.
@@ -31,6 +32,7 @@ pub(crate) mod rotate;
 mod schedule;
 pub(crate) mod scores;
 mod scratch;
+mod stored;
 mod stream;
 mod strided;
 pub(crate) mod table;

@@ -17,6 +17,8 @@ mod portable;
 #[cfg(test)]
 mod tests;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2;
 pub(crate) use element::{Bf16, Element, F16, F32, Native};
 
 /// The instructions that the inner loops use.
@@ -26,14 +28,14 @@ pub(crate) enum Simd {
     Portable,
     /// AVX2, FMA and F16C, found at run time.
     #[cfg(target_arch = "x86_64")]
-    Avx2(avx2::Avx2),
+    Avx2(Avx2),
 }
 
 impl Simd {
     /// The best that this machine has.
     pub(crate) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = avx2::Avx2::detect() {
+        if let Some(avx2) = Avx2::detect() {
             return Self::Avx2(avx2);
         }
         Self::Portable

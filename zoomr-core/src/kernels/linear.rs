@@ -26,6 +26,13 @@ pub trait LinearKernels<B: Backend>: BlockKernels<B> {
         weights.map(|weight| self.linear(x.clone(), weight))
     }
 
+    /// `silu(x G^T) * (x U^T)` for `gate` `G` and `up` `U` of one shape: `[rows, in] -> [rows, out]`, the first half of a gated
+    /// feed-forward network. A provider may do it in one go.
+    fn gated(&self, x: Tensor<B, 2>, gate: &Self::Matrix, up: &Self::Matrix) -> Tensor<B, 2> {
+        let product = self.linear(x.clone(), gate);
+        self.swiglu(product, self.linear(x, up))
+    }
+
     /// The matrix's rows `ids`, each below its row count: `[ids.len(), in]` (a token embedding).
     fn rows(&self, weight: &Self::Matrix, ids: &[u32], device: &Device<B>) -> Tensor<B, 2>;
 }
