@@ -198,8 +198,10 @@ struct Leave<'a>(&'a Shared);
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        // There are any left where the caller panics.
-        self.0.shares.iter().for_each(Share::clear);
+        // Only then: a member may be about to run what it has taken from another's share into its own.
+        if thread::panicking() {
+            self.0.shares.iter().for_each(Share::clear);
+        }
         self.0.gate.fetch_and(!OPEN, Ordering::AcqRel);
         let mut looks = 0;
         while self.0.gate.load(Ordering::Acquire) != 0 {

@@ -1,10 +1,11 @@
 //! From scores to votes, row by row: what both providers do around their own kernel for scores.
 
-use rayon::prelude::*;
 use zoomr_core::{
     kernels::ScoreGroup,
     select::{HostBallot, Tally},
 };
+
+use crate::team;
 
 /// Lets every row of the groups vote in its row of the ballot.
 ///
@@ -18,12 +19,12 @@ pub(crate) fn vote(
     scores: impl Fn(&ScoreGroup<'_>, usize, &mut dyn FnMut(&[f32])) + Sync,
 ) {
     for group in groups {
-        let row = |(r, tally): (usize, &mut Tally)| scores(group, r, &mut |scores| tally.vote(scores, votes));
+        let row = |r: usize, tally: &mut Tally| scores(group, r, &mut |scores| tally.vote(scores, votes));
         let rows = &mut ballot.rows_mut()[group.ballot_row..][..group.candidates.len()];
         if rows.len() <= serial {
-            rows.iter_mut().enumerate().for_each(row);
+            rows.iter_mut().enumerate().for_each(|(r, tally)| row(r, tally));
         } else {
-            rows.par_iter_mut().enumerate().for_each(row);
+            team::run_chunks(rows, 1, |r, tally| row(r, &mut tally[0]));
         }
     }
 }

@@ -3,8 +3,6 @@
 //! A task takes its rows through its tokens block by block, one KV head after another; the query heads that share
 //! a KV head score each of its keys while it is in registers. Slots that a row does not see are not read.
 
-use rayon::prelude::*;
-
 use super::{
     online::Online,
     scratch,
@@ -13,11 +11,12 @@ use super::{
 use crate::{
     simd::{Native, Simd},
     store::Part,
+    team,
     view::Queries,
 };
 
-/// Multiply-adds below which waking another thread costs more than it brings: some 20 us on one core.
-pub(super) const PARALLEL_WORK: usize = 200_000;
+/// Multiply-adds below which calling other threads together costs more than it brings: some 5 us on one core.
+pub(super) const PARALLEL_WORK: usize = 50_000;
 
 /// The inputs of one call.
 pub(crate) struct Attend<'a> {
@@ -44,12 +43,14 @@ impl Attend<'_> {
             return (output, lse);
         }
         scratch::partials(table.tasks.len() * each, |partials| {
-            let run =
-                |(task, partial): (&TableTask, &mut [f32])| self.attend(task, self.online(task, partial));
+            let run = |i: usize, partial: &mut [f32]| {
+                let task = &table.tasks[i];
+                self.attend(task, self.online(task, partial));
+            };
             if 2 * heads * head_dim * table.pairs < PARALLEL_WORK {
-                table.tasks.iter().zip(partials.chunks_exact_mut(each)).for_each(run);
+                partials.chunks_exact_mut(each).enumerate().for_each(|(i, partial)| run(i, partial));
             } else {
-                table.tasks.par_iter().zip(partials.par_chunks_exact_mut(each)).for_each(run);
+                team::run_chunks(partials, each, run);
             }
             self.assemble(table, partials.chunks_exact_mut(each), &mut output, &mut lse);
         });

@@ -4,7 +4,6 @@
 
 use std::{cell::RefCell, ops::Range, sync::Mutex};
 
-use rayon::prelude::*;
 use zoomr_core::{
     kernels::{Candidate, Candidates, PageSpan},
     select::HostBallot,
@@ -17,6 +16,7 @@ use super::{
     scratch,
     table::{CpuTable, Run},
 };
+use crate::team;
 
 /// Tokens of blocks that are scored in one go, as many as of what rows see anyway.
 const CHUNK_TOKENS: usize = 64;
@@ -48,7 +48,7 @@ impl Zooming<'_> {
             return;
         }
         scratch::partials(table.choosers.len() * sets * each, |partials| {
-            let run = |(task, partial): (usize, &mut [f32])| {
+            let run = |task: usize, partial: &mut [f32]| {
                 let (chooser, set) = (&table.choosers[task / sets], task % sets);
                 let first = chooser.row * q.heads + set * heads;
                 let mut online = Online::new(heads, q.head_dim, partial);
@@ -69,9 +69,9 @@ impl Zooming<'_> {
             };
             // Of whole numbers a product costs a quarter.
             if q.heads * q.head_dim * table.choices / 2 < PARALLEL_WORK {
-                partials.chunks_exact_mut(each).enumerate().for_each(run);
+                partials.chunks_exact_mut(each).enumerate().for_each(|(task, partial)| run(task, partial));
             } else {
-                partials.par_chunks_exact_mut(each).enumerate().for_each(run);
+                team::run_chunks(partials, each, run);
             }
             for (task, partial) in partials.chunks_exact_mut(each).enumerate() {
                 let first = table.choosers[task / sets].row * q.heads + task % sets * heads;
