@@ -74,54 +74,53 @@ fn multiply<F: Format, const ROWS: usize>(
     out: &mut [f32],
     stride: usize,
 ) -> usize {
-    let groups = x.columns / GROUP;
-    let rows: [Row<'_>; ROWS] = std::array::from_fn(|i| Row {
-        whole: &x.whole[(first + i) * x.columns..][..x.columns],
-        scales: &x.scales[(first + i) * groups..][..groups],
-        sums: &x.sums[(first + i) * groups..][..groups],
-    });
+    let rows: [Row; ROWS] = std::array::from_fn(|i| Row::new(x, first + i));
     // Two chains of sums for each row, so that one need not wait for the other.
-    let (mut sums, mut mins) = ([[_mm256_setzero_ps(); 2]; ROWS], [0.0f32; ROWS]);
+    let (mut sums, mut mins) = ([[_mm256_setzero_ps(); 2]; ROWS], [[0.0f32; 2]; ROWS]);
     let bytes = F::FORMAT.block_bytes();
+    assert_eq!(weights.len() / bytes * F::GROUPS * GROUP, x.columns);
     for (pair, blocks) in weights.chunks(2 * bytes).enumerate() {
         for (b, block) in blocks.chunks_exact(bytes).enumerate() {
             // SAFETY: a whole block; the features are this function's own.
             let scales = unsafe { F::scales(block.as_ptr()) };
             for g in 0..F::GROUPS {
-                // SAFETY: as above.
-                let (whole, scale) = unsafe { (F::whole(block.as_ptr(), g), F::scale(&scales, g)) };
-                let at = (2 * pair + b) * F::GROUPS + g;
-                for ((row, sums), min) in rows.iter().zip(&mut sums).zip(&mut mins) {
-                    let products = products::<F>(whole, row.group(at));
-                    let scale = _mm256_mul_ps(scale, _mm256_set1_ps(row.scales[at]));
-                    let chain = &mut sums[(b + g) % 2];
-                    *chain = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), scale, *chain);
-                    if !F::SIGNED {
-                        *min = F::min(&scales, g).mul_add(row.sums[at], *min);
+                let (at, chain) = ((2 * pair + b) * F::GROUPS + g, (b + g) % 2);
+                // SAFETY: as above; `at` counts the groups of the weight row, of which an input row has as many.
+                unsafe {
+                    let (whole, scale) = (F::whole(block.as_ptr(), g), F::scale(&scales, g));
+                    for ((row, sums), mins) in rows.iter().zip(&mut sums).zip(&mut mins) {
+                        let products = products::<F>(whole, _mm256_loadu_si256(row.whole.add(at)));
+                        let scale = _mm256_mul_ps(scale, _mm256_set1_ps(*row.scales.add(at)));
+                        sums[chain] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), scale, sums[chain]);
+                        if !F::SIGNED {
+                            mins[chain] = F::min(&scales, g).mul_add(*row.sums.add(at), mins[chain]);
+                        }
                     }
                 }
             }
         }
     }
-    for (i, (sums, min)) in sums.into_iter().zip(mins).enumerate() {
-        out[i * stride] = reduce(_mm256_add_ps(sums[0], sums[1])) + min;
+    for (i, (sums, mins)) in sums.into_iter().zip(mins).enumerate() {
+        out[i * stride] = reduce(_mm256_add_ps(sums[0], sums[1])) + (mins[0] + mins[1]);
     }
     ROWS
 }
 
-/// One row of inputs.
-struct Row<'a> {
-    whole: &'a [i8],
-    scales: &'a [f32],
-    sums: &'a [f32],
+/// Where one row of inputs lies: `columns / 32` groups of whole numbers, scales and sums.
+struct Row {
+    whole: *const __m256i,
+    scales: *const f32,
+    sums: *const f32,
 }
 
-impl Row<'_> {
-    #[inline(always)]
-    fn group(&self, at: usize) -> __m256i {
-        let whole = &self.whole[at * GROUP..][..GROUP];
-        // SAFETY: 32 bytes; every machine that comes here has AVX2.
-        unsafe { _mm256_loadu_si256(whole.as_ptr().cast()) }
+impl Row {
+    fn new(x: &Input, row: usize) -> Self {
+        let groups = x.columns / GROUP;
+        Self {
+            whole: x.whole[row * x.columns..][..x.columns].as_ptr().cast(),
+            scales: x.scales[row * groups..][..groups].as_ptr(),
+            sums: x.sums[row * groups..][..groups].as_ptr(),
+        }
     }
 }
 
