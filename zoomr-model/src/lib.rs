@@ -10,6 +10,7 @@ pub mod engine;
 pub mod eval;
 #[cfg(feature = "train")]
 pub mod grade;
+pub mod gguf;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod pretrained;

@@ -59,6 +59,9 @@ fn frequencies(rope: &Rope) -> Vec<f64> {
     match rope.scaling {
         RopeScaling::Default => base.collect(),
         RopeScaling::Linear { factor } => base.map(|frequency| frequency / factor).collect(),
+        RopeScaling::Divided { ref factors } => {
+            base.zip(factors).map(|(frequency, factor)| frequency / f64::from(*factor)).collect()
+        }
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => base
             .map(|frequency| {
                 // Turns within the first training's context: few turns, and the frequency is stretched.

@@ -61,6 +61,7 @@ use crate::{
     adapter::Adapter,
     config::ModelConfig,
     engine::{EngineError, EngineOptions},
+    gguf::located,
     reasoning_format::ReasoningFormat,
     text::{
         chat::{ChatTemplate, Message},
@@ -88,7 +89,7 @@ pub struct Pretrained {
 }
 
 impl Pretrained {
-    /// Reads a Hugging Face model directory, and that of an adapter for it; what an adapter brings (tokenizer,
+    /// Reads a Hugging Face model directory, or a GGUF file (or a directory with one), and an adapter's directory for it; what an adapter brings (tokenizer,
     /// reasoning format) goes before what the model has. A tokenizer may be missing: token ids will do.
     ///
     /// # Errors
@@ -97,6 +98,7 @@ impl Pretrained {
         if let Some(foreign) = Foreign::at(dir) {
             return Err(foreign.into());
         }
+        let dir = &*located(dir);
         let base = architecture(dir)?;
         let opened = adapter.map(|adapter| Adapter::open(adapter, &base)).transpose()?;
         let config = opened.as_ref().map_or(&base, Adapter::adapted).clone();
@@ -112,7 +114,7 @@ impl Pretrained {
         Ok(Self { dir, base, adapter: opened, config, tokenizer_dir, tokenizer, sampling, format })
     }
 
-    /// The directory.
+    /// The directory, or the GGUF file.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
