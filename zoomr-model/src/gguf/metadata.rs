@@ -54,7 +54,8 @@ impl Kind {
         Self::ALL.into_iter().find_map(|(code, kind)| (kind == self).then_some(code)).unwrap_or_default()
     }
 
-    fn bytes(self) -> usize {
+    /// Bytes of a number.
+    pub(super) fn bytes(self) -> usize {
         match self {
             Self::U8 | Self::I8 | Self::Bool => 1,
             Self::U16 | Self::I16 => 2,
@@ -208,11 +209,6 @@ impl Metadata {
 
     pub(super) fn put_flags(&mut self, key: String, flags: impl IntoIterator<Item = bool>) {
         self.put(key, Value::Numbers(Kind::Bool, flags.into_iter().map(u8::from).collect()));
-    }
-
-    /// Whether there is such a value.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.values.contains_key(key)
     }
 
     /// A text, if there is such a value.

@@ -8,8 +8,7 @@
 //! | `names` | what each tensor is called there and in Hugging Face's checkpoints |
 //! | `architecture` | metadata as `config.json` |
 //! | `vocabulary`, `pre`, `pieces` | metadata as `tokenizer.json`: how text is cut, and SentencePiece's merges |
-//! | `describe` | a model as metadata: both ways back |
-//! | `write` | a model as a file |
+//! | [`write`] | a model as a file |
 //!
 //! The format is that of ggml's `docs/gguf.md`; what a model's numbers and names become in it, that of llama.cpp's
 //! converter (`conversion/`) and loader (`llama-vocab.cpp`). A head is read into memory of its own, and what it claims is
@@ -27,6 +26,7 @@ mod pieces;
 mod pre;
 mod reader;
 mod vocabulary;
+pub mod write;
 
 use std::{
     fs::{self, File},
@@ -35,12 +35,8 @@ use std::{
 };
 
 pub use self::error::{GgufError, GgufProblem};
-pub(crate) use self::{
-    head::{Head, TensorInfo},
-    names::Interleaved,
-    parts::PartName,
-};
-use self::{metadata::Metadata, names::Architecture};
+pub(crate) use self::{head::TensorInfo, names::{Interleaved, ROPE_FREQS}};
+use self::{head::Head, metadata::Metadata, names::Architecture, parts::PartName};
 
 /// The end of such files' names.
 pub(crate) const EXTENSION: &str = "gguf";
@@ -114,13 +110,8 @@ impl Gguf {
         self.parts.iter().find_map(|part| Some((part, &part.head.tensors[found(part)?])))
     }
 
-    /// The name that a tensor has in Hugging Face's checkpoints, and how its rows were reordered; none of what a model is
-    /// not made of.
-    pub(crate) fn canonical(&self, name: &str) -> Option<(String, Option<Interleaved>)> {
-        self.architecture.canonical(name)
-    }
-
-    /// The files, in order.
+    /// The files, in order, and what tells the name that a tensor has in Hugging Face's checkpoints, and how its rows were
+    /// reordered; none of what a model is not made of.
     pub(crate) fn into_parts(self) -> (Vec<Part>, impl Fn(&str) -> Option<(String, Option<Interleaved>)>) {
         let architecture = self.architecture;
         (self.parts, move |name| architecture.canonical(name))

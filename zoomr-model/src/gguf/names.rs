@@ -38,7 +38,7 @@ const GEMMA: [(&str, &str); 3] = [
 const PHI: [(&str, &str); 1] = [("ffn_up", "mlp.gate_up_proj")];
 
 /// What Llama 3's stretched frequencies are divided by.
-pub(super) const ROPE_FREQS: &str = "rope_freqs.weight";
+pub(crate) const ROPE_FREQS: &str = "rope_freqs.weight";
 /// The same of LongRoPE, which zoomr does not compute.
 pub(super) const LONG_ROPE: &str = "rope_factors_long.weight";
 

@@ -8,7 +8,6 @@ use super::{error::GgufProblem, metadata::Metadata};
 const MOST: u64 = 99_999;
 
 /// A file's name taken apart: `NAME`, the number of the part from 1, and how many there are.
-#[cfg_attr(not(feature = "hub"), expect(dead_code, reason = "the hub asks for more than the name"))]
 pub(crate) struct PartName<'a> {
     pub(crate) name: &'a str,
     pub(crate) part: u64,

@@ -23,7 +23,7 @@ pub(super) const UNUSED: i32 = 5;
 pub(super) const BYTE: i32 = 6;
 
 /// What SentencePiece has for a space.
-const SPACE: &str = "\u{2581}";
+pub(super) const SPACE: &str = "\u{2581}";
 /// Tokens that end a turn, whether metadata names them or not, as in llama.cpp.
 const ENDS: [&str; 5] = ["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|eom_id|>"];
 /// Phi 3's special tokens take the white space behind them along, but for these; no metadata says so.

@@ -42,12 +42,17 @@ mod loaded;
 mod method;
 mod unit;
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    thread::available_parallelism,
+};
 
 use burn::tensor::{Device, backend::Backend};
 use zoomr_core::{
     kernels::{AttentionKernels, LinearKernels},
     segment::Segmenter,
+    weight::Encoding,
 };
 
 pub use self::{
@@ -86,6 +91,8 @@ pub struct Pretrained {
     tokenizer: Option<Tokenizer>,
     sampling: SamplingDefaults,
     format: Option<ReasoningFormat>,
+    /// What matrices of floats are made into when they are loaded.
+    encoding: Option<Encoding>,
 }
 
 impl Pretrained {
@@ -111,7 +118,13 @@ impl Pretrained {
         let sampling = SamplingDefaults::from_dir(dir)?;
         let format = ReasoningFormat::from_dir(with("zoomr.json"))?;
         let dir = dir.to_owned();
-        Ok(Self { dir, base, adapter: opened, config, tokenizer_dir, tokenizer, sampling, format })
+        Ok(Self { dir, base, adapter: opened, config, tokenizer_dir, tokenizer, sampling, format, encoding: None })
+    }
+
+    /// The same model, whose matrices of floats become blocks when they are loaded, where there is an `encoding`.
+    #[must_use]
+    pub fn encoded(self, encoding: Option<Encoding>) -> Self {
+        Self { encoding, ..self }
     }
 
     /// The directory, or the GGUF file.
@@ -240,7 +253,11 @@ impl Pretrained {
         device: &Device<B>,
         watch: &mut dyn FnMut(u64, u64),
     ) -> Result<Loaded<B, K>, Error> {
-        let weights = Weights::open_watched(&self.dir, &self.base.tensors(), watch)?;
+        let mut weights = Weights::open_watched(&self.dir, &self.base.tensors(), watch)?;
+        if let Some(encoding) = self.encoding {
+            let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+            weights = weights.encoded(encoding, threads, watch)?;
+        }
         let (config, adapter) = (self.config.clone(), self.adapter.as_ref());
         let model = Model::load_adapted(config, &weights, adapter, kernels.clone(), device)?;
         Ok(Loaded { model, kernels, device: device.clone(), weights })

@@ -85,6 +85,14 @@ impl Templates {
     }
 }
 
+/// The sources of a model's templates, by name.
+///
+/// # Errors
+/// [`FileError`], where a file cannot be read or is not what it should be.
+pub(crate) fn template_sources(dir: &Path) -> Result<BTreeMap<String, String>, FileError> {
+    Ok(Templates::from_dir(dir)?.map(|templates| templates.named).unwrap_or_default())
+}
+
 fn extension(path: &Path) -> Option<&str> {
     path.extension()?.to_str()
 }

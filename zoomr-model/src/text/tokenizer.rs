@@ -249,6 +249,11 @@ impl Tokenizer {
         &self.eos
     }
 
+    /// What its `tokenizer.json` would say, with the tokens that other files have added.
+    pub(crate) fn to_json(&self) -> serde_json::Result<serde_json::Value> {
+        serde_json::to_value(&self.inner)
+    }
+
     /// One more than the highest id that this tokenizer makes.
     pub fn vocab_size(&self) -> usize {
         self.pieces.len()

@@ -6,20 +6,18 @@ use super::{
     error::WeightsError,
     file::{Element, Tensor, Tensors, WeightFile},
 };
-use crate::gguf::{Gguf, TensorInfo};
+use crate::gguf::{Gguf, ROPE_FREQS, TensorInfo};
 
 /// What is done about blocks that zoomr does not read.
 const ADVICE: &str = "zoomr reads F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K and Q6_K: take a file in one of \
                       them, or make one (`llama-quantize MODEL-F16.gguf OUT.gguf Q4_K_M`)";
-/// What is a part of the configuration.
-const CONFIGURATION: [&str; 1] = ["rope_freqs.weight"];
-
 /// Maps the files of the model of which `path` is the only or the first.
 pub(super) fn open(path: &Path) -> Result<Vec<WeightFile>, WeightsError> {
     let (parts, canonical) = Gguf::open(path)?.into_parts();
     let opened = parts.into_iter().map(|part| {
         let end = part.head.tensors.iter().map(|tensor| tensor.bytes.end).max().unwrap_or(0);
-        let own = part.head.tensors.into_iter().filter(|tensor| !CONFIGURATION.contains(&tensor.name.as_str()));
+        // That one is a part of the configuration.
+        let own = part.head.tensors.into_iter().filter(|tensor| tensor.name != ROPE_FREQS);
         let tensors: Tensors = own
             .map(|tensor| {
                 // What has no name there is reported under its own, as every tensor that the model does not take.

@@ -5,6 +5,7 @@
 //! * `safetensors`, `gguf`: a container's header as a table of tensors, from a copy of it.
 //! * `names`: what checkpoints call one and the same tensor.
 //! * `file`: one file, its table and its map.
+//! * [`Precision`]: what matrices can be made into, on several threads.
 //! * `verify`: the directory's tensors against what the architecture needs, and every number finite.
 //! * [`Inventory`]: what headers alone tell, for people who want to know before they load.
 //! * `error`: what can be wrong.
@@ -20,21 +21,26 @@ mod gguf;
 mod inventory;
 mod map;
 mod names;
+mod precision;
 mod safetensors;
 mod shards;
 mod verify;
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use zoomr_core::weight::StoredWeight;
+use zoomr_core::weight::{Encoding, StoredWeight};
 
 use self::file::WeightFile;
-pub(crate) use self::names::{ADAPTER, EMBEDDING, HEAD};
-pub use self::{error::WeightsError, inventory::Inventory};
+pub(crate) use self::{
+    names::{ADAPTER, EMBEDDING, HEAD},
+    precision::{Form, converted},
+};
+pub use self::{error::WeightsError, inventory::Inventory, precision::Precision};
 use crate::{
     config::{ModelConfig, TensorSpec},
     digest::Digest,
@@ -126,6 +132,34 @@ impl Weights {
     pub fn get(&self, name: &str) -> Result<StoredWeight, WeightsError> {
         let weight = self.tensors.get(name);
         weight.cloned().ok_or_else(|| WeightsError::missing(&self.dir, [name]))
+    }
+
+    /// The same weights, with matrices of floats in blocks, made on up to `threads` threads; `watch` hears, tensor by tensor,
+    /// how many numbers are done, and of how many. Embedding and output head have 8 bits at least.
+    ///
+    /// # Errors
+    /// [`WeightsError::Damaged`] where a tensor has not the length that its shape says.
+    pub fn encoded(
+        mut self,
+        encoding: Encoding,
+        threads: NonZeroUsize,
+        watch: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, WeightsError> {
+        let numbers = |weight: &StoredWeight| (weight.rows() * weight.columns()) as u64;
+        let (mut done, all) = (0, self.tensors.values().map(numbers).sum());
+        for (name, weight) in &mut self.tensors {
+            watch(done, all);
+            done += numbers(weight);
+            let form = Precision::Blocks(encoding).form(name, &[weight.rows(), weight.columns()]);
+            if weight.rows() == 1 || !weight.format().is_float() || !matches!(form, Form::Blocks(_)) {
+                continue;
+            }
+            let bytes = converted(weight, form, threads);
+            let all = 0..bytes.len();
+            *weight = StoredWeight::new(Arc::new(bytes), all, form.into(), weight.rows(), weight.columns())
+                .map_err(|problem| WeightsError::Damaged { path: self.dir.clone(), problem: problem.to_string() })?;
+        }
+        Ok(self)
     }
 
     /// A hash of all weights with their names and shapes, in hexadecimal digits: models with the same one are the same.
