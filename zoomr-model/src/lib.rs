@@ -8,9 +8,9 @@ pub mod data;
 pub mod engine;
 #[cfg(feature = "train")]
 pub mod eval;
+pub mod gguf;
 #[cfg(feature = "train")]
 pub mod grade;
-pub mod gguf;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod pretrained;

@@ -1,11 +1,6 @@
 //! `zoomr quantize`: a checkpoint as a GGUF file, which zoomr and llama.cpp load.
 
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    thread::available_parallelism,
-    num::NonZeroUsize,
-};
+use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode, thread::available_parallelism};
 
 use anyhow::{Result, bail};
 use clap::Args;

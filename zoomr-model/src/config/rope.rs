@@ -68,7 +68,8 @@ impl Rope {
     /// Where a factor is not positive, or there is not one for each pair.
     pub(super) fn divide(&mut self, factors: &[f32]) -> Result<(), ConfigError> {
         if factors.len() != self.rotary_dim / 2 {
-            let reason = format!("has {} factors for {} pairs that rotate", factors.len(), self.rotary_dim / 2);
+            let reason =
+                format!("has {} factors for {} pairs that rotate", factors.len(), self.rotary_dim / 2);
             return Err(ConfigError::invalid("rope_freqs", reason));
         }
         factors.iter().try_for_each(|factor| check::factor("rope_freqs", f64::from(*factor)).map(drop))?;

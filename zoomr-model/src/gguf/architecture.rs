@@ -34,7 +34,8 @@ impl Gguf {
         let config = ModelConfig::from_json(&json.to_string())
             .map_err(|problem| Error::Config { path: self.path().to_owned(), problem })?;
         let factors = self.rope_factors().map_err(|problem| self.wrong(problem))?;
-        let config = config.with_plain_norms().with_eos(self.end_ids().map_err(|problem| self.wrong(problem))?);
+        let config =
+            config.with_plain_norms().with_eos(self.end_ids().map_err(|problem| self.wrong(problem))?);
         match factors {
             None => Ok(config),
             Some(factors) => config
@@ -69,7 +70,8 @@ impl Gguf {
         self.refuse_unsupported()?;
         let (width, heads) = (self.required("embedding_length")?, self.required("attention.head_count")?);
         let layers = self.required("block_count")?;
-        let head_dim = self.count("attention.key_length")?.or_else(|| width.checked_div(heads)).unwrap_or_default();
+        let head_dim =
+            self.count("attention.key_length")?.or_else(|| width.checked_div(heads)).unwrap_or_default();
         let mut json = json!({
             "model_type": self.family().model_type(),
             "vocab_size": self.vocabulary_rows()?,
@@ -147,8 +149,12 @@ impl Gguf {
         if let Some(theta) = self.real("rope.freq_base")? {
             fields.insert("rope_theta".to_owned(), json!(theta));
         }
-        if let Some(rotated) = self.count("rope.dimension_count")?.filter(|_| head_dim > 0) {
-            fields.insert("partial_rotary_factor".to_owned(), json!(rotated as f64 / head_dim as f64));
+        if let Some(rotated) = self.count("rope.dimension_count")?.filter(|rotated| *rotated != head_dim) {
+            // The product with the head's size is rounded down: half an element more leaves it the same.
+            fields.insert(
+                "partial_rotary_factor".to_owned(),
+                json!((rotated as f64 + 0.5) / head_dim.max(1) as f64),
+            );
         }
         let key = self.key("rope.scaling.type");
         let kind = self.metadata().text(&key)?.unwrap_or("none");
@@ -206,10 +212,14 @@ impl Gguf {
             fields.insert("rope_local_base_freq".to_owned(), json!(theta));
         }
         if fields["sliding_window"].is_null() {
-            fields.insert("layer_types".to_owned(), json!(vec!["full_attention"; layers.min(1 << 13) as usize]));
+            fields.insert(
+                "layer_types".to_owned(),
+                json!(vec!["full_attention"; layers.min(1 << 13) as usize]),
+            );
             return Ok(());
         }
-        let slides = self.metadata().numbers(&self.key("attention.sliding_window_pattern"))?.unwrap_or_default();
+        let slides =
+            self.metadata().numbers(&self.key("attention.sliding_window_pattern"))?.unwrap_or_default();
         match &slides[..] {
             [] => {}
             [Number::Whole(period)] => {

@@ -98,7 +98,10 @@ impl Head {
             None => ALIGNMENT,
             Some(bytes) if bytes.is_power_of_two() && bytes <= 1 << 20 => bytes,
             Some(bytes) => {
-                return Err(GgufProblem::field(ALIGNMENT_KEY, format!("is {bytes}; it must be a power of two")));
+                return Err(GgufProblem::field(
+                    ALIGNMENT_KEY,
+                    format!("is {bytes}; it must be a power of two"),
+                ));
             }
         };
         // A name, dimensions, a type and an offset.
@@ -124,7 +127,8 @@ impl Head {
     }
 
     fn check_places(&self) -> Result<(), GgufProblem> {
-        let mut sorted: Vec<&TensorInfo> = self.tensors.iter().filter(|tensor| !tensor.bytes.is_empty()).collect();
+        let mut sorted: Vec<&TensorInfo> =
+            self.tensors.iter().filter(|tensor| !tensor.bytes.is_empty()).collect();
         sorted.sort_unstable_by_key(|tensor| tensor.bytes.start);
         match sorted.windows(2).find(|pair| pair[0].bytes.end > pair[1].bytes.start) {
             Some([one, other]) => Err(GgufProblem::Damaged(format!(
@@ -187,7 +191,8 @@ impl Stored {
         }
         let sizes: Option<Vec<usize>> = shape.iter().map(|size| usize::try_from(*size).ok()).collect();
         let elements = shape.iter().try_fold(1u64, |product, size| product.checked_mul(*size));
-        let (Some(sizes), Some(elements)) = (sizes, elements.filter(|count| *count <= i64::MAX as u64)) else {
+        let (Some(sizes), Some(elements)) = (sizes, elements.filter(|count| *count <= i64::MAX as u64))
+        else {
             return Err(wrong(format!("has the shape {shape:?}, of more numbers than can be counted")));
         };
         let Some((_, format)) = FORMATS.into_iter().find(|(known, _)| *known == code) else {
@@ -198,7 +203,9 @@ impl Stored {
         let row = shape.last().copied().unwrap_or(1);
         let (block_len, block_bytes) = (format.block_len() as u64, format.block_bytes() as u64);
         if !row.is_multiple_of(block_len) {
-            return Err(wrong(format!("has rows of {row} numbers, which are no whole blocks of {block_len} ({format})")));
+            return Err(wrong(format!(
+                "has rows of {row} numbers, which are no whole blocks of {block_len} ({format})"
+            )));
         }
         let bytes = (elements / block_len).checked_mul(block_bytes);
         let start = data.checked_add(offset);

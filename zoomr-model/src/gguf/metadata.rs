@@ -255,7 +255,10 @@ impl Metadata {
         let Some(numbers) = self.numbers(key)? else { return Ok(None) };
         match numbers.split_first() {
             Some((first, others)) if others.iter().all(|other| other == first) => Ok(Some(*first)),
-            _ => Err(GgufProblem::field(key, "differs from layer to layer; zoomr runs models where it is one number")),
+            _ => Err(GgufProblem::field(
+                key,
+                "differs from layer to layer; zoomr runs models where it is one number",
+            )),
         }
     }
 
@@ -308,14 +311,17 @@ impl Metadata {
 }
 
 fn value<R: Read>(reader: &mut Reader<R>, name: &str) -> Result<Value, GgufProblem> {
-    let unknown = |code| GgufProblem::field(name, format!("has the type {code}, which the format does not have"));
+    let unknown =
+        |code| GgufProblem::field(name, format!("has the type {code}, which the format does not have"));
     match reader.u32()? {
         TEXT => Ok(Value::Text(reader.text()?)),
         ARRAY => {
             let (code, count) = (reader.u32()?, reader.u64()?);
             match code {
                 TEXT => texts(reader, count),
-                ARRAY => Err(GgufProblem::field(name, "is a list of lists, which no reader of the format takes")),
+                ARRAY => {
+                    Err(GgufProblem::field(name, "is a list of lists, which no reader of the format takes"))
+                }
                 _ => {
                     let kind = Kind::of(code).ok_or_else(|| unknown(code))?;
                     reader.check("numbers", count, kind.bytes() as u64)?;

@@ -35,8 +35,11 @@ use std::{
 };
 
 pub use self::error::{GgufError, GgufProblem};
-pub(crate) use self::{head::TensorInfo, names::{Interleaved, ROPE_FREQS}};
 use self::{head::Head, metadata::Metadata, names::Architecture, parts::PartName};
+pub(crate) use self::{
+    head::TensorInfo,
+    names::{Interleaved, ROPE_FREQS},
+};
 
 /// The end of such files' names.
 pub(crate) const EXTENSION: &str = "gguf";
@@ -146,11 +149,33 @@ pub(crate) fn is_model_name(name: &str) -> bool {
     !stem.starts_with("mmproj") && PartName::parse(stem).is_none_or(|part| part.part == 1)
 }
 
+/// Whether the name of a model's file ends in `ending`, a word of it or several (`Q4_K_M`), in either case.
+#[cfg(feature = "hub")]
+pub(crate) fn ends_in(name: &str, ending: &str) -> bool {
+    let stem = name.strip_suffix(".gguf").unwrap_or(name);
+    let stem = PartName::parse(stem).map_or(stem, |part| part.name).to_ascii_lowercase();
+    let before = stem.strip_suffix(&ending.to_ascii_lowercase());
+    // `Q4_K_M` has words in it, which are no endings: `-` and `.` are between.
+    before.is_some_and(|before| before.is_empty() || before.ends_with(['-', '.']))
+}
+
+/// The files of the model whose first is called `name`.
+#[cfg(feature = "hub")]
+pub(crate) fn part_names(name: &str) -> Vec<String> {
+    match name.strip_suffix(".gguf").and_then(PartName::parse) {
+        Some(PartName { name, count, .. }) => {
+            (1..=count).map(|part| format!("{name}-{part:05}-of-{count:05}.gguf")).collect()
+        }
+        None => vec![name.to_owned()],
+    }
+}
+
 /// Where the model at `path` is: `path` itself, or, where that is a directory with one model in GGUF and without weights in
 /// safetensors, that model's file.
 pub fn located(path: &Path) -> PathBuf {
     let entries = || fs::read_dir(path).into_iter().flatten().flatten();
-    let is_safetensors = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|end| end == "safetensors");
+    let is_safetensors =
+        |entry: &fs::DirEntry| entry.path().extension().is_some_and(|end| end == "safetensors");
     match &in_dir(path)[..] {
         [model] if !entries().any(|entry| is_safetensors(&entry)) => model.clone(),
         _ => path.to_owned(),

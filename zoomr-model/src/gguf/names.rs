@@ -84,14 +84,18 @@ impl Architecture {
     /// Where it names none, or one that zoomr does not run.
     pub(super) fn of(metadata: &Metadata) -> Result<Self, GgufProblem> {
         const KEY: &str = "general.architecture";
-        let found = metadata.text(KEY)?.ok_or_else(|| GgufProblem::field(KEY, "is missing; is this a model?"))?;
-        let Some((name, family, interleaved)) = ARCHITECTURES.into_iter().find(|(name, ..)| *name == found) else {
+        let found =
+            metadata.text(KEY)?.ok_or_else(|| GgufProblem::field(KEY, "is missing; is this a model?"))?;
+        let Some((name, family, interleaved)) = ARCHITECTURES.into_iter().find(|(name, ..)| *name == found)
+        else {
             let known = ARCHITECTURES.map(|(name, ..)| name).join(", ");
             let reason = format!("is `{found:.60}`, which zoomr does not run; the known ones are {known}");
             return Err(GgufProblem::field(KEY, reason));
         };
         let count = |key: &str| -> Result<Option<usize>, GgufProblem> {
-            Ok(metadata.count(&format!("{name}.attention.{key}"))?.and_then(|heads| usize::try_from(heads).ok()))
+            Ok(metadata
+                .count(&format!("{name}.attention.{key}"))?
+                .and_then(|heads| usize::try_from(heads).ok()))
         };
         let query = count("head_count")?;
         let key = count("head_count_kv")?.or(query);
@@ -163,7 +167,9 @@ impl Interleaved {
     /// Row `i` of each head becomes what was row `from(half, i)`; `half` is half a head's rows.
     fn reorder(self, bytes: &[u8], row: usize, from: impl Fn(usize, usize) -> usize) -> Option<Vec<u8>> {
         let rows = bytes.len().checked_div(row)?;
-        let head = rows.checked_div(self.heads).filter(|head| head.is_multiple_of(2) && head * self.heads == rows)?;
+        let head = rows
+            .checked_div(self.heads)
+            .filter(|head| head.is_multiple_of(2) && head * self.heads == rows)?;
         let mut ordered = Vec::with_capacity(bytes.len());
         for start in (0..rows).step_by(head.max(1)) {
             for i in 0..head {
@@ -191,7 +197,11 @@ mod tests {
             (Family::Qwen3, "blk.0.attn_q_norm.weight", "model.layers.0.self_attn.q_norm.weight"),
             (Family::Llama, "blk.3.ffn_norm.weight", "model.layers.3.post_attention_layernorm.weight"),
             (Family::Gemma3, "blk.3.ffn_norm.weight", "model.layers.3.pre_feedforward_layernorm.weight"),
-            (Family::Gemma3, "blk.3.post_attention_norm.weight", "model.layers.3.post_attention_layernorm.weight"),
+            (
+                Family::Gemma3,
+                "blk.3.post_attention_norm.weight",
+                "model.layers.3.post_attention_layernorm.weight",
+            ),
             (Family::Phi3, "blk.1.ffn_up.weight", "model.layers.1.mlp.gate_up_proj.weight"),
             (Family::Granite, "blk.1.ffn_up.weight", "model.layers.1.mlp.up_proj.weight"),
         ] {
@@ -199,7 +209,9 @@ mod tests {
             assert_eq!(architecture.canonical(own).unwrap().0, other);
             assert_eq!(architecture.stored(other).unwrap().0, own);
         }
-        for unknown in ["blk.0.ffn_gate_exps.weight", "blk.x.attn_q.weight", "rope_freqs.weight", "blk.0.attn_q.scale"] {
+        for unknown in
+            ["blk.0.ffn_gate_exps.weight", "blk.x.attn_q.weight", "rope_freqs.weight", "blk.0.attn_q.scale"]
+        {
             assert_eq!(architecture(Family::Llama).canonical(unknown), None, "{unknown}");
         }
     }

@@ -37,7 +37,8 @@ pub(super) fn others(path: &Path, metadata: &Metadata) -> Result<Vec<PathBuf>, G
         return Ok(Vec::new());
     }
     let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".gguf"));
-    let Some(parts) = name.and_then(PartName::parse).filter(|parts| parts.count == count && count <= MOST) else {
+    let Some(parts) = name.and_then(PartName::parse).filter(|parts| parts.count == count && count <= MOST)
+    else {
         return Err(GgufProblem::Unsupported(format!(
             "is one of {count} parts of a model, and its name does not end in `-00001-of-{count:05}.gguf`; give it its \
              name back, or join the parts with llama.cpp's `llama-gguf-split --merge`"

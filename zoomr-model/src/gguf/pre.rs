@@ -40,7 +40,11 @@ const PLAIN: Pre = Pre { names: &[], steps: Steps::Gpt2, composes: false, whole_
 /// All kinds.
 pub(super) const KINDS: [Pre; 7] = [
     Pre { names: &["gpt-2", "phi-2", "olmo", "mpt", "jais"], ..PLAIN },
-    Pre { names: &["smollm", "starcoder", "refact", "command-r", "codeshell"], steps: Steps::DigitsGpt2, ..PLAIN },
+    Pre {
+        names: &["smollm", "starcoder", "refact", "command-r", "codeshell"],
+        steps: Steps::DigitsGpt2,
+        ..PLAIN
+    },
     Pre {
         names: &["llama-bpe", "llama3", "llama-v3"],
         steps: Steps::Split(LLAMA_3),
@@ -71,13 +75,13 @@ impl Pre {
 
     /// Its `pre_tokenizer`.
     pub(super) fn json(self) -> Value {
-        let bytes = |words: bool| {
-            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": words})
-        };
+        let bytes = |words: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": words});
         let sequence = |steps: [Value; 2]| json!({"type": "Sequence", "pretokenizers": steps});
         match self.steps {
             Steps::Gpt2 => bytes(true),
-            Steps::DigitsGpt2 => sequence([json!({"type": "Digits", "individual_digits": true}), bytes(true)]),
+            Steps::DigitsGpt2 => {
+                sequence([json!({"type": "Digits", "individual_digits": true}), bytes(true)])
+            }
             Steps::Split(regex) => {
                 let split = json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false});
                 sequence([split, bytes(false)])
@@ -93,7 +97,9 @@ fn steps(step: &Value) -> Option<Steps> {
         _ => std::slice::from_ref(step),
     };
     let is_bytes = |step: &Value, words: bool| {
-        step["type"] == "ByteLevel" && step["add_prefix_space"] == false && step["use_regex"].as_bool().unwrap_or(true) == words
+        step["type"] == "ByteLevel"
+            && step["add_prefix_space"] == false
+            && step["use_regex"].as_bool().unwrap_or(true) == words
     };
     match list {
         [bytes] if is_bytes(bytes, true) => Some(Steps::Gpt2),

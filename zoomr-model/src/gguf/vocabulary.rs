@@ -55,7 +55,9 @@ impl Gguf {
             "llama" => self.sentence_pieces(&vocabulary).map(Some),
             "none" | "no_vocab" => Ok(None),
             other => {
-                let reason = format!("is `{other:.40}`; zoomr knows `gpt2` and `llama`: give token ids instead of text");
+                let reason = format!(
+                    "is `{other:.40}`; zoomr knows `gpt2` and `llama`: give token ids instead of text"
+                );
                 Err(GgufProblem::field(MODEL, reason))
             }
         }
@@ -66,9 +68,10 @@ impl Gguf {
         let Some(tokens) = self.metadata().texts("tokenizer.ggml.tokens")? else { return Ok(None) };
         let kinds = match self.metadata().numbers(KINDS)? {
             None => vec![NORMAL; tokens.len()],
-            Some(numbers) if numbers.len() == tokens.len() => {
-                numbers.into_iter().map(|number| if let Number::Whole(kind) = number { kind as i32 } else { 0 }).collect()
-            }
+            Some(numbers) if numbers.len() == tokens.len() => numbers
+                .into_iter()
+                .map(|number| if let Number::Whole(kind) = number { kind as i32 } else { 0 })
+                .collect(),
             Some(numbers) => {
                 let reason = format!("has {} entries for {} tokens", numbers.len(), tokens.len());
                 return Err(GgufProblem::field(KINDS, reason));
@@ -86,7 +89,9 @@ impl Gguf {
 
     /// The text of such a token.
     pub(crate) fn special_text(&self, role: &str) -> Result<Option<String>, GgufProblem> {
-        let (Some(id), Some(vocabulary)) = (self.special_id(role)?, self.vocabulary()?) else { return Ok(None) };
+        let (Some(id), Some(vocabulary)) = (self.special_id(role)?, self.vocabulary()?) else {
+            return Ok(None);
+        };
         Ok(vocabulary.tokens.get(id as usize).map(str::to_owned))
     }
 
@@ -127,14 +132,16 @@ impl Gguf {
             );
             GgufProblem::field(PRE, reason)
         })?;
-        let merges = self.metadata().texts(MERGES)?.ok_or_else(|| GgufProblem::field(MERGES, "is missing"))?;
+        let merges =
+            self.metadata().texts(MERGES)?.ok_or_else(|| GgufProblem::field(MERGES, "is missing"))?;
         let pair = |merge: &str| match merge.split_once(' ') {
             Some((left, right)) => Ok(json!([left, right])),
             None => Err(GgufProblem::field(MERGES, format!("has `{merge:.40}`, which are not two tokens"))),
         };
         let merges = merges.iter().map(pair).collect::<Result<Vec<_>, _>>()?;
         let words: Map<String, Value> = words(vocabulary).collect();
-        let bytes = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true});
+        let bytes =
+            json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true});
         Ok(json!({
             "version": "1.0",
             "added_tokens": self.added(vocabulary),
@@ -149,7 +156,8 @@ impl Gguf {
     /// SentencePiece's kind: pieces with scores, a mark for a space, and a token for each byte.
     fn sentence_pieces(&self, vocabulary: &Vocabulary<'_>) -> Result<Value, GgufProblem> {
         const SCORES: &str = "tokenizer.ggml.scores";
-        let scores = self.metadata().numbers(SCORES)?.ok_or_else(|| GgufProblem::field(SCORES, "is missing"))?;
+        let scores =
+            self.metadata().numbers(SCORES)?.ok_or_else(|| GgufProblem::field(SCORES, "is missing"))?;
         if scores.len() != vocabulary.tokens.len() {
             let reason = format!("has {} entries for {} tokens", scores.len(), vocabulary.tokens.len());
             return Err(GgufProblem::field(SCORES, reason));
@@ -158,22 +166,28 @@ impl Gguf {
         let marked: Vec<(u32, String, i32)> = vocabulary
             .iter()
             .filter(|(.., kind)| *kind != UNUSED)
-            .map(|(id, text, kind)| (id, if is_spaces(text, kind) { text.replace(' ', SPACE) } else { text.to_owned() }, kind))
+            .map(|(id, text, kind)| {
+                (id, if is_spaces(text, kind) { text.replace(' ', SPACE) } else { text.to_owned() }, kind)
+            })
             .collect();
         let score = |id: u32| if let Number::Real(score) = scores[id as usize] { score as f32 } else { 0.0 };
-        let can_merge = |(_, text, kind): &&(u32, String, i32)| *kind == NORMAL || *kind == USER_DEFINED && !text.is_empty();
+        let can_merge = |(_, text, kind): &&(u32, String, i32)| {
+            *kind == NORMAL || *kind == USER_DEFINED && !text.is_empty()
+        };
         let pieces: Vec<Piece<'_>> = marked
             .iter()
             .filter(can_merge)
             .map(|(id, text, _)| Piece { text, id: *id, score: score(*id) })
             .collect();
         let merges: Vec<Value> = merges(&pieces).into_iter().map(|parts| json!(parts)).collect();
-        let words: Map<String, Value> = marked.iter().map(|(id, text, _)| (text.clone(), json!(id))).collect();
+        let words: Map<String, Value> =
+            marked.iter().map(|(id, text, _)| (text.clone(), json!(id))).collect();
         let unknown = vocabulary.iter().find(|(.., kind)| *kind == UNKNOWN).map(|(_, text, _)| text);
         let begins = self.metadata().flag("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
         let replace = |pattern: &str, content: &str| json!({"type": "Replace", "pattern": {"String": pattern}, "content": content});
         let mut normalizers = vec![replace(" ", SPACE)];
-        let mut decoders = vec![replace(SPACE, " "), json!({"type": "ByteFallback"}), json!({"type": "Fuse"})];
+        let mut decoders =
+            vec![replace(SPACE, " "), json!({"type": "ByteFallback"}), json!({"type": "Fuse"})];
         if begins {
             normalizers.insert(0, json!({"type": "Prepend", "prepend": SPACE}));
             decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));

@@ -15,7 +15,7 @@ const ORIGINAL: &str = "give the directory, or the hub id, of the checkpoint tha
 /// A format of models, or of parts of them, that is not a Hugging Face checkpoint in safetensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// llama.cpp's, and more than one model of it.
+    /// llama.cpp's, where it is not said which file.
     Gguf,
     /// llama.cpp's before GGUF.
     Ggml,
@@ -44,8 +44,8 @@ impl Format {
     fn explained(self) -> String {
         let unread = |what: &str| format!("{what}, which zoomr does not read yet; {ORIGINAL}");
         match self {
-            Self::Gguf => "holds several models in GGUF; give the file of one of them, or its hub id with what is behind its \
-                           name (`org/name:Q4_K_M`)"
+            Self::Gguf => "holds models in GGUF; give the file of one of them, or the hub id with the end of its name \
+                           (`org/name:Q4_K_M`)"
                 .to_owned(),
             Self::Ggml => unread("is a model in GGML, llama.cpp's former format"),
             Self::Gptq => unread("is a model quantized with GPTQ"),
@@ -180,7 +180,10 @@ mod tests {
     #[test]
     fn directories_are_told_by_their_files() {
         for (files, format) in [
-            (&[("m.Q4_K_M.gguf", "GGUF\u{3}"), ("m.Q8_0.gguf", "GGUF\u{3}"), ("README.md", "")][..], Some(Format::Gguf)),
+            (
+                &[("m.Q4_K_M.gguf", "GGUF\u{3}"), ("m.Q8_0.gguf", "GGUF\u{3}"), ("README.md", "")][..],
+                Some(Format::Gguf),
+            ),
             (&[("m.Q4_K_M.gguf", "GGUF\u{3}"), ("README.md", ""), ("mmproj-m.gguf", "GGUF\u{3}")], None),
             (&[("m-00001-of-00002.gguf", "GGUF\u{3}"), ("m-00002-of-00002.gguf", "GGUF\u{3}")], None),
             (&[("m.gguf", POINTER)], Some(Format::LfsPointer)),
@@ -222,7 +225,10 @@ mod tests {
     #[test]
     fn messages_say_what_it_is_and_what_to_do() {
         let message = |format| Foreign { path: "here".into(), format }.to_string();
-        assert!(message(Format::Ggml).starts_with("here is a model in GGML, llama.cpp's former format, which zoomr does"));
+        assert!(
+            message(Format::Ggml)
+                .starts_with("here is a model in GGML, llama.cpp's former format, which zoomr does")
+        );
         assert!(message(Format::Ggml).contains("the checkpoint that it was made from"));
         assert!(message(Format::Gguf).contains("give the file of one"));
         assert!(message(Format::Adapter).contains("--adapter"));

@@ -118,7 +118,17 @@ impl Pretrained {
         let sampling = SamplingDefaults::from_dir(dir)?;
         let format = ReasoningFormat::from_dir(with("zoomr.json"))?;
         let dir = dir.to_owned();
-        Ok(Self { dir, base, adapter: opened, config, tokenizer_dir, tokenizer, sampling, format, encoding: None })
+        Ok(Self {
+            dir,
+            base,
+            adapter: opened,
+            config,
+            tokenizer_dir,
+            tokenizer,
+            sampling,
+            format,
+            encoding: None,
+        })
     }
 
     /// The same model, whose matrices of floats become blocks when they are loaded, where there is an `encoding`.

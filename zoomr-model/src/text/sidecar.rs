@@ -96,7 +96,9 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, FileError> {
     match text_file::read(path) {
         Ok(text) => Ok(Some(text)),
         // Beside a model that is a file there is nothing.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(source) => Err(FileError::Read { path: path.to_owned(), source }),
     }
 }

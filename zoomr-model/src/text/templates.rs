@@ -52,7 +52,9 @@ impl Templates {
     pub(super) fn from_dir(dir: &Path) -> Result<Option<Self>, FileError> {
         if let Some(gguf) = Gguf::at(dir)? {
             let named = gguf.chat_templates();
-            return Ok(Some(Self { path: dir.to_owned(), named }).filter(|templates| !templates.named.is_empty()));
+            return Ok(
+                Some(Self { path: dir.to_owned(), named }).filter(|templates| !templates.named.is_empty())
+            );
         }
         if let Some(files) = Self::from_files(dir)? {
             return Ok(Some(files));

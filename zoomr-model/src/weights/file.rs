@@ -56,7 +56,12 @@ impl fmt::Display for Element {
 
 impl WeightFile {
     /// Maps a file whose header says that it has these tensors, the last of which ends at byte `end` or before.
-    pub(super) fn new(path: PathBuf, file: &File, tensors: Tensors, end: usize) -> Result<Self, WeightsError> {
+    pub(super) fn new(
+        path: PathBuf,
+        file: &File,
+        tensors: Tensors,
+        end: usize,
+    ) -> Result<Self, WeightsError> {
         match map::map(file) {
             Err(error) => Err(WeightsError::Read { path, error }),
             Ok(bytes) if bytes.len() < end => {

@@ -21,7 +21,8 @@ pub(super) fn open(path: &Path) -> Result<Vec<WeightFile>, WeightsError> {
         let tensors: Tensors = own
             .map(|tensor| {
                 // What has no name there is reported under its own, as every tensor that the model does not take.
-                let (name, interleaved) = canonical(&tensor.name).unwrap_or_else(|| (tensor.name.clone(), None));
+                let (name, interleaved) =
+                    canonical(&tensor.name).unwrap_or_else(|| (tensor.name.clone(), None));
                 (name, Tensor { interleaved, ..stored(tensor) })
             })
             .collect();

@@ -36,11 +36,11 @@ use std::{
 use zoomr_core::weight::{Encoding, StoredWeight};
 
 use self::file::WeightFile;
+pub use self::{error::WeightsError, inventory::Inventory, precision::Precision};
 pub(crate) use self::{
     names::{ADAPTER, EMBEDDING, HEAD},
     precision::{Form, converted},
 };
-pub use self::{error::WeightsError, inventory::Inventory, precision::Precision};
 use crate::{
     config::{ModelConfig, TensorSpec},
     digest::Digest,
@@ -157,7 +157,10 @@ impl Weights {
             let bytes = converted(weight, form, threads);
             let all = 0..bytes.len();
             *weight = StoredWeight::new(Arc::new(bytes), all, form.into(), weight.rows(), weight.columns())
-                .map_err(|problem| WeightsError::Damaged { path: self.dir.clone(), problem: problem.to_string() })?;
+                .map_err(|problem| WeightsError::Damaged {
+                path: self.dir.clone(),
+                problem: problem.to_string(),
+            })?;
         }
         Ok(self)
     }

@@ -111,10 +111,11 @@ pub(crate) fn converted(weight: &StoredWeight, form: Form, threads: NonZeroUsize
             .iter()
             .map(|&start| (start, thread::Builder::new().spawn_scoped(scope, move || part(start))))
             .collect();
-        let parts = begun.into_iter().flat_map(|(start, thread)| match thread.map(thread::ScopedJoinHandle::join) {
-            Ok(Ok(bytes)) => bytes,
-            _ => part(start),
-        });
+        let parts =
+            begun.into_iter().flat_map(|(start, thread)| match thread.map(thread::ScopedJoinHandle::join) {
+                Ok(Ok(bytes)) => bytes,
+                _ => part(start),
+            });
         parts.collect()
     })
 }

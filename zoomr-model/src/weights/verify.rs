@@ -70,9 +70,11 @@ pub(super) fn tensor(file: &Arc<WeightFile>, spec: &TensorSpec) -> Result<Stored
     // A vector, which is a matrix of one row, has one number for each row of the matrix that it belongs to.
     let row = if spec.shape.len() == 1 { format.block_bytes() } else { stored.row_bytes() };
     let ordered = interleaved.undo(stored.bytes(), row);
-    let ordered = ordered.ok_or_else(|| damaged(format!("the rows of tensor `{}` are no whole heads", spec.name)))?;
+    let ordered =
+        ordered.ok_or_else(|| damaged(format!("the rows of tensor `{}` are no whole heads", spec.name)))?;
     let all = 0..ordered.len();
-    StoredWeight::new(Arc::new(ordered), all, format, rows, columns).map_err(|problem| damaged(problem.to_string()))
+    StoredWeight::new(Arc::new(ordered), all, format, rows, columns)
+        .map_err(|problem| damaged(problem.to_string()))
 }
 
 /// A tensor's place and format, where its header fits the model; its numbers are not looked at.

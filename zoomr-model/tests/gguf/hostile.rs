@@ -21,8 +21,14 @@ fn number(name: &str, number: u32) -> Vec<u8> {
 
 /// A tensor `[columns]` of a type at an offset.
 fn tensor(name: &str, columns: u64, code: u32, offset: u64) -> Vec<u8> {
-    [text(name), 1u32.to_le_bytes().to_vec(), columns.to_le_bytes().to_vec(), code.to_le_bytes().to_vec(), offset.to_le_bytes().to_vec()]
-        .concat()
+    [
+        text(name),
+        1u32.to_le_bytes().to_vec(),
+        columns.to_le_bytes().to_vec(),
+        code.to_le_bytes().to_vec(),
+        offset.to_le_bytes().to_vec(),
+    ]
+    .concat()
 }
 
 /// A file of these values and tensors, with `data` bytes behind it.
@@ -86,7 +92,10 @@ fn claims_that_the_file_has_no_room_for() {
     let nested = [9u32.to_le_bytes().to_vec(), 1u64.to_le_bytes().to_vec()].concat();
     assert_says(&file(3, &[value("a", 9, &nested)], &[], 64), &["metadata `a`", "list of lists"]);
     assert_says(&file(3, &[value("a", 13, &[])], &[], 64), &["metadata `a`", "type 13"]);
-    assert_says(&file(3, &[value("a", 8, &[&2u64.to_le_bytes()[..], &[0xff, 0xff]].concat())], &[], 0), &["UTF-8"]);
+    assert_says(
+        &file(3, &[value("a", 8, &[&2u64.to_le_bytes()[..], &[0xff, 0xff]].concat())], &[], 0),
+        &["UTF-8"],
+    );
     assert_says(&file(3, &[number("a", 1), number("a", 2)], &[], 0), &["metadata `a` is there twice"]);
 }
 
@@ -139,7 +148,8 @@ fn formats_that_zoomr_does_not_read_are_named() {
     bytes[at..at + 4].copy_from_slice(&11u32.to_le_bytes());
     fs::write(&path, bytes).unwrap();
     let pretrained = Pretrained::open(&path, None).unwrap();
-    let error = zoomr_model::weights::Weights::open(&path, &pretrained.config().tensors()).unwrap_err().to_string();
+    let error =
+        zoomr_model::weights::Weights::open(&path, &pretrained.config().tensors()).unwrap_err().to_string();
     for part in ["model.gguf", "mlp.down_proj", "Q3_K", "llama-quantize"] {
         assert!(error.contains(part), "{error}");
     }
@@ -166,7 +176,11 @@ fn parts_are_found_by_their_names() {
     parts(dir.path(), 3);
     let open = |name: &str| Pretrained::open(&dir.path().join(name), None).map(drop).unwrap_err().to_string();
     // All of them are there; what is missing is the architecture's numbers.
-    assert!(open("m-00001-of-00003.gguf").contains("llama.embedding_length"), "{}", open("m-00001-of-00003.gguf"));
+    assert!(
+        open("m-00001-of-00003.gguf").contains("llama.embedding_length"),
+        "{}",
+        open("m-00001-of-00003.gguf")
+    );
     assert!(open("").contains("llama.embedding_length"));
     assert!(open("m-00002-of-00003.gguf").contains("give the first"));
     fs::rename(dir.path().join("m-00003-of-00003.gguf"), dir.path().join("away")).unwrap();

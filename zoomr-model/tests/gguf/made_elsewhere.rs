@@ -77,7 +77,10 @@ fn its_text_is_cut_by_its_scores() {
         assert_eq!(pretrained.encode(text).unwrap(), ids, "{text:?}");
     }
     let tokenizer = pretrained.require_tokenizer().unwrap();
-    assert_eq!((tokenizer.bytes_of(9), tokenizer.bytes_of(3), tokenizer.bytes_of(1)), (&b" ab"[..], &b"\n"[..], &b""[..]));
+    assert_eq!(
+        (tokenizer.bytes_of(9), tokenizer.bytes_of(3), tokenizer.bytes_of(1)),
+        (&b" ab"[..], &b"\n"[..], &b""[..])
+    );
     assert_eq!((tokenizer.bos(), tokenizer.eos()), (Some(1), &[2][..]));
     let chat = pretrained.chat_template().unwrap();
     assert_eq!(chat.render(&[Message::user("ab")], true).unwrap(), "user: ab\n");

@@ -103,7 +103,9 @@ pub(crate) fn run(args: TrainArgs) -> Result<ExitCode> {
         (Some(model), _) => {
             let dir = find(&model, &Status::new())?;
             if is_gguf(&dir) {
-                bail!("--model: {model} is in GGUF; training starts from a checkpoint in safetensors: give that");
+                bail!(
+                    "--model: {model} is in GGUF; training starts from a checkpoint in safetensors: give that"
+                );
             }
             Start::Model { dir, name: model }
         }

@@ -34,7 +34,8 @@ pub(super) fn described(config: &ModelConfig) -> Result<(Architecture, Metadata)
         ("attention.value_length", attention.head_dim),
         ("vocab_size", config.vocab_size),
     ] {
-        let number = u32::try_from(number).map_err(|_| unsayable(format!("{name} is {number}, more than 32 bits")))?;
+        let number =
+            u32::try_from(number).map_err(|_| unsayable(format!("{name} is {number}, more than 32 bits")))?;
         metadata.put_u32(key(name), number);
     }
     metadata.put_f32(key("attention.layer_norm_rms_epsilon"), config.norm.eps);
@@ -98,7 +99,9 @@ fn check(config: &ModelConfig) -> Result<(), WriteError> {
     }
     let layers = &config.layers;
     if !is_gemma && layers.iter().any(|layer| layer.sliding_window != layers[0].sliding_window) {
-        return Err(unsayable(format!("llama.cpp knows no {family} in which some layers slide and others do not")));
+        return Err(unsayable(format!(
+            "llama.cpp knows no {family} in which some layers slide and others do not"
+        )));
     }
     let rotates = |nth: usize| family != Family::SmolLm3 || !nth.is_multiple_of(WITHOUT_ROPE);
     if (1..).zip(layers).any(|(nth, layer)| layer.rope.is_some() != rotates(nth)) {
@@ -148,7 +151,10 @@ fn put_rope(metadata: &mut Metadata, key: &impl Fn(&str) -> String, rope: &Rope)
 /// Gemma's sliding layers.
 fn put_windows(metadata: &mut Metadata, key: &impl Fn(&str) -> String, config: &ModelConfig) {
     let Some(layer) = config.layers.iter().find(|layer| layer.sliding_window.is_some()) else { return };
-    metadata.put_u32(key("attention.sliding_window"), layer.sliding_window.map_or(0, |window| clamped(window.get())));
+    metadata.put_u32(
+        key("attention.sliding_window"),
+        layer.sliding_window.map_or(0, |window| clamped(window.get())),
+    );
     let slides = config.layers.iter().map(|layer| layer.sliding_window.is_some());
     metadata.put_flags(key("attention.sliding_window_pattern"), slides);
     if let Some(rope) = &layer.rope {

@@ -80,7 +80,8 @@ impl Model<'_> {
         let tensors = self.tensors(architecture, precision)?;
         let entries: Vec<Entry<'_>> = tensors.iter().map(Tensor::entry).collect();
         file.write(&head(&metadata, &entries))?;
-        let (mut done, all) = (0, entries.iter().map(|entry| entry.shape.iter().product::<usize>() as u64).sum());
+        let (mut done, all) =
+            (0, entries.iter().map(|entry| entry.shape.iter().product::<usize>() as u64).sum());
         for tensor in &tensors {
             watch(done, all);
             let mut bytes = tensor.bytes(threads)?;
@@ -142,7 +143,11 @@ impl Tensor {
         let Some(interleaved) = self.interleaved else { return Ok(bytes) };
         let format = WeightFormat::from(self.form);
         // A vector has one number for each row of the matrix that it belongs to.
-        let row = if self.shape.len() == 1 { format.block_bytes() } else { bytes.len() / self.weight.rows().max(1) };
+        let row = if self.shape.len() == 1 {
+            format.block_bytes()
+        } else {
+            bytes.len() / self.weight.rows().max(1)
+        };
         interleaved.apply(&bytes, row).ok_or_else(|| unsayable("has rows that are no whole heads of pairs"))
     }
 }

@@ -108,7 +108,13 @@ impl Parsed {
         let unknown = self.model.unk_token.as_deref();
         for (text, id) in &self.model.vocab {
             let is_byte = self.model.byte_fallback && is_byte(text);
-            let kind = if is_byte { BYTE } else if unknown == Some(text) { UNKNOWN } else { NORMAL };
+            let kind = if is_byte {
+                BYTE
+            } else if unknown == Some(text) {
+                UNKNOWN
+            } else {
+                NORMAL
+            };
             put(*id, text, kind);
         }
         for Added { id, content, special } in &self.added_tokens {
