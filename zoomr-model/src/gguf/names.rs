@@ -128,7 +128,8 @@ impl Architecture {
         let (layer, part) = name.strip_prefix("blk.")?.split_once('.')?;
         let (part, end) = part.rsplit_once('.').filter(|(_, end)| matches!(*end, "weight" | "bias"))?;
         let (_, other) = self.layer_names().find(|(own, _)| *own == part)?;
-        let layer: usize = layer.parse().ok()?;
+        // Spelled in the one way: `blk.00` is no layer.
+        let layer = layer.parse::<usize>().ok().filter(|number| number.to_string() == layer)?;
         Some((format!("model.layers.{layer}.{other}.{end}"), self.interleaved(other)))
     }
 
@@ -209,9 +210,13 @@ mod tests {
             assert_eq!(architecture.canonical(own).unwrap().0, other);
             assert_eq!(architecture.stored(other).unwrap().0, own);
         }
-        for unknown in
-            ["blk.0.ffn_gate_exps.weight", "blk.x.attn_q.weight", "rope_freqs.weight", "blk.0.attn_q.scale"]
-        {
+        for unknown in [
+            "blk.0.ffn_gate_exps.weight",
+            "blk.x.attn_q.weight",
+            "blk.00.attn_q.weight",
+            "rope_freqs.weight",
+            "blk.0.attn_q.scale",
+        ] {
             assert_eq!(architecture(Family::Llama).canonical(unknown), None, "{unknown}");
         }
     }

@@ -13,6 +13,7 @@ use super::{
     pieces::{Piece, merges},
     pre::{KINDS, Pre},
 };
+use crate::config::Family;
 
 /// The kinds of tokens, `tokenizer.ggml.token_type`.
 pub(super) const NORMAL: i32 = 1;
@@ -26,7 +27,7 @@ pub(super) const BYTE: i32 = 6;
 pub(super) const SPACE: &str = "\u{2581}";
 /// Tokens that end a turn, whether metadata names them or not, as in llama.cpp.
 const ENDS: [&str; 5] = ["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|eom_id|>"];
-/// Phi 3's special tokens take the white space behind them along, but for these; no metadata says so.
+/// The special tokens of Phi 3, whose vocabulary has bytes, take the white space behind them along, but for these; no metadata says so.
 const PHI_KEEP: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
 
 /// The tokens of a file.
@@ -208,7 +209,7 @@ impl Gguf {
 
     /// The tokens that are found in a text before anything else.
     fn added(&self, vocabulary: &Vocabulary<'_>) -> Vec<Value> {
-        let is_phi = self.architecture.name == "phi3";
+        let is_phi = self.architecture.family == Family::Phi3 && vocabulary.kinds.contains(&BYTE);
         let added = vocabulary.iter().filter(|(_, text, kind)| {
             matches!(*kind, CONTROL | UNKNOWN | USER_DEFINED) && !is_spaces(text, *kind) && !text.is_empty()
         });

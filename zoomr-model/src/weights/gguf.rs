@@ -16,16 +16,17 @@ pub(super) fn open(path: &Path) -> Result<Vec<WeightFile>, WeightsError> {
     let (parts, canonical) = Gguf::open(path)?.into_parts();
     let opened = parts.into_iter().map(|part| {
         let end = part.head.tensors.iter().map(|tensor| tensor.bytes.end).max().unwrap_or(0);
+        let mut tensors = Tensors::new();
         // That one is a part of the configuration.
-        let own = part.head.tensors.into_iter().filter(|tensor| tensor.name != ROPE_FREQS);
-        let tensors: Tensors = own
-            .map(|tensor| {
-                // What has no name there is reported under its own, as every tensor that the model does not take.
-                let (name, interleaved) =
-                    canonical(&tensor.name).unwrap_or_else(|| (tensor.name.clone(), None));
-                (name, Tensor { interleaved, ..stored(tensor) })
-            })
-            .collect();
+        for tensor in part.head.tensors.into_iter().filter(|tensor| tensor.name != ROPE_FREQS) {
+            // What has no name there is reported under its own, as every tensor that the model does not take.
+            let (name, interleaved) = canonical(&tensor.name).unwrap_or_else(|| (tensor.name.clone(), None));
+            if tensors.contains_key(&name) {
+                let problem = format!("it has two tensors that would both be `{name}`");
+                return Err(WeightsError::Damaged { path: part.path, problem });
+            }
+            tensors.insert(name, Tensor { interleaved, ..stored(tensor) });
+        }
         WeightFile::new(part.path, &part.file, tensors, end)
     });
     opened.collect()
