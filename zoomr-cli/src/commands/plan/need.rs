@@ -125,8 +125,8 @@ fn stored(model: &Described, config: &ModelConfig) -> Result<(u64, String)> {
     let found = model.dir().map(|dir| Inventory::read(dir, &config.tensors()));
     match found {
         None | Some(Err(WeightsError::NoWeights { .. })) => {
-            let dtype = config.weight_dtype();
-            Ok((config.parameter_count() * dtype.size() as u64, format!("{dtype:?}").to_uppercase()))
+            let format = config.weight_dtype();
+            Ok((config.parameter_count() * format.block_bytes() as u64, format.name().to_uppercase()))
         }
         Some(inventory) => {
             let bytes = inventory?.bytes;
