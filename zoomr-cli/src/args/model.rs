@@ -35,7 +35,7 @@ pub(crate) struct ModelArgs {
 
     /// Put matrices of floats into blocks of fewer bits when they are loaded; those that a GGUF file has in blocks stay as
     /// they are. Embedding and output head have 8 bits at least.
-    #[arg(long, value_name = "FORMAT", value_parser = precision(&BLOCKS))]
+    #[arg(long, value_name = "FORMAT", value_parser = precision(&BLOCKS), ignore_case = true)]
     weights: Option<Precision>,
 }
 

@@ -29,7 +29,8 @@ pub(crate) struct QuantizeArgs {
 
     /// What matrices are stored as; vectors are in f32, and with 4 bits embedding and output head in q8_0. Where rows are no
     /// whole blocks, q5_0 stands for q4_K, and f16 for the others.
-    #[arg(long, value_name = "FORMAT", default_value = "q8_0", value_parser = precision(&Precision::ALL))]
+    #[arg(long, value_name = "FORMAT", default_value = "q8_0", value_parser = precision(&Precision::ALL),
+          ignore_case = true)]
     weights: Precision,
 
     /// Replace a file that is there.

@@ -51,7 +51,7 @@ fn every_command_takes_the_file() {
 #[test]
 fn blocks_of_a_file_and_of_loading_decode_alike() {
     let model = golden("granite");
-    let (_dir, path) = quantize(&model, "q8_0");
+    let (_dir, path) = quantize(&model, "Q8_0");
     let greedy = "--policy full --max-tokens 16 --json";
     let loaded = tokens(generate(&model, &format!("{greedy} --weights q8_0")));
     assert_eq!(tokens(generate(&path, greedy)), loaded);
