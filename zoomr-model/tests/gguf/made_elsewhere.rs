@@ -1,4 +1,4 @@
-//! A file that zoomr's writer has not made: `python.gguf`, by the Python package `gguf` 0.19.0 with NumPy 2.4.6.
+//! A file that zoomr's writer has not made: `fuzz/seeds/gguf/python.gguf`, by the Python package `gguf` 0.19.0 with NumPy 2.4.6.
 //!
 //! A Llama of one layer: width 32, feed-forward 64, two query heads and one KV head of 16, twelve tokens of SentencePiece's
 //! kind. Numbers are `default_rng(7).standard_normal * 0.3`, tensor after tensor, quantised by `gguf.quants.quantize`. The
@@ -13,7 +13,7 @@ use zoomr_model::{
 };
 
 fn open() -> Pretrained {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gguf/python.gguf");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/gguf/python.gguf");
     Pretrained::open(&path, None).unwrap()
 }
 
