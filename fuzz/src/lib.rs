@@ -7,6 +7,7 @@
 //! | entry | what the bytes are |
 //! |---|---|
 //! | [`weights`], [`index`] | weights, and the list of their shards |
+//! | [`gguf`] | a model in one file, with everything about it |
 //! | [`config`] | a model's `config.json` |
 //! | [`adapter`] | an adapter's `adapter_config.json` |
 //! | [`tokenizer`], [`sidecars`] | `tokenizer.json`, and the files beside it |
@@ -20,6 +21,7 @@ mod adapter;
 mod checkpoint;
 mod config;
 mod file;
+mod gguf;
 mod grade;
 mod lines;
 mod recording;
@@ -31,6 +33,7 @@ pub use self::{
     adapter::adapter,
     checkpoint::checkpoint,
     config::config,
+    gguf::gguf,
     grade::grade,
     lines::lines,
     recording::recording,

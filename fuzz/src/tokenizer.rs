@@ -43,7 +43,8 @@ pub fn sidecars(bytes: &[u8]) -> bool {
     taken.contains(&true)
 }
 
-fn encodes(dir: &Path) -> bool {
+/// Whether a place has a tokenizer; if so, it is tried.
+pub(crate) fn encodes(dir: &Path) -> bool {
     let Ok(tokenizer) = Tokenizer::from_dir(dir) else { return false };
     let ids = tokenizer.encode("a b <s> two words é \u{0}").unwrap_or_default();
     for id in ids {

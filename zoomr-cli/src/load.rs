@@ -53,7 +53,7 @@ impl ModelFiles {
         let dir = args.locate(status)?;
         places.input_dir("--model", &dir)?;
         args.adapter.iter().try_for_each(|adapter| places.input_dir("--adapter", adapter))?;
-        let pretrained = Pretrained::open(&dir, args.adapter.as_deref())?;
+        let pretrained = Pretrained::open(&dir, args.adapter.as_deref())?.encoded(args.encoding());
         if let Given::Text(_) = given {
             pretrained.require_tokenizer()?;
         }
@@ -102,6 +102,10 @@ impl ModelFiles {
 
 /// What shows how far weights in `dir` have been read, and of how many numbers.
 pub(crate) fn loading<'a>(dir: &Path, status: &'a Status) -> impl FnMut(u64, u64) + use<'a> {
-    let loading = format!("loading {}", dir.display());
-    move |done, all| status.say(&format!("{loading}: {:.0}%", 100.0 * done as f64 / all.max(1) as f64))
+    progress(format!("loading {}", dir.display()), status)
+}
+
+/// What shows how far `what` is.
+pub(crate) fn progress(what: String, status: &Status) -> impl FnMut(u64, u64) {
+    move |done, all| status.say(&format!("{what}: {:.0}%", 100.0 * done as f64 / all.max(1) as f64))
 }

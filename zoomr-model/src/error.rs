@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{config::ConfigError, weights::WeightsError};
+use crate::{config::ConfigError, gguf::GgufError, weights::WeightsError};
 
 /// An error of reading or running a model.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: ConfigError,
     },
+    /// A GGUF file is damaged, or of a kind that zoomr does not run.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
     /// The weights do not fit the configuration, or their files are damaged.
     #[error(transparent)]
     Weights(#[from] WeightsError),

@@ -8,6 +8,7 @@ pub mod data;
 pub mod engine;
 #[cfg(feature = "train")]
 pub mod eval;
+pub mod gguf;
 #[cfg(feature = "train")]
 pub mod grade;
 #[cfg(feature = "hub")]

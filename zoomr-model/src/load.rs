@@ -119,7 +119,7 @@ impl<B: Backend, L: LinearKernels<B>> Loader<'_, B, L> {
             InputProjections::Fused => self.linear_rows(&format!("{prefix}.qkv_proj"), rows),
             InputProjections::Separate { bias } => self.linear(&format!("{prefix}.{name}"), bias),
         };
-        let head_norms = config.qk_norm.then(|| {
+        let head_norms = config.qk_norm.then(|| -> Result<_, WeightsError> {
             let query = self.norm(&format!("{prefix}.q_norm"))?;
             let key = self.norm(&format!("{prefix}.k_norm"))?;
             Ok(HeadNorms { query, key })

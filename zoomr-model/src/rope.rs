@@ -59,6 +59,9 @@ fn frequencies(rope: &Rope) -> Vec<f64> {
     match rope.scaling {
         RopeScaling::Default => base.collect(),
         RopeScaling::Linear { factor } => base.map(|frequency| frequency / factor).collect(),
+        RopeScaling::Divided { ref factors } => {
+            base.zip(factors).map(|(frequency, factor)| frequency / f64::from(*factor)).collect()
+        }
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => base
             .map(|frequency| {
                 // Turns within the first training's context: few turns, and the frequency is stretched.
@@ -88,6 +91,12 @@ fn frequencies(rope: &Rope) -> Vec<f64> {
     }
 }
 
+/// What scaling divides the frequency of each pair by.
+pub(crate) fn divisors(rope: &Rope) -> Vec<f32> {
+    let plain = frequencies(&Rope { scaling: RopeScaling::Default, ..rope.clone() });
+    plain.iter().zip(frequencies(rope)).map(|(plain, scaled)| (plain / scaled) as f32).collect()
+}
+
 /// Between the stretched frequency (`kept` = 0) and the original one (`kept` = 1).
 fn blend(frequency: f64, factor: f64, kept: f64) -> f64 {
     frequency * kept + frequency / factor * (1.0 - kept)
@@ -111,6 +120,23 @@ mod tests {
         for (plain, scaled) in plain.iter().zip(&scaled) {
             assert!((plain / 4.0 - scaled).abs() < 1e-15);
         }
+    }
+
+    #[test]
+    fn divided_by_its_divisors_a_rotation_is_the_same() {
+        let llama3 = RopeScaling::Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_context: 64.0,
+        };
+        let scaled = rope(llama3);
+        let divided = rope(RopeScaling::Divided { factors: divisors(&scaled) });
+        for (one, other) in frequencies(&scaled).iter().zip(frequencies(&divided)) {
+            assert!((one / other - 1.0).abs() < 1e-6);
+        }
+        let factors = divisors(&scaled);
+        assert!(factors.contains(&1.0) && factors.contains(&8.0), "{factors:?}");
     }
 
     #[test]

@@ -45,7 +45,7 @@ const FLAGS: [(&[&str], &str); 20] = [
     (&["--logprobs", "--perplexity"], "`zoomr score` says how likely a text is"),
     (
         &["--dtype", "--torch-dtype", "--load-in-4bit", "--load-in-8bit", "--quantization"],
-        "weights are used in the type that their file has; computing is in f32",
+        "weights are used in the type that their file has; --weights q8_0 (or q4_0, q4_K) makes them smaller",
     ),
     (&["--mlock", "--no-mmap", "--numa"], "weights are memory-mapped, always"),
     (

@@ -33,7 +33,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     completions::CompletionsArgs, generate::GenerateArgs, inspect::InspectArgs, man::ManArgs, plan::PlanArgs,
-    score::ScoreArgs, verify::VerifyArgs,
+    quantize::QuantizeArgs, score::ScoreArgs, verify::VerifyArgs,
 };
 #[cfg(feature = "train")]
 use crate::commands::{data::DataArgs, eval::EvalArgs, needle::NeedleArgs, train::TrainArgs};
@@ -67,6 +67,8 @@ pub(crate) enum Command {
     /// Check on this machine that zooming into everything is full attention, and that the bytes add up.
     #[command(allow_negative_numbers = true)]
     Verify(VerifyArgs),
+    /// Write a model as a GGUF file, with fewer bits for a weight or as many: zoomr and llama.cpp load it.
+    Quantize(QuantizeArgs),
     /// Train a model, from scratch or further.
     #[cfg(feature = "train")]
     #[command(allow_negative_numbers = true)]

@@ -8,13 +8,16 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
+use zoomr_core::weight::Encoding;
 use zoomr_model::{
     atomic_file::Scratch,
     config::ModelConfig,
+    gguf::{is_gguf, located},
     pretrained::{Foreign, architecture},
+    weights::Precision,
 };
 
-use super::parse::thread_count;
+use super::parse::{precision, thread_count};
 use crate::{builtin, output::status::Status, provider::BackendName, threads};
 
 /// The model to run.
@@ -29,7 +32,16 @@ pub(crate) struct ModelArgs {
     /// An adapter for the model (LoRA, in PEFT's layout), as `zoomr train --keep-adapter` writes one.
     #[arg(long, value_name = "DIR", requires = "model")]
     pub(crate) adapter: Option<PathBuf>,
+
+    /// Put matrices of floats into blocks of fewer bits when they are loaded; those that a GGUF file has in blocks stay as
+    /// they are. Embedding and output head have 8 bits at least.
+    #[arg(long, value_name = "FORMAT", value_parser = precision(&BLOCKS), ignore_case = true)]
+    weights: Option<Precision>,
 }
+
+/// The formats that matrices can be put into.
+const BLOCKS: [Precision; 3] =
+    [Precision::Blocks(Encoding::Q8_0), Precision::Blocks(Encoding::Q4_0), Precision::Blocks(Encoding::Q4K)];
 
 impl Deref for ModelArgs {
     type Target = BaseArgs;
@@ -42,13 +54,22 @@ impl Deref for ModelArgs {
 /// The model, as it is without an adapter.
 #[derive(Debug, Args)]
 pub(crate) struct BaseArgs {
-    /// A Hugging Face model directory, or a hub id (`org/name`), fetched into the standard cache [default: the model
-    /// inside of this program, which solves the problems of `zoomr data synth`].
-    #[arg(long, short, value_name = "DIR|ID")]
+    /// A Hugging Face model directory, a GGUF file, or a hub id (`org/name`; `org/name:Q4_K_M` for a GGUF file of a
+    /// repository), fetched into the standard cache [default: the model inside of this program, which solves the
+    /// problems of `zoomr data synth`].
+    #[arg(long, short, value_name = "DIR|FILE|ID")]
     model: Option<String>,
 }
 
 impl ModelArgs {
+    /// What matrices are to be put into.
+    pub(crate) fn encoding(&self) -> Option<Encoding> {
+        match self.weights? {
+            Precision::Blocks(encoding) => Some(encoding),
+            Precision::F32 | Precision::F16 | Precision::Bf16 => None,
+        }
+    }
+
     /// As [`ComputeArgs::start`].
     ///
     /// # Errors
@@ -74,7 +95,7 @@ impl BaseArgs {
     /// # Errors
     /// As [`locate`](Self::locate).
     pub(crate) fn describe(&self, status: &Status) -> Result<Described> {
-        match self.model.as_ref().map(PathBuf::from).filter(|path| path.is_file()) {
+        match self.model.as_ref().map(PathBuf::from).filter(|path| path.is_file() && !is_gguf(path)) {
             Some(path) => match Foreign::at(&path) {
                 Some(foreign) => Err(foreign.into()),
                 None => Ok(Described::Config(path)),
@@ -125,7 +146,7 @@ impl Described {
     }
 }
 
-/// The directory that `model` names, or a cached copy of the hub's model of that id.
+/// The directory or GGUF file that `model` names, or a cached copy of the hub's model of that id.
 ///
 /// # Errors
 /// Where there is neither, the model cannot be fetched, or it is of a format that zoomr does not read.
@@ -133,7 +154,8 @@ pub(crate) fn find(model: &str, status: &Status) -> Result<PathBuf> {
     if let Some(foreign) = Foreign::at(Path::new(model)) {
         return Err(foreign.into());
     }
-    resolve(model, status)
+    let place = located(Path::new(model));
+    if is_gguf(&place) { Ok(place) } else { resolve(model, status) }
 }
 
 #[cfg(feature = "hub")]

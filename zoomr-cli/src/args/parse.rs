@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 use std::{num::NonZeroUsize, ops::RangeInclusive, str::FromStr};
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use zoomr_model::weights::Precision;
 
 use crate::threads::MOST as MOST_THREADS;
 
@@ -15,6 +16,12 @@ where
 {
     let names = all.iter().map(|value| name(*value));
     PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+}
+
+/// A parser for the formats of weights, in either case, which lists them in help and in errors.
+pub(crate) fn precision(all: &[Precision]) -> impl TypedValueParser<Value = Precision> + use<> {
+    let names = all.iter().map(|precision| PossibleValue::new(precision.name()));
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Precision>())
 }
 
 /// A directory to write to, which cannot be standard output, as a file could.

@@ -121,9 +121,10 @@ fn inspect(model: &Described, name: &str) -> Result<Report> {
     let config = match model.config() {
         Err(Error::Config {
             problem: problem @ (ConfigError::UnknownModelType { .. } | ConfigError::Unsupported { .. }),
-            ..
+            path,
         }) => {
-            report.unsupported.push(format!("config.json: {problem}"));
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            report.unsupported.push(format!("{file}: {problem}"));
             None
         }
         config => Some(config?),

@@ -11,6 +11,7 @@ pub(crate) mod man;
 #[cfg(feature = "train")]
 pub(crate) mod needle;
 pub(crate) mod plan;
+pub(crate) mod quantize;
 mod run;
 pub(crate) mod score;
 #[cfg(feature = "train")]
@@ -34,6 +35,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Plan(args) => plan::run(*args),
         Command::Verify(args) => verify::run(args),
+        Command::Quantize(args) => quantize::run(&args),
         #[cfg(feature = "train")]
         Command::Train(args) => train::run(*args),
         #[cfg(feature = "train")]

@@ -39,11 +39,14 @@ impl Places {
         if path == Path::new(STREAM) { Ok(()) } else { self.add(flag, path, false) }
     }
 
-    /// A directory whose files are read.
+    /// A directory whose files are read, or one file.
     ///
     /// # Errors
     /// Where one of them is an output; names the flags.
     pub(crate) fn input_dir(&mut self, flag: &'static str, dir: &Path) -> Result<()> {
+        if dir.is_file() {
+            return self.add(flag, dir, false);
+        }
         // One that cannot be read is complained about by whoever needs it.
         let files = fs::read_dir(dir).into_iter().flatten().flatten();
         files.map(|file| file.path()).try_for_each(|path| self.add(flag, &path, false))

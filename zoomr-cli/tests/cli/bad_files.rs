@@ -59,15 +59,29 @@ fn refused(dir: &Path, says: &[&str]) {
 #[test]
 fn models_of_other_formats() {
     let dir = TempDir::new().unwrap();
-    let file = dir.path().join("model.Q4_K_M.gguf");
-    fs::write(&file, "GGUF\u{3}\0\0\0").unwrap();
+    let file = dir.path().join("model.bin");
+    fs::write(&file, "ggjt\u{3}\0\0\0").unwrap();
     for place in [dir.path(), &file] {
-        refused(place, &["GGUF, llama.cpp's format", "the checkpoint that it was made from"]);
-        run("inspect", place, "").refused(&["GGUF"]);
+        refused(place, &["GGML, llama.cpp's former format", "the checkpoint that it was made from"]);
+        run("inspect", place, "").refused(&["GGML"]);
     }
     let quantized = with_config(MODEL, "quantization_config", json!({"quant_method": "gptq", "bits": 4}));
     refused(quantized.path(), &["`quantization_config` = gptq", "was quantized from"]);
     refused(&copy(MODEL).path().join("model.safetensors"), &["give the directory that it lies in"]);
+}
+
+#[test]
+fn files_in_gguf_that_are_none() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("model.Q4_K_M.gguf");
+    fs::write(&file, "GGUF\u{3}\0\0\0").unwrap();
+    for place in [dir.path(), &file] {
+        refused(place, &["model.Q4_K_M.gguf", "truncated or damaged", "download it again"]);
+        run("inspect", place, "").refused(&["truncated or damaged"]);
+        run("plan", place, "--tokens 9").refused(&["truncated or damaged"]);
+    }
+    fs::copy(&file, dir.path().join("model.Q8_0.gguf")).unwrap();
+    refused(dir.path(), &["give the file of one"]);
 }
 
 /// By the fused kernels, which may not lose what is not finite.

@@ -13,6 +13,7 @@ mod data;
 mod device;
 mod eval;
 mod fingers;
+mod gguf;
 mod help;
 mod hub;
 mod inspect;

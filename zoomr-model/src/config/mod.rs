@@ -23,7 +23,7 @@ use zoomr_core::{layer::LayerSpec, weight::WeightFormat};
 
 pub(crate) use self::rope::RopeScaling;
 pub use self::{error::ConfigError, family::Family, rope::Rope, tensors::TensorSpec};
-use crate::{Error, text_file};
+use crate::{Error, gguf::Gguf, text_file};
 
 /// A decoder of the Llama family.
 ///
@@ -123,11 +123,14 @@ pub(crate) struct NormConfig {
 }
 
 impl ModelConfig {
-    /// Reads `config.json` in `dir`.
+    /// Reads `config.json` in `dir`, or the metadata of a GGUF file.
     ///
     /// # Errors
     /// [`Error::Config`], naming the file, where it cannot be read or describes no model that the decoder runs.
     pub fn from_dir(dir: &Path) -> Result<Self, Error> {
+        if let Some(gguf) = Gguf::at(dir)? {
+            return gguf.config();
+        }
         Self::from_file(&dir.join("config.json"))
     }
 
@@ -170,6 +173,27 @@ impl ModelConfig {
     /// The same model with an output head that is not the embedding.
     pub(crate) fn with_own_head(self) -> Self {
         Self { tied: false, ..self }
+    }
+
+    /// The same model with norms whose weights are stored as they are.
+    pub(crate) fn with_plain_norms(self) -> Self {
+        Self { norm: NormConfig { unit_offset: false, ..self.norm }, ..self }
+    }
+
+    /// The same model with other tokens that end a text.
+    pub(crate) fn with_eos(self, eos_token_ids: Vec<u32>) -> Self {
+        Self { eos_token_ids, ..self }
+    }
+
+    /// The same model with the frequencies of its rotations divided, pair by pair.
+    ///
+    /// # Errors
+    /// Where a factor is not positive, or there is not one for each pair of a layer that rotates.
+    pub(crate) fn with_rope_factors(mut self, factors: &[f32]) -> Result<Self, ConfigError> {
+        for rope in self.layers.iter_mut().filter_map(|layer| layer.rope.as_mut()) {
+            rope.divide(factors)?;
+        }
+        Ok(self)
     }
 
     /// Width of the residual stream.

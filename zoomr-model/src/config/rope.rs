@@ -30,6 +30,8 @@ pub(crate) enum RopeScaling {
     Default,
     /// Every frequency divided by `factor`.
     Linear { factor: f64 },
+    /// The frequency of each pair divided by a factor of its own: Llama 3's, as GGUF has them.
+    Divided { factors: Vec<f32> },
     /// Llama 3: low frequencies divided, high ones kept, a ramp between.
     Llama3 { factor: f64, low_freq_factor: f64, high_freq_factor: f64, original_context: f64 },
     /// YaRN: as Llama 3 with a ramp over dimensions, and cosines and sines multiplied by `attention_factor`.
@@ -50,9 +52,29 @@ impl std::fmt::Display for Rope {
         match &self.scaling {
             RopeScaling::Default => Ok(()),
             RopeScaling::Linear { factor } => write!(f, ", linear x{factor}"),
+            RopeScaling::Divided { factors } => {
+                write!(f, ", divided by up to {}", factors.iter().copied().fold(1.0, f32::max))
+            }
             RopeScaling::Llama3 { factor, .. } => write!(f, ", llama3 x{factor}"),
             RopeScaling::Yarn { factor, .. } => write!(f, ", yarn x{factor}"),
         }
+    }
+}
+
+impl Rope {
+    /// Divides the frequency of each pair by a factor of its own, which goes before any other scaling.
+    ///
+    /// # Errors
+    /// Where a factor is not positive, or there is not one for each pair.
+    pub(super) fn divide(&mut self, factors: &[f32]) -> Result<(), ConfigError> {
+        if factors.len() != self.rotary_dim / 2 {
+            let reason =
+                format!("has {} factors for {} pairs that rotate", factors.len(), self.rotary_dim / 2);
+            return Err(ConfigError::invalid("rope_freqs", reason));
+        }
+        factors.iter().try_for_each(|factor| check::factor("rope_freqs", f64::from(*factor)).map(drop))?;
+        self.scaling = RopeScaling::Divided { factors: factors.to_vec() };
+        Ok(())
     }
 }
 

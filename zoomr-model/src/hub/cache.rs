@@ -51,13 +51,13 @@ impl Repository {
         self.dir.join("refs").join(id.revision())
     }
 
-    /// The snapshot that `id` asks for, as far as the cache knows, if it has all that a model needs.
+    /// What `id` asks for, as far as the cache knows, if it has all that a model needs.
     pub(super) fn complete(&self, id: &ModelId) -> Option<PathBuf> {
         let commit = id.commit().or_else(|| {
             let text = fs::read_to_string(self.reference(id)).ok()?;
             Commit::parse(text.trim()).ok()
         })?;
-        Some(self.snapshot(&commit)).filter(|snapshot| files::is_complete(snapshot))
+        files::found(&self.snapshot(&commit), id)
     }
 
     /// Notes which commit the revision of `id` is.

@@ -8,7 +8,7 @@ use super::{
     cache::{Repository, make_parent},
     client::{Client, Description, Revision, text},
     environment::Environment,
-    files::{CONFIG, INDEX, LARGEST, SMALL, WEIGHTS, shards},
+    files::{CONFIG, INDEX, LARGEST, SMALL, WEIGHTS, of_gguf, shards},
 };
 use crate::pretrained::Foreign;
 
@@ -26,6 +26,9 @@ pub(super) struct Download<'a> {
 impl Download<'_> {
     /// Fetches what zoomr reads of the files that the revision lists: the small ones first. Returns where they are.
     pub(super) fn all(mut self) -> Result<PathBuf, HubError> {
+        if let Some(ending) = self.id.ending() {
+            return self.gguf(ending);
+        }
         let listed = |name: &&str| self.revision.files.iter().any(|file| file == name);
         let unusable = |missing: &str| match Foreign::listed(&self.id.to_string(), &self.revision.files) {
             Some(foreign) => HubError::Foreign(foreign),
@@ -50,6 +53,17 @@ impl Download<'_> {
             self.file(WEIGHTS, u64::MAX)?;
         }
         Ok(snapshot)
+    }
+
+    /// Fetches the GGUF file whose name ends so, or all parts of it, and nothing else. Returns where the first is.
+    fn gguf(&mut self, ending: &str) -> Result<PathBuf, HubError> {
+        let parts = of_gguf(ending, &self.revision.files);
+        let parts = parts
+            .map_err(|models| HubError::NoSuchFile { id: self.id.clone(), models: models.join(", ") })?;
+        for part in &parts {
+            self.file(part, u64::MAX)?;
+        }
+        Ok(self.cached.snapshot(&self.revision.commit).join(&parts[0]))
     }
 
     /// Fetches one file of at most `most` bytes, if it is not there.

@@ -12,14 +12,14 @@ pub enum HubError {
     /// The name is neither a directory nor the form of a hub id.
     #[error(
         "no directory {model:?}; --model takes a model's directory, or a hub id of the form org/name or \
-         org/name@revision"
+         org/name@revision (or org/name:Q4_K_M for a file in GGUF)"
     )]
     NotAModel {
         /// What was given.
         model: String,
     },
     /// The path is a file.
-    #[error("{path} is a file; --model takes the directory that it is in")]
+    #[error("{path} is a file, and none in GGUF; --model takes the directory that it is in")]
     NotADirectory {
         /// What was given.
         path: PathBuf,
@@ -54,6 +54,17 @@ pub enum HubError {
         id: ModelId,
         /// The file that is missing.
         missing: String,
+    },
+    /// No GGUF file of the repository, or more than one, has a name that ends so.
+    #[error(
+        "{id} names no file: what is behind the colon must be the end of one name, as in `:Q4_K_M`; the models in GGUF \
+         there are: {models:.2000}"
+    )]
+    NoSuchFile {
+        /// The model.
+        id: ModelId,
+        /// The names of the models, separated by commas.
+        models: String,
     },
     /// The repository holds a model in a format that zoomr does not read.
     #[error(transparent)]

@@ -7,13 +7,16 @@ use super::HubError;
 /// The revision where none is named.
 const MAIN: &str = "main";
 
-/// A model on the hub, `org/name`, or one of its revisions, `org/name@revision`.
+/// A model on the hub, `org/name`, or one of its revisions, `org/name@revision`; of a repository of GGUF files the one whose
+/// name ends in what is behind a colon, `org/name:Q4_K_M`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelId {
     org: String,
     name: String,
     /// A branch, a tag, or a commit.
     revision: Option<String>,
+    /// How the name of the GGUF file ends.
+    ending: Option<String>,
 }
 
 impl ModelId {
@@ -21,18 +24,20 @@ impl ModelId {
     ///
     /// # Errors
     /// [`HubError::NotAModel`] for anything but two names of letters, digits, `-`, `_` and `.`, the first of
-    /// which is no dot, and perhaps a revision after `@`: such names, joined by `/`.
+    /// which is no dot, perhaps a revision after `@`: such names, joined by `/`, and perhaps such a name after a colon.
     pub fn parse(text: &str) -> Result<Self, HubError> {
-        let (id, revision) = text.split_once('@').map_or((text, None), |(id, rev)| (id, Some(rev)));
+        let (whole, ending) = text.rsplit_once(':').map_or((text, None), |(id, end)| (id, Some(end)));
+        let (id, revision) = whole.split_once('@').map_or((whole, None), |(id, rev)| (id, Some(rev)));
         let is_revision =
             |revision: &str| revision.split('/').all(|part| is_name(part, &['-', '_', '.', '+']));
         match id.split_once('/') {
             Some((org, name))
                 if [org, name].iter().all(|part| is_name(part, &['-', '_', '.']) && !part.contains("--"))
-                    && revision.is_none_or(is_revision) =>
+                    && revision.is_none_or(is_revision)
+                    && ending.is_none_or(|ending| is_name(ending, &['-', '_', '.'])) =>
             {
-                let revision = revision.map(str::to_owned);
-                Ok(Self { org: org.to_owned(), name: name.to_owned(), revision })
+                let [revision, ending] = [revision, ending].map(|part| part.map(str::to_owned));
+                Ok(Self { org: org.to_owned(), name: name.to_owned(), revision, ending })
             }
             _ => Err(HubError::NotAModel { model: text.to_owned() }),
         }
@@ -53,6 +58,11 @@ impl ModelId {
         self.revision.as_deref().unwrap_or(MAIN)
     }
 
+    /// How the name of the GGUF file ends that was asked for, if one was.
+    pub(super) fn ending(&self) -> Option<&str> {
+        self.ending.as_deref()
+    }
+
     /// The commit, where that is what was asked for.
     pub(super) fn commit(&self) -> Option<Commit> {
         Commit::parse(self.revision()).ok()
@@ -62,7 +72,8 @@ impl ModelId {
 impl fmt::Display for ModelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.path())?;
-        self.revision.iter().try_for_each(|revision| write!(f, "@{revision}"))
+        self.revision.iter().try_for_each(|revision| write!(f, "@{revision}"))?;
+        self.ending.iter().try_for_each(|ending| write!(f, ":{ending}"))
     }
 }
 

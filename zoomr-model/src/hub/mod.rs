@@ -1,4 +1,4 @@
-//! Models by name: a directory, or a hub id (`org/name`, `org/name@revision`) fetched into Hugging Face's standard
+//! Models by name: a directory, or a hub id (`org/name`, `org/name@revision`, `org/name:Q4_K_M`) fetched into Hugging Face's standard
 //! cache.
 //!
 //! A revision is downloaded file by file and becomes the one that offline use finds only when all of it is there;
@@ -82,7 +82,7 @@ impl Hub {
         &self.environment.cache
     }
 
-    /// The directory of the revision that `id` asks for, downloaded as far as it is not in the cache.
+    /// The directory of the revision that `id` asks for, or its file in GGUF, downloaded as far as it is not in the cache.
     ///
     /// Where the hub cannot be reached (or must not be: `HF_HUB_OFFLINE`), what the cache has of that name will do.
     ///

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::gguf::{is_gguf, located};
+
 /// What is done about it in most cases.
 const ORIGINAL: &str = "give the directory, or the hub id, of the checkpoint that it was made from: one with config.json \
                         and *.safetensors in f32, f16 or bf16, which the model card of this one names";
@@ -13,7 +15,7 @@ const ORIGINAL: &str = "give the directory, or the hub id, of the checkpoint tha
 /// A format of models, or of parts of them, that is not a Hugging Face checkpoint in safetensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// llama.cpp's.
+    /// llama.cpp's, where it is not said which file.
     Gguf,
     /// llama.cpp's before GGUF.
     Ggml,
@@ -42,7 +44,9 @@ impl Format {
     fn explained(self) -> String {
         let unread = |what: &str| format!("{what}, which zoomr does not read yet; {ORIGINAL}");
         match self {
-            Self::Gguf => unread("is a model in GGUF, llama.cpp's format"),
+            Self::Gguf => "holds models in GGUF; give the file of one of them, or the hub id with the end of its name \
+                           (`org/name:Q4_K_M`)"
+                .to_owned(),
             Self::Ggml => unread("is a model in GGML, llama.cpp's former format"),
             Self::Gptq => unread("is a model quantized with GPTQ"),
             Self::Awq => unread("is a model quantized with AWQ"),
@@ -134,6 +138,10 @@ impl Foreign {
     /// What lies at `path`, a file or a directory, if it is no model that zoomr could read but one that can be told.
     /// Files are told by their first bytes and their names; nothing else of them is read.
     pub fn at(path: &Path) -> Option<Self> {
+        let place = located(path);
+        if is_gguf(&place) && Format::of_file(&place) == Some(Format::Gguf) {
+            return None;
+        }
         let format = if path.is_dir() { Format::of_dir(path) } else { Format::of_file(path) };
         format.map(|format| Self { path: path.to_owned(), format })
     }
@@ -172,7 +180,13 @@ mod tests {
     #[test]
     fn directories_are_told_by_their_files() {
         for (files, format) in [
-            (&[("m.Q4_K_M.gguf", "GGUF\u{3}"), ("README.md", "")][..], Some(Format::Gguf)),
+            (
+                &[("m.Q4_K_M.gguf", "GGUF\u{3}"), ("m.Q8_0.gguf", "GGUF\u{3}"), ("README.md", "")][..],
+                Some(Format::Gguf),
+            ),
+            (&[("m.Q4_K_M.gguf", "GGUF\u{3}"), ("README.md", ""), ("mmproj-m.gguf", "GGUF\u{3}")], None),
+            (&[("m-00001-of-00002.gguf", "GGUF\u{3}"), ("m-00002-of-00002.gguf", "GGUF\u{3}")], None),
+            (&[("m.gguf", POINTER)], Some(Format::LfsPointer)),
             (&[CONFIG, ("weights.00.npz", "PK")], Some(Format::Npz)),
             (&[CONFIG, WEIGHTS, ("quantize_config.json", "{}")], Some(Format::Gptq)),
             (&[CONFIG, WEIGHTS, ("quant_config.json", "{}")], Some(Format::Awq)),
@@ -194,9 +208,9 @@ mod tests {
     fn files_are_told_by_their_first_bytes_before_their_names() {
         let dir = tempfile::tempdir().unwrap();
         for (name, text, format) in [
-            ("model", "GGUF\u{3}\0\0\0", Some(Format::Gguf)),
+            ("model", "GGUF\u{3}\0\0\0", None),
             ("model.bin", "lmgg", Some(Format::Ggml)),
-            ("other.gguf", "", Some(Format::Gguf)),
+            ("other.gguf", "", None),
             ("pointer.gguf", POINTER, Some(Format::LfsPointer)),
             ("model.safetensors", "", Some(Format::Safetensors)),
             ("notes.txt", "GG", None),
@@ -212,10 +226,11 @@ mod tests {
     fn messages_say_what_it_is_and_what_to_do() {
         let message = |format| Foreign { path: "here".into(), format }.to_string();
         assert!(
-            message(Format::Gguf)
-                .starts_with("here is a model in GGUF, llama.cpp's format, which zoomr does not")
+            message(Format::Ggml)
+                .starts_with("here is a model in GGML, llama.cpp's former format, which zoomr does")
         );
-        assert!(message(Format::Gguf).contains("the checkpoint that it was made from"));
+        assert!(message(Format::Ggml).contains("the checkpoint that it was made from"));
+        assert!(message(Format::Gguf).contains("give the file of one"));
         assert!(message(Format::Adapter).contains("--adapter"));
     }
 }

@@ -42,12 +42,17 @@ mod loaded;
 mod method;
 mod unit;
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    thread::available_parallelism,
+};
 
 use burn::tensor::{Device, backend::Backend};
 use zoomr_core::{
     kernels::{AttentionKernels, LinearKernels},
     segment::Segmenter,
+    weight::Encoding,
 };
 
 pub use self::{
@@ -61,6 +66,7 @@ use crate::{
     adapter::Adapter,
     config::ModelConfig,
     engine::{EngineError, EngineOptions},
+    gguf::located,
     reasoning_format::ReasoningFormat,
     text::{
         chat::{ChatTemplate, Message},
@@ -85,10 +91,12 @@ pub struct Pretrained {
     tokenizer: Option<Tokenizer>,
     sampling: SamplingDefaults,
     format: Option<ReasoningFormat>,
+    /// What matrices of floats are made into when they are loaded.
+    encoding: Option<Encoding>,
 }
 
 impl Pretrained {
-    /// Reads a Hugging Face model directory, and that of an adapter for it; what an adapter brings (tokenizer,
+    /// Reads a Hugging Face model directory, or a GGUF file (or a directory with one), and an adapter's directory for it; what an adapter brings (tokenizer,
     /// reasoning format) goes before what the model has. A tokenizer may be missing: token ids will do.
     ///
     /// # Errors
@@ -97,6 +105,7 @@ impl Pretrained {
         if let Some(foreign) = Foreign::at(dir) {
             return Err(foreign.into());
         }
+        let dir = &*located(dir);
         let base = architecture(dir)?;
         let opened = adapter.map(|adapter| Adapter::open(adapter, &base)).transpose()?;
         let config = opened.as_ref().map_or(&base, Adapter::adapted).clone();
@@ -109,10 +118,26 @@ impl Pretrained {
         let sampling = SamplingDefaults::from_dir(dir)?;
         let format = ReasoningFormat::from_dir(with("zoomr.json"))?;
         let dir = dir.to_owned();
-        Ok(Self { dir, base, adapter: opened, config, tokenizer_dir, tokenizer, sampling, format })
+        Ok(Self {
+            dir,
+            base,
+            adapter: opened,
+            config,
+            tokenizer_dir,
+            tokenizer,
+            sampling,
+            format,
+            encoding: None,
+        })
     }
 
-    /// The directory.
+    /// The same model, whose matrices of floats become blocks when they are loaded, where there is an `encoding`.
+    #[must_use]
+    pub fn encoded(self, encoding: Option<Encoding>) -> Self {
+        Self { encoding, ..self }
+    }
+
+    /// The directory, or the GGUF file.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -238,7 +263,11 @@ impl Pretrained {
         device: &Device<B>,
         watch: &mut dyn FnMut(u64, u64),
     ) -> Result<Loaded<B, K>, Error> {
-        let weights = Weights::open_watched(&self.dir, &self.base.tensors(), watch)?;
+        let mut weights = Weights::open_watched(&self.dir, &self.base.tensors(), watch)?;
+        if let Some(encoding) = self.encoding {
+            let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+            weights = weights.encoded(encoding, threads, watch)?;
+        }
         let (config, adapter) = (self.config.clone(), self.adapter.as_ref());
         let model = Model::load_adapted(config, &weights, adapter, kernels.clone(), device)?;
         Ok(Loaded { model, kernels, device: device.clone(), weights })

@@ -32,3 +32,4 @@ pub mod tokenizer;
 
 pub use sidecar::FileError;
 pub(crate) use sidecar::read_optional;
+pub(crate) use templates::template_sources;

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::text_file;
+use crate::{gguf::GgufError, text_file};
 
 /// A file of the model directory that is there but of no use.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,9 @@ pub enum FileError {
         /// What the system says.
         source: io::Error,
     },
+    /// The file is a model in GGUF, and is of no use.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
     /// The file is no JSON.
     #[error("{path} is not valid: {source}; the file is damaged or of another format: fetch the model again")]
     Json {
@@ -92,7 +95,10 @@ pub(crate) fn read_optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T
 pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, FileError> {
     match text_file::read(path) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // Beside a model that is a file there is nothing.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(source) => Err(FileError::Read { path: path.to_owned(), source }),
     }
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokenizers::AddedToken;
 
 use super::sidecar::{FileError, read_optional};
+use crate::gguf::{Gguf, GgufProblem};
 
 /// The names that transformers has for special tokens.
 const NAMES: [&str; 7] =
@@ -46,11 +47,14 @@ struct Spelled {
 type Fields = BTreeMap<String, Value>;
 
 impl SpecialTokens {
-    /// Those of a model directory.
+    /// Those of a model directory, or of a GGUF file.
     ///
     /// # Errors
     /// [`FileError`], where a file is there and of no use.
     pub(super) fn from_dir(dir: &Path) -> Result<Self, FileError> {
+        if let Some(gguf) = Gguf::at(dir)? {
+            return Ok(Self::from_gguf(&gguf).map_err(|problem| problem.of(dir))?);
+        }
         let path = dir.join("tokenizer_config.json");
         let mut config: Fields = read_optional(&path)?.unwrap_or_default();
         let decoder = config.remove("added_tokens_decoder").filter(|decoder| !decoder.is_null());
@@ -69,6 +73,18 @@ impl SpecialTokens {
             }
         }
         Ok(tokens)
+    }
+
+    /// The tokens that metadata names by what they are for.
+    pub(super) fn from_gguf(gguf: &Gguf) -> Result<Self, GgufProblem> {
+        let mut named = BTreeMap::new();
+        for (name, role) in
+            [("bos_token", "bos"), ("eos_token", "eos"), ("unk_token", "unknown"), ("pad_token", "padding")]
+        {
+            let text = gguf.special_text(role)?.filter(|text| !text.is_empty());
+            named.extend(text.map(|text| (name.to_owned(), AddedToken::from(text, true))));
+        }
+        Ok(Self { named, ..Self::default() })
     }
 
     /// Takes the tokens that fields name; later ones go before earlier ones.

@@ -10,6 +10,7 @@ use std::{
 use serde::Deserialize;
 
 use super::sidecar::{FileError, read_if_there, read_optional};
+use crate::gguf::Gguf;
 
 /// The name of the template that is taken where no tools are given.
 const DEFAULT: &str = "default";
@@ -44,11 +45,17 @@ struct Named {
 }
 
 impl Templates {
-    /// Those of a model directory; `None` where it has none.
+    /// Those of a model directory, or of a GGUF file; `None` where it has none.
     ///
     /// # Errors
     /// [`FileError`], where a file cannot be read or is not what it should be.
     pub(super) fn from_dir(dir: &Path) -> Result<Option<Self>, FileError> {
+        if let Some(gguf) = Gguf::at(dir)? {
+            let named = gguf.chat_templates();
+            return Ok(
+                Some(Self { path: dir.to_owned(), named }).filter(|templates| !templates.named.is_empty())
+            );
+        }
         if let Some(files) = Self::from_files(dir)? {
             return Ok(Some(files));
         }
@@ -78,6 +85,14 @@ impl Templates {
         named.extend(default.map(|source| (DEFAULT.to_owned(), source)));
         Ok((!named.is_empty()).then_some(Self { path, named }))
     }
+}
+
+/// The sources of a model's templates, by name.
+///
+/// # Errors
+/// [`FileError`], where a file cannot be read or is not what it should be.
+pub(crate) fn template_sources(dir: &Path) -> Result<BTreeMap<String, String>, FileError> {
+    Ok(Templates::from_dir(dir)?.map(|templates| templates.named).unwrap_or_default())
 }
 
 fn extension(path: &Path) -> Option<&str> {

@@ -15,6 +15,7 @@ use super::{
     sidecar::{EndIds, FileError, read_if_there, read_optional},
     special::SpecialTokens,
 };
+use crate::gguf::{Gguf, GgufProblem};
 
 /// The most characters of an unknown word that a message repeats.
 const SHOWN: usize = 40;
@@ -125,25 +126,43 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads the tokenizer of a model directory.
+    /// Reads the tokenizer of a model directory, or of a GGUF file.
     ///
     /// # Errors
     /// [`TokenizerError`], naming the file, where `tokenizer.json` is missing or a file is of no use.
     pub fn from_dir(dir: &Path) -> Result<Self, TokenizerError> {
+        if let Some(gguf) = Gguf::at(dir).map_err(FileError::from)? {
+            return Self::from_gguf(&gguf);
+        }
         let path = dir.join("tokenizer.json");
         let json = read_if_there(&path)?.ok_or_else(|| TokenizerError::missing(dir))?;
-        let mut inner =
-            checked::load(json.as_bytes()).map_err(|fault| TokenizerError::loading(&path, fault))?;
-        let special = SpecialTokens::from_dir(dir)?;
+        let mut made = Self::made(dir, &path, json.as_bytes(), SpecialTokens::from_dir(dir)?)?;
+        made.eos = end_ids(dir, made.eos.first().copied())?;
+        Ok(made)
+    }
+
+    fn from_gguf(gguf: &Gguf) -> Result<Self, TokenizerError> {
+        let path = gguf.path();
+        let in_file = |problem: GgufProblem| FileError::from(problem.of(path));
+        let json = gguf.tokenizer_json().map_err(in_file)?.ok_or_else(|| TokenizerError::missing(path))?;
+        let special = SpecialTokens::from_gguf(gguf).map_err(in_file)?;
+        let mut made = Self::made(path, path, json.to_string().as_bytes(), special)?;
+        made.eos = gguf.end_ids().map_err(in_file)?;
+        Ok(made)
+    }
+
+    /// The tokenizer that a `tokenizer.json` describes, with `special` tokens; it is in `path`, and messages say `dir`.
+    fn made(dir: &Path, path: &Path, json: &[u8], special: SpecialTokens) -> Result<Self, TokenizerError> {
+        let refused = |reason| TokenizerError::Refused { path: path.to_owned(), reason };
+        let mut inner = checked::load(json).map_err(|fault| TokenizerError::loading(path, fault))?;
         let named = ["bos_token", "eos_token"].map(|name| special.text(name).map(str::to_owned));
         add_missing(&mut inner, special)
             .map_err(|reason| TokenizerError::Refused { path: dir.to_owned(), reason })?;
-        checked::check_inserted(&inner)
-            .map_err(|reason| TokenizerError::Refused { path: path.clone(), reason })?;
-        let pieces = Pieces::new(&inner).map_err(|decoder| TokenizerError::Decoder { path, decoder })?;
-        let [bos, own_eos] = named.map(|token| inner.token_to_id(&token?));
-        let eos = end_ids(dir, own_eos)?;
-        Ok(Self { dir: dir.to_owned(), inner, pieces, bos, eos })
+        checked::check_inserted(&inner).map_err(refused)?;
+        let decoder = |decoder| TokenizerError::Decoder { path: path.to_owned(), decoder };
+        let pieces = Pieces::new(&inner).map_err(decoder)?;
+        let [bos, eos] = named.map(|token| inner.token_to_id(&token?));
+        Ok(Self { dir: dir.to_owned(), inner, pieces, bos, eos: eos.into_iter().collect() })
     }
 
     /// The same tokenizer, which messages call that of `dir`: for a copy in a place that means nothing to anyone.
@@ -228,6 +247,11 @@ impl Tokenizer {
     /// tokenizer's own.
     pub fn eos(&self) -> &[u32] {
         &self.eos
+    }
+
+    /// What its `tokenizer.json` would say, with the tokens that other files have added.
+    pub(crate) fn to_json(&self) -> serde_json::Result<serde_json::Value> {
+        serde_json::to_value(&self.inner)
     }
 
     /// One more than the highest id that this tokenizer makes.

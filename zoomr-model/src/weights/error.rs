@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::gguf::GgufError;
+
 /// Tensors named in one message at most; a checkpoint of another model would fill the screen.
 const NAMED: usize = 6;
 
@@ -15,6 +17,9 @@ pub enum WeightsError {
         /// The directory.
         dir: PathBuf,
     },
+    /// A GGUF file is damaged, or of a kind that zoomr does not run.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
     /// A file cannot be opened, read or mapped.
     #[error("cannot read {}: {error}", path.display())]
     Read {
@@ -86,14 +91,16 @@ pub enum WeightsError {
         expected: Vec<usize>,
     },
     /// A tensor's element type is not supported.
-    #[error("{}: tensor `{tensor}` holds {found} numbers; F32, F16 and BF16 are supported: convert the checkpoint", path.display())]
+    #[error("{}: tensor `{tensor}` holds {found} numbers; {advice}", path.display())]
     Dtype {
         /// The file.
         path: PathBuf,
         /// The tensor.
         tensor: String,
-        /// The safetensors name of the type.
+        /// The container's name of the type.
         found: String,
+        /// What is supported, and what to do.
+        advice: &'static str,
     },
     /// A tensor holds a NaN or an infinity.
     #[error("{}: tensor `{tensor}`, element {element}, is NaN or infinite; the file is damaged or its training diverged: download it again or use another checkpoint", path.display())]

@@ -1,44 +1,74 @@
-//! One safetensors file: its map, and where each tensor lies in it.
+//! One file of weights, whatever its container: its map, and where each tensor lies in it.
 
 use std::{
     collections::HashMap,
+    fmt,
     fs::File,
-    io,
     ops::Range,
     path::{Path, PathBuf},
 };
 
 use memmap2::Mmap;
-use safetensors::{Dtype, tensor::TensorInfo};
+use zoomr_core::weight::WeightFormat;
 
-use super::{error::WeightsError, header::Header, map};
+use super::{error::WeightsError, map};
+use crate::gguf::Interleaved;
 
 /// A mapped file whose header has been checked against its length.
 pub(super) struct WeightFile {
     path: PathBuf,
     bytes: Mmap,
-    /// By [canonical](super::names::canonical) name.
-    tensors: HashMap<String, TensorInfo>,
-    /// Where the header ends.
-    data: usize,
+    tensors: Tensors,
+}
+
+/// The tensors of a file, by their names in Hugging Face's checkpoints.
+pub(super) type Tensors = HashMap<String, Tensor>;
+
+/// Where a tensor lies in its file, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Tensor {
+    pub(super) element: Element,
+    /// Rows first.
+    pub(super) shape: Vec<usize>,
+    pub(super) bytes: Range<usize>,
+    /// How its rows are to be put back in order, if they are in another one.
+    pub(super) interleaved: Option<Interleaved>,
+}
+
+/// How a tensor's numbers are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Element {
+    /// As zoomr reads them.
+    Known(WeightFormat),
+    /// As it does not: by the container's name for it, with what to do.
+    Other { name: String, advice: &'static str },
+}
+
+/// As containers spell it.
+impl fmt::Display for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(format) => f.write_str(&format.name().to_ascii_uppercase()),
+            Self::Other { name, .. } => f.write_str(name),
+        }
+    }
 }
 
 impl WeightFile {
-    /// Reads a file's header and maps the file.
-    pub(super) fn open(path: PathBuf) -> Result<Self, WeightsError> {
-        let opened = || -> io::Result<_> {
-            let mut file = File::open(&path)?;
-            let header = Header::read(&mut file)?;
-            Ok((header, map::map(&file)?))
-        };
-        match opened() {
+    /// Maps a file whose header says that it has these tensors, the last of which ends at byte `end` or before.
+    pub(super) fn new(
+        path: PathBuf,
+        file: &File,
+        tensors: Tensors,
+        end: usize,
+    ) -> Result<Self, WeightsError> {
+        match map::map(file) {
             Err(error) => Err(WeightsError::Read { path, error }),
-            Ok((Err(problem), _)) => Err(WeightsError::Damaged { path, problem }),
-            Ok((Ok(Header { end, .. }), bytes)) if end != bytes.len() => {
+            Ok(bytes) if bytes.len() < end => {
                 let problem = "its length has changed while it was opened".to_owned();
                 Err(WeightsError::Damaged { path, problem })
             }
-            Ok((Ok(Header { tensors, data, .. }), bytes)) => Ok(Self { path, bytes, tensors, data }),
+            Ok(bytes) => Ok(Self { path, bytes, tensors }),
         }
     }
 
@@ -59,17 +89,14 @@ impl WeightFile {
         }
     }
 
-    /// Dtype, shape and place of a tensor, if the file has it.
-    pub(super) fn tensor(&self, name: &str) -> Option<(Dtype, &[usize], Range<usize>)> {
-        let info = self.tensors.get(name)?;
-        let (start, end) = info.data_offsets;
-        Some((info.dtype, &info.shape, self.data + start..self.data + end))
+    /// A tensor, if the file has it.
+    pub(super) fn tensor(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.get(name)
     }
 
     /// A tensor's bytes, if the file has it.
     pub(super) fn bytes_of(&self, name: &str) -> Option<&[u8]> {
-        let (_, _, place) = self.tensor(name)?;
-        self.bytes.get(place)
+        self.bytes.get(self.tensor(name)?.bytes.clone())
     }
 }
 

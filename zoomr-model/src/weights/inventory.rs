@@ -15,7 +15,7 @@ use crate::config::TensorSpec;
 pub struct Inventory {
     /// Files that the weights lie in.
     pub files: usize,
-    /// Bytes of the tensors that the model takes, by the safetensors name of their element type.
+    /// Bytes of the tensors that the model takes, by the name of the format that they are stored in.
     pub bytes: BTreeMap<String, u64>,
     /// Everything that keeps the model from being loaded, as far as headers tell.
     pub problems: Vec<WeightsError>,
@@ -33,8 +33,8 @@ impl Inventory {
         let mut problems: Vec<_> = verify::names(dir, &found, needed).err().into_iter().collect();
         for spec in needed {
             let Some(file) = found.get(&spec.name) else { continue };
-            if let Some((dtype, _, range)) = file.tensor(&spec.name) {
-                *bytes.entry(format!("{dtype:?}")).or_default() += range.len() as u64;
+            if let Some(tensor) = file.tensor(&spec.name) {
+                *bytes.entry(tensor.element.to_string()).or_default() += tensor.bytes.len() as u64;
             }
             problems.extend(verify::header(file, spec).err());
         }

@@ -7,12 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use safetensors::Dtype;
 use zoomr_core::weight::{StoredWeight, WeightFormat};
 
 use super::{
     error::WeightsError,
-    file::WeightFile,
+    file::{Element, Tensor, WeightFile},
     names::{EMBEDDING, HEAD},
 };
 use crate::config::TensorSpec;
@@ -52,50 +51,54 @@ fn is_harmless(name: &str, found: &BTreeMap<String, Arc<WeightFile>>) -> bool {
 pub(super) fn has_own_head(found: &BTreeMap<String, Arc<WeightFile>>) -> bool {
     let tensor = |name: &str| {
         let file = found.get(name)?;
-        let (dtype, shape, _) = file.tensor(name)?;
-        Some((dtype, shape, file.bytes_of(name)?))
+        let tensor = file.tensor(name)?;
+        Some((&tensor.element, &tensor.shape, file.bytes_of(name)?))
     };
     tensor(HEAD).is_some_and(|head| tensor(EMBEDDING) != Some(head))
 }
 
 /// One tensor, as the model will use it.
 pub(super) fn tensor(file: &Arc<WeightFile>, spec: &TensorSpec) -> Result<StoredWeight, WeightsError> {
-    let (stored, bytes) = header(file, spec)?;
-    check_finite(file, spec, stored, bytes.clone())?;
+    let (tensor, format) = header(file, spec)?;
+    check_finite(file, spec, format, tensor.bytes.clone())?;
     let columns = spec.shape.last().copied().unwrap_or(1);
     let rows = spec.shape.iter().rev().skip(1).product();
-    StoredWeight::new(file.clone(), bytes, stored, rows, columns).map_err(|problem| WeightsError::Damaged {
-        path: file.path().to_owned(),
-        problem: problem.to_string(),
-    })
+    let damaged = |problem: String| WeightsError::Damaged { path: file.path().to_owned(), problem };
+    let stored = StoredWeight::new(file.clone(), tensor.bytes.clone(), format, rows, columns)
+        .map_err(|problem| damaged(format!("tensor `{}`: {problem}", spec.name)))?;
+    let Some(interleaved) = tensor.interleaved else { return Ok(stored) };
+    // A vector, which is a matrix of one row, has one number for each row of the matrix that it belongs to.
+    let row = if spec.shape.len() == 1 { format.block_bytes() } else { stored.row_bytes() };
+    let ordered = interleaved.undo(stored.bytes(), row);
+    let ordered =
+        ordered.ok_or_else(|| damaged(format!("the rows of tensor `{}` are no whole heads", spec.name)))?;
+    let all = 0..ordered.len();
+    StoredWeight::new(Arc::new(ordered), all, format, rows, columns)
+        .map_err(|problem| damaged(problem.to_string()))
 }
 
-/// A tensor's dtype and place, where its header fits the model; its numbers are not looked at.
-pub(super) fn header(
-    file: &WeightFile,
+/// A tensor's place and format, where its header fits the model; its numbers are not looked at.
+pub(super) fn header<'a>(
+    file: &'a WeightFile,
     spec: &TensorSpec,
-) -> Result<(WeightFormat, Range<usize>), WeightsError> {
+) -> Result<(&'a Tensor, WeightFormat), WeightsError> {
     let path = file.path();
-    let (dtype, shape, bytes) =
-        file.tensor(&spec.name).ok_or_else(|| WeightsError::missing(path, [&spec.name]))?;
-    if shape != spec.shape {
+    let tensor = file.tensor(&spec.name).ok_or_else(|| WeightsError::missing(path, [&spec.name]))?;
+    if tensor.shape != spec.shape {
         return Err(WeightsError::Shape {
             path: path.to_owned(),
             tensor: spec.name.clone(),
-            found: shape.to_vec(),
+            found: tensor.shape.clone(),
             expected: spec.shape.clone(),
         });
     }
-    let stored = match dtype {
-        Dtype::F32 => WeightFormat::F32,
-        Dtype::F16 => WeightFormat::F16,
-        Dtype::BF16 => WeightFormat::Bf16,
-        found => {
+    match &tensor.element {
+        Element::Known(format) => Ok((tensor, *format)),
+        Element::Other { name, advice } => {
             let (path, tensor) = (path.to_owned(), spec.name.clone());
-            return Err(WeightsError::Dtype { path, tensor, found: format!("{found:?}") });
+            Err(WeightsError::Dtype { path, tensor, found: name.clone(), advice })
         }
-    };
-    Ok((stored, bytes))
+    }
 }
 
 fn check_finite(
@@ -112,18 +115,35 @@ fn check_finite(
 }
 
 /// The first NaN or infinity: a number whose exponent bits are all set. No conversion to floats, so that
-/// the scan runs at memory speed.
-fn first_not_finite(bytes: &[u8], dtype: WeightFormat) -> Option<usize> {
+/// the scan runs at memory speed. Of blocks, the first whose scale or minimum is one, at its first number.
+fn first_not_finite(bytes: &[u8], format: WeightFormat) -> Option<usize> {
+    const HALF: u16 = 0x7c00;
     let half = |exponent: u16| move |number: &[u8; 2]| u16::from_le_bytes(*number) & exponent == exponent;
-    match dtype {
+    match format {
         WeightFormat::F32 => {
             const EXPONENT: u32 = 0x7f80_0000;
             let bad = |number: &[u8; 4]| u32::from_le_bytes(*number) & EXPONENT == EXPONENT;
             first(bytes.as_chunks().0, bad)
         }
-        WeightFormat::F16 => first(bytes.as_chunks().0, half(0x7c00)),
+        WeightFormat::F16 => first(bytes.as_chunks().0, half(HALF)),
         WeightFormat::Bf16 => first(bytes.as_chunks().0, half(0x7f80)),
-        _ => None,
+        blocks => {
+            let bad = half(HALF);
+            let scales = scales(blocks);
+            let is_bad = |block: &[u8]| scales.iter().any(|at| bad(&[block[*at], block[at + 1]]));
+            let block = bytes.chunks_exact(blocks.block_bytes()).position(is_bad)?;
+            Some(block * blocks.block_len())
+        }
+    }
+}
+
+/// Where in a block its half-precision numbers begin.
+fn scales(format: WeightFormat) -> &'static [usize] {
+    match format {
+        WeightFormat::F32 | WeightFormat::F16 | WeightFormat::Bf16 => &[],
+        WeightFormat::Q8_0 | WeightFormat::Q4_0 | WeightFormat::Q5_0 => &[0],
+        WeightFormat::Q4_1 | WeightFormat::Q5_1 | WeightFormat::Q4K | WeightFormat::Q5K => &[0, 2],
+        WeightFormat::Q6K => &[208],
     }
 }
 
@@ -160,6 +180,22 @@ mod tests {
         assert_eq!(first_not_finite(&f32_bytes(&[f32::MAX, f32::MIN]), WeightFormat::F32), None);
         assert_eq!(first_not_finite(&u16_bytes(&[0, f16::NAN.to_bits()]), WeightFormat::F16), Some(1));
         assert_eq!(first_not_finite(&u16_bytes(&[0, bf16::NAN.to_bits()]), WeightFormat::Bf16), Some(1));
+    }
+
+    #[test]
+    fn every_number_of_a_block_is_finite_if_its_scales_are() {
+        for format in WeightFormat::ALL.into_iter().filter(|format| !format.is_float()) {
+            // Three blocks in which every byte is 1: scales are small numbers.
+            let sound = vec![1; 3 * format.block_bytes()];
+            assert_eq!(first_not_finite(&sound, format), None, "{format}");
+            for at in 0..format.block_bytes() - 1 {
+                let mut bytes = sound.clone();
+                bytes[format.block_bytes() + at..][..2].copy_from_slice(&f16::INFINITY.to_le_bytes());
+                let numbers = zoomr_core::weight::decode(format, &bytes);
+                let is_sound = numbers.iter().all(|number| number.is_finite());
+                assert_eq!(first_not_finite(&bytes, format).is_none(), is_sound, "{format} {at}");
+            }
+        }
     }
 
     fn f32_bytes(values: &[f32]) -> Vec<u8> {

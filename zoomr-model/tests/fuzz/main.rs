@@ -44,7 +44,9 @@ macro_rules! survive {
     };
 }
 
-survive!(adapter, checkpoint, config, grade, index, lines, recording, sidecars, template, tokenizer, weights);
+survive!(
+    adapter, checkpoint, config, gguf, grade, index, lines, recording, sidecars, template, tokenizer, weights
+);
 
 /// The bytes of a file, written as a string literal has them.
 struct Input(Vec<u8>);

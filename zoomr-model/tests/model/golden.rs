@@ -1,5 +1,5 @@
 //! Every architecture against Hugging Face transformers: with both spellings of its configuration over a dense
-//! cache, and through zoomr's session, with everything in view and with everything zoomed into.
+//! cache, by way of GGUF, and through zoomr's session, with everything in view and with everything zoomed into.
 
 use std::{num::NonZeroUsize, path::Path};
 
@@ -15,11 +15,15 @@ use zoomr_core::{
 };
 use zoomr_model::{Error, Model, config::ModelConfig};
 
-use crate::support::{Cpu, DenseCache, golden, json, load};
+use crate::{
+    support::{Cpu, DenseCache, golden, json, load},
+    write::written,
+};
 
 /// Largest difference of a logit; f32 and f64 in transformers itself differ by up to 3e-5.
 const TOLERANCE: f32 = 2e-4;
 
+/// What transformers says.
 #[derive(Deserialize)]
 struct Expected {
     prompt: Vec<u32>,
@@ -35,6 +39,9 @@ fn check(architecture: &str) {
         let model = load(&dir, parse(&dir.join(spelling)));
         expected.check(spelling, over_dense_cache(&model));
     }
+    let (_place, path) = written(&dir, "f32");
+    let model = load(&path, ModelConfig::from_dir(&path).expect("a supported architecture"));
+    expected.check("from GGUF", over_dense_cache(&model));
     let model = load(&dir, parse(&dir.join("config.json")));
     let full = Options { policy: PolicyKind::Full, ..Options::default() };
     expected.check("policy full", through_session(&model, full));

@@ -16,3 +16,5 @@ mod real_model;
 #[path = "../support/mod.rs"]
 mod shared;
 mod support;
+#[path = "../support/gguf.rs"]
+mod write;

@@ -56,7 +56,9 @@ fn only_tokens_that_stand_for_text_speak_of_another_model() {
 #[test]
 fn other_formats_are_named_before_anything_is_missed() {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("model.Q8_0.gguf"), "GGUF\u{3}").unwrap();
+    for name in ["model.Q8_0.gguf", "model.Q4_0.gguf"] {
+        fs::write(dir.path().join(name), "GGUF\u{3}").unwrap();
+    }
     let error = Pretrained::open(dir.path(), None).unwrap_err();
     assert!(matches!(&error, PretrainedError::Foreign(foreign) if foreign.format == Format::Gguf), "{error}");
 }

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use zoomr_model::{
     atomic_file::{Existing, write},
+    gguf::is_gguf,
     train::{
         Curriculum, LoraOptions, Recipe, RecipeOptions, Run, SavedDtype, StepReport, Trainer, plot, save,
         save_adapter,
@@ -99,7 +100,15 @@ pub(crate) fn run(args: TrainArgs) -> Result<ExitCode> {
     }
     let interrupt = Interrupt::listen()?;
     let start = match (args.model, args.config) {
-        (Some(model), _) => Start::Model { dir: find(&model, &Status::new())?, name: model },
+        (Some(model), _) => {
+            let dir = find(&model, &Status::new())?;
+            if is_gguf(&dir) {
+                bail!(
+                    "--model: {model} is in GGUF; training starts from a checkpoint in safetensors: give that"
+                );
+            }
+            Start::Model { dir, name: model }
+        }
         (None, Some(_)) if args.keep_adapter => {
             bail!(
                 "--keep-adapter: an adapter is of no use without its model; give --model, or train all weights"

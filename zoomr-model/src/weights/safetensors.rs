@@ -1,18 +1,26 @@
-//! The header of a safetensors file: what its tensors are called, and where they lie.
+//! Files in safetensors: what their tensors are called, and where they lie.
 //!
 //! It is read into memory of its own, never parsed from the map: another program may write to the file at any time,
 //! and text that changes while it is parsed is not text. What it claims is checked before anything is allocated by it.
 
 use std::{
-    collections::HashMap,
     fs::File,
     io::{self, Read},
+    path::PathBuf,
 };
 
-use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{
+    Dtype,
+    tensor::{Metadata, TensorInfo},
+};
 use serde::de::IgnoredAny;
+use zoomr_core::weight::WeightFormat;
 
-use super::names::canonical;
+use super::{
+    error::WeightsError,
+    file::{Element, Tensor, Tensors, WeightFile},
+    names::canonical,
+};
 use crate::entries::Entries;
 
 /// Bytes before the header: its length, as a little-endian `u64`.
@@ -21,14 +29,29 @@ const LENGTH_BYTES: u64 = 8;
 /// The longest header that the format's own reader takes, in bytes.
 const LONGEST: u64 = 100_000_000;
 
+/// What is done about numbers that zoomr does not read.
+const ADVICE: &str = "F32, F16 and BF16 are supported: convert the checkpoint";
+
+/// Reads a file's header and maps the file.
+pub(super) fn open(path: PathBuf) -> Result<WeightFile, WeightsError> {
+    let opened = || -> io::Result<_> {
+        let mut file = File::open(&path)?;
+        let header = Header::read(&mut file)?;
+        Ok((header, file))
+    };
+    match opened() {
+        Err(error) => Err(WeightsError::Read { path, error }),
+        Ok((Err(problem), _)) => Err(WeightsError::Damaged { path, problem }),
+        Ok((Ok(Header { tensors, end }), file)) => WeightFile::new(path, &file, tensors, end),
+    }
+}
+
 /// A header that has been checked against the length of its file.
-pub(super) struct Header {
+struct Header {
     /// By [canonical] name.
-    pub(super) tensors: HashMap<String, TensorInfo>,
-    /// Where the tensors' bytes begin.
-    pub(super) data: usize,
-    /// Where they end, which is where the file ends.
-    pub(super) end: usize,
+    tensors: Tensors,
+    /// Where the tensors' bytes end, which is where the file ends.
+    end: usize,
 }
 
 impl Header {
@@ -36,7 +59,7 @@ impl Header {
     ///
     /// # Errors
     /// Whatever the system says on reading.
-    pub(super) fn read(file: &mut File) -> io::Result<Result<Self, String>> {
+    fn read(file: &mut File) -> io::Result<Result<Self, String>> {
         let bytes = file.metadata()?.len();
         let mut first = Vec::new();
         file.take(LENGTH_BYTES).read_to_end(&mut first)?;
@@ -63,14 +86,26 @@ impl Header {
         if claimed != bytes {
             return Err(format!("its header describes {claimed} bytes, and it has {bytes}"));
         }
-        let mut tensors = HashMap::with_capacity(names.len());
+        let mut tensors = Tensors::with_capacity(names.len());
         for (name, info) in metadata.tensors() {
             let name = canonical(&name).into_owned();
             if tensors.contains_key(&name) {
                 return Err(format!("it has two tensors that would both be `{name}`"));
             }
-            tensors.insert(name, info.clone());
+            tensors.insert(name, tensor(info, data as usize));
         }
-        Ok(Self { tensors, data: data as usize, end: claimed as usize })
+        Ok(Self { tensors, end: claimed as usize })
     }
+}
+
+/// A tensor of a file whose tensors begin at byte `data`.
+fn tensor(info: &TensorInfo, data: usize) -> Tensor {
+    let (start, end) = info.data_offsets;
+    let element = match info.dtype {
+        Dtype::F32 => Element::Known(WeightFormat::F32),
+        Dtype::F16 => Element::Known(WeightFormat::F16),
+        Dtype::BF16 => Element::Known(WeightFormat::Bf16),
+        other => Element::Other { name: format!("{other:?}"), advice: ADVICE },
+    };
+    Tensor { element, shape: info.shape.clone(), bytes: data + start..data + end, interleaved: None }
 }
