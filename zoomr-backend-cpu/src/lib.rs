@@ -37,6 +37,7 @@ mod plain;
 mod provider;
 mod simd;
 mod store;
+mod stored;
 #[cfg(test)]
 mod testing;
 mod view;

@@ -11,7 +11,7 @@ use super::{
     table::{CpuTable, Run, TableTask},
 };
 use crate::{
-    simd::{Native, Simd},
+    simd::Simd,
     store::Part,
     view::Queries,
 };
@@ -117,7 +117,7 @@ impl Attend<'_> {
         let mut first = 0;
         for run in runs {
             let keys = self.keys.run(run.page, kv_head, run.slots.clone());
-            self.simd.dots::<Native>(queries, keys, self.q.head_dim, &mut scores[first..], count);
+            keys.dots(self.simd, queries, self.q.head_dim, &mut scores[first..], count);
             first += run.slots.len();
         }
     }

@@ -4,7 +4,7 @@
 //! A block with a higher score first rescales both sums by `e^(old m - new m)`. Two runs over disjoint tokens
 //! merge by the same rule.
 
-use crate::simd::Simd;
+use crate::{simd::Simd, stored::Stored};
 
 /// The running softmax of some queries.
 pub(super) struct Online<'a> {
@@ -61,10 +61,10 @@ impl<'a> Online<'a> {
         self.sum[query] += simd.exp_sum(scores, finite(self.max[query]));
     }
 
-    /// Adds `values` `[weights.len(), head_dim]` by their weights.
-    pub(super) fn add(&mut self, simd: Simd, query: usize, weights: &[f32], values: &[f32]) {
+    /// Adds `values`, as many as there are `weights`, by these.
+    pub(super) fn add(&mut self, simd: Simd, query: usize, weights: &[f32], values: Stored<'_>) {
         let weighted = &mut self.weighted[query * self.head_dim..][..self.head_dim];
-        simd.add_weighted(weights, values, weighted);
+        values.add_weighted(simd, weights, weighted);
     }
 
     /// What the same queries find over the tokens of both.

@@ -4,7 +4,7 @@ use zoomr_core::kernels::ScoreGroup;
 
 use super::scratch;
 use crate::{
-    simd::{Native, Simd},
+    simd::Simd,
     store::Part,
     view::Queries,
 };
@@ -35,7 +35,7 @@ pub(crate) fn scores(
                 let vectors = index.run(span.page, kv_head, span.start..span.start + count);
                 let place = &mut scores[heads.start * candidates + span.position..];
                 let queries = q.heads(group.first_row + r, heads);
-                simd.dots::<Native>(queries, vectors, q.head_dim, place, candidates);
+                vectors.dots(simd, queries, q.head_dim, place, candidates);
             }
         }
         scores.iter_mut().for_each(|score| *score *= scale);

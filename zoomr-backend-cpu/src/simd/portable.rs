@@ -2,36 +2,34 @@
 //!
 //! What each computes is said at [`Simd`](super::Simd).
 
-use super::Element;
+use super::{Element, Vector, vector::LANES};
 
-/// Partial sums of a dot product: independent chains that fill the vector units of any common machine, and
-/// keep the rounding error of long rows small.
-const LANES: usize = 8;
-
-pub(super) fn dots<E: Element>(
+pub(super) fn dots<V: Vector>(
     x: &[f32],
-    weights: &[E::Unit],
+    weights: &[V::Unit],
     columns: usize,
     out: &mut [f32],
     stride: usize,
 ) {
     for (x, out) in x.chunks_exact(columns).zip(out.chunks_mut(stride)) {
-        for (weights, out) in weights.chunks_exact(columns).zip(out) {
-            *out = dot::<E>(x, weights);
+        for (weights, out) in weights.chunks_exact(V::units(columns)).zip(out) {
+            *out = dot::<V>(x, weights);
         }
     }
 }
 
-fn dot<E: Element>(x: &[f32], weights: &[E::Unit]) -> f32 {
-    let (x, x_tail) = x.as_chunks::<LANES>();
-    let (weights, weights_tail) = weights.as_chunks::<LANES>();
+/// The partial sums are independent chains that fill the vector units of any common machine, and keep the rounding
+/// error of long rows small.
+fn dot<V: Vector>(x: &[f32], weights: &[V::Unit]) -> f32 {
+    let (blocks, tail) = x.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
-    for (x, weights) in x.iter().zip(weights) {
+    for (x, c) in blocks.iter().zip((0..).step_by(LANES)) {
+        let weights = V::values(weights, c);
         for lane in 0..LANES {
-            lanes[lane] += x[lane] * E::to_f32(weights[lane]);
+            lanes[lane] += x[lane] * weights[lane];
         }
     }
-    let tail: f32 = x_tail.iter().zip(weights_tail).map(|(x, w)| x * E::to_f32(*w)).sum();
+    let tail: f32 = tail.iter().zip(x.len() - tail.len()..).map(|(x, c)| x * V::value(weights, c)).sum();
     lanes.iter().sum::<f32>() + tail
 }
 
@@ -58,10 +56,18 @@ pub(super) fn exp_sum(scores: &mut [f32], reference: f32) -> f32 {
         .sum()
 }
 
-pub(super) fn add_weighted(weights: &[f32], values: &[f32], sum: &mut [f32]) {
-    for (weight, value) in weights.iter().zip(values.chunks_exact(sum.len())) {
-        for (sum, value) in sum.iter_mut().zip(value) {
-            *sum += weight * value;
+pub(super) fn add_weighted<V: Vector>(weights: &[f32], values: &[V::Unit], sum: &mut [f32]) {
+    let (blocks, tail) = sum.as_chunks_mut::<LANES>();
+    let whole = blocks.len() * LANES;
+    for (weight, vector) in weights.iter().zip(values.chunks_exact(V::units(whole + tail.len()))) {
+        for (sums, c) in blocks.iter_mut().zip((0..).step_by(LANES)) {
+            let values = V::values(vector, c);
+            for lane in 0..LANES {
+                sums[lane] += weight * values[lane];
+            }
+        }
+        for (sum, c) in tail.iter_mut().zip(whole..) {
+            *sum += weight * V::value(vector, c);
         }
     }
 }

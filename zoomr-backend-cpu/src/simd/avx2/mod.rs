@@ -14,7 +14,7 @@ mod softmax;
 mod weighted;
 mod whole;
 
-use super::Element;
+use super::{Element, Vector};
 
 /// Proof that AVX2, FMA and F16C were found: the only value comes from [`Avx2::detect`].
 #[derive(Clone, Copy, Debug)]
@@ -28,16 +28,16 @@ impl Avx2 {
         found.then_some(Self(()))
     }
 
-    pub(super) fn dots<E: Element>(
+    pub(super) fn dots<V: Vector>(
         self,
         x: &[f32],
-        weights: &[E::Unit],
+        weights: &[V::Unit],
         columns: usize,
         out: &mut [f32],
         stride: usize,
     ) {
         // SAFETY: `self` proves the features.
-        unsafe { dots::dots::<E>(x, weights, columns, out, stride) }
+        unsafe { dots::dots::<V>(x, weights, columns, out, stride) }
     }
 
     pub(super) fn whole_dots(self, x: &[i8], vectors: &[i8], columns: usize, out: &mut [i32], stride: usize) {
@@ -55,9 +55,9 @@ impl Avx2 {
         unsafe { softmax::exp_sum(scores, reference) }
     }
 
-    pub(super) fn add_weighted(self, weights: &[f32], values: &[f32], sum: &mut [f32]) {
+    pub(super) fn add_weighted<V: Vector>(self, weights: &[f32], values: &[V::Unit], sum: &mut [f32]) {
         // SAFETY: `self` proves the features.
-        unsafe { weighted::add_weighted(weights, values, sum) }
+        unsafe { weighted::add_weighted::<V>(weights, values, sum) }
     }
 
     pub(super) fn widen<E: Element>(self, from: &[E::Unit], to: &mut [f32]) {

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps};
 
-use crate::simd::Element;
+use crate::simd::{Element, Vector};
 
 /// Lanes of a register.
 const LANES: usize = 8;
@@ -12,28 +12,35 @@ const LANES: usize = 8;
 const WIDE: usize = 8;
 
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn add_weighted(weights: &[f32], values: &[f32], sum: &mut [f32]) {
+pub(super) fn add_weighted<V: Vector>(weights: &[f32], values: &[V::Unit], sum: &mut [f32]) {
     let columns = sum.len();
     let mut first = 0;
     while columns - first >= WIDE * LANES {
-        strip::<WIDE>(weights, values, columns, first, sum);
+        strip::<V, WIDE>(weights, values, columns, first, sum);
         first += WIDE * LANES;
     }
     while columns - first >= LANES {
-        strip::<1>(weights, values, columns, first, sum);
+        strip::<V, 1>(weights, values, columns, first, sum);
         first += LANES;
     }
-    for (weight, row) in weights.iter().zip(values.chunks_exact(columns)) {
-        for (sum, value) in sum[first..].iter_mut().zip(&row[first..]) {
-            *sum = weight.mul_add(*value, *sum);
+    for (weight, row) in weights.iter().zip(values.chunks_exact(V::units(columns))) {
+        for (c, sum) in (first..).zip(&mut sum[first..]) {
+            *sum = weight.mul_add(V::value(row, c), *sum);
         }
     }
 }
 
 /// Columns `first..first + 8 * WIDTH` of [`add_weighted`], the sums in registers throughout.
 #[target_feature(enable = "avx2,fma,f16c")]
-fn strip<const WIDTH: usize>(weights: &[f32], values: &[f32], columns: usize, first: usize, sum: &mut [f32]) {
-    assert!(values.len() == weights.len() * columns && first + WIDTH * LANES <= columns);
+fn strip<V: Vector, const WIDTH: usize>(
+    weights: &[f32],
+    values: &[V::Unit],
+    columns: usize,
+    first: usize,
+    sum: &mut [f32],
+) {
+    let units = V::units(columns);
+    assert!(values.len() == weights.len() * units && first + WIDTH * LANES <= columns);
     let mut sums = [_mm256_set1_ps(0.0); WIDTH];
     for (i, sums) in sums.iter_mut().enumerate() {
         // SAFETY: `sum` has `columns` elements, and the strip's `WIDTH * 8` end within them.
@@ -42,8 +49,9 @@ fn strip<const WIDTH: usize>(weights: &[f32], values: &[f32], columns: usize, fi
     for (row, weight) in weights.iter().enumerate() {
         let weight = _mm256_set1_ps(*weight);
         for (i, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: `row` is one of `weights.len()` rows of `columns` values; the strip ends within it.
-            let value = unsafe { _mm256_loadu_ps(values.as_ptr().add(row * columns + first + i * LANES)) };
+            // SAFETY: `row` is one of `weights.len()` rows of `columns` values, each in `units`; the strip ends within
+            // it. The features are this function's own.
+            let value = unsafe { V::eight(values.as_ptr().add(row * units), first + i * LANES) };
             *sums = _mm256_fmadd_ps(weight, value, *sums);
         }
     }
