@@ -10,11 +10,7 @@ use super::{
     scratch,
     table::{CpuTable, Run, TableTask},
 };
-use crate::{
-    simd::Simd,
-    store::Part,
-    view::Queries,
-};
+use crate::{simd::Simd, store::Part, view::Queries};
 
 /// Multiply-adds below which waking another thread costs more than it brings: some 20 us on one core.
 pub(super) const PARALLEL_WORK: usize = 200_000;

@@ -3,11 +3,7 @@
 use zoomr_core::kernels::ScoreGroup;
 
 use super::scratch;
-use crate::{
-    simd::Simd,
-    store::Part,
-    view::Queries,
-};
+use crate::{simd::Simd, store::Part, view::Queries};
 
 /// Rows above which scores and votes are spread over threads. One row's few hundred thoughts take some 20 us, most
 /// of it voting: about what waking another thread costs.

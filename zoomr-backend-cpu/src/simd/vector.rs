@@ -114,7 +114,8 @@ impl Vector for Q8 {
         // SAFETY: the trait's contract: the block of element `c` has its scale, and eight numbers from there on; no load
         // asks for alignment.
         unsafe {
-            let scale = _mm256_cvtph_ps(_mm_set1_epi16(vector.add(block_of(c)).cast::<i16>().read_unaligned()));
+            let scale =
+                _mm256_cvtph_ps(_mm_set1_epi16(vector.add(block_of(c)).cast::<i16>().read_unaligned()));
             let numbers = _mm256_cvtepi8_epi32(_mm_loadl_epi64(vector.add(place_of(c)).cast()));
             _mm256_mul_ps(_mm256_cvtepi32_ps(numbers), scale)
         }

@@ -106,7 +106,8 @@ pub fn forecast(layers: &[LayerSpec], settings: &Settings, widths: Widths, run: 
     });
     let end = run.tokens.checked_sub(1).map(|last| rules.bytes(&kinds, Moment::after(last), &[run.thought]));
     let tokens = |layer: &LayerSpec| layer.sliding_window.map_or(run.tokens, |w| w.get().min(run.tokens));
-    let full = layers.iter().map(|layer| tokens(layer) as u64 * 2 * vector_bytes(layer, settings.kv, widths)).sum();
+    let full =
+        layers.iter().map(|layer| tokens(layer) as u64 * 2 * vector_bytes(layer, settings.kv, widths)).sum();
     Forecast { end: end.unwrap_or_default(), peak: peak.max().unwrap_or(0), full }
 }
 

@@ -131,7 +131,8 @@ impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
         let store = kernels.store(shape, settings.kv, device);
         // What stands for many tokens is exact: it is little, and decides what is attended.
         let beside = PageShape { parts: 1, pages_per_slab: PAGES_PER_SLAB, ..shape };
-        let paged = |page_size| Paged::new(kernels.store(PageShape { page_size, ..beside }, KvDtype::F32, device));
+        let paged =
+            |page_size| Paged::new(kernels.store(PageShape { page_size, ..beside }, KvDtype::F32, device));
         let vectors = kernels.blocks(PageShape { page_size: VECTORS_PER_PAGE, ..beside }, device);
         Self {
             layers,

@@ -51,7 +51,8 @@ pub fn walk(layers: &[LayerSpec], settings: &Settings, widths: Widths, run: Assu
     }
     let end = run.tokens.checked_sub(1).map(|last| simulation.bytes(layers, widths, last, &[run.thought]));
     let tokens = |layer: &LayerSpec| layer.sliding_window.map_or(run.tokens, |w| w.get().min(run.tokens));
-    let full = layers.iter().map(|layer| (tokens(layer) * token_bytes(layer, settings.kv, widths)) as u64).sum();
+    let full =
+        layers.iter().map(|layer| (tokens(layer) * token_bytes(layer, settings.kv, widths)) as u64).sum();
     Forecast { end: end.unwrap_or_default(), peak, full }
 }
 
