@@ -39,13 +39,20 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// Adds `weights[i]` times vector `i` to `sum` `[head_dim]`, for every `i`.
-    pub(crate) fn add_weighted(self, simd: Simd, weights: &[f32], sum: &mut [f32]) {
+    /// Adds them to `sums` `[m, head_dim]` by `weights`, as [`Simd::add_weighted`] does.
+    pub(crate) fn add_weighted(
+        self,
+        simd: Simd,
+        weights: &[f32],
+        stride: usize,
+        head_dim: usize,
+        sums: &mut [f32],
+    ) {
         match self {
-            Self::F32(vectors) => simd.add_weighted::<Native>(weights, vectors, sum),
-            Self::F16(vectors) => simd.add_weighted::<F16>(weights, vectors, sum),
-            Self::Bf16(vectors) => simd.add_weighted::<Bf16>(weights, vectors, sum),
-            Self::Q8(vectors) => simd.add_weighted::<Q8>(weights, vectors, sum),
+            Self::F32(vectors) => simd.add_weighted::<Native>(weights, stride, vectors, head_dim, sums),
+            Self::F16(vectors) => simd.add_weighted::<F16>(weights, stride, vectors, head_dim, sums),
+            Self::Bf16(vectors) => simd.add_weighted::<Bf16>(weights, stride, vectors, head_dim, sums),
+            Self::Q8(vectors) => simd.add_weighted::<Q8>(weights, stride, vectors, head_dim, sums),
         }
     }
 

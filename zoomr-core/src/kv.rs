@@ -21,7 +21,7 @@ pub const Q8_SCALE: usize = size_of::<f16>();
 const LARGEST: f32 = 127.0;
 
 /// The element type of stored keys and values, little-endian.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KvDtype {
     /// IEEE 754 single precision.

@@ -94,13 +94,24 @@ impl Simd {
         }
     }
 
-    /// Adds `weights[i]` times row `i` of `values` `[weights.len(), sum.len()]` to `sum`, for every `i`.
-    pub(crate) fn add_weighted<V: Vector>(self, weights: &[f32], values: &[V::Unit], sum: &mut [f32]) {
-        debug_assert_eq!(values.len(), weights.len() * V::units(sum.len()));
+    /// Adds `weights[i * stride + j]` times vector `j` of `vectors` `[n, columns]` to row `i` of `sums` `[m, columns]`, for
+    /// every `i` and `j`.
+    ///
+    /// A sum's rounding does not depend on `m` or its place among the rows.
+    pub(crate) fn add_weighted<V: Vector>(
+        self,
+        weights: &[f32],
+        stride: usize,
+        vectors: &[V::Unit],
+        columns: usize,
+        sums: &mut [f32],
+    ) {
+        debug_assert!(sums.len().is_multiple_of(columns) && vectors.len().is_multiple_of(V::units(columns)));
+        debug_assert!(vectors.len() / V::units(columns) <= stride);
         match self {
-            Self::Portable => portable::add_weighted::<V>(weights, values, sum),
+            Self::Portable => portable::add_weighted::<V>(weights, stride, vectors, columns, sums),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.add_weighted::<V>(weights, values, sum),
+            Self::Avx2(avx2) => avx2.add_weighted::<V>(weights, stride, vectors, columns, sums),
         }
     }
 

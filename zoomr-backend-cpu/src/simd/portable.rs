@@ -56,19 +56,31 @@ pub(super) fn exp_sum(scores: &mut [f32], reference: f32) -> f32 {
         .sum()
 }
 
-pub(super) fn add_weighted<V: Vector>(weights: &[f32], values: &[V::Unit], sum: &mut [f32]) {
-    let (blocks, tail) = sum.as_chunks_mut::<LANES>();
+pub(super) fn add_weighted<V: Vector>(
+    weights: &[f32],
+    stride: usize,
+    vectors: &[V::Unit],
+    columns: usize,
+    sums: &mut [f32],
+) {
+    for (sums, weights) in sums.chunks_exact_mut(columns).zip(weights.chunks(stride)) {
+        for (weight, vector) in weights.iter().zip(vectors.chunks_exact(V::units(columns))) {
+            add_scaled::<V>(*weight, vector, sums);
+        }
+    }
+}
+
+fn add_scaled<V: Vector>(weight: f32, vector: &[V::Unit], sums: &mut [f32]) {
+    let (blocks, tail) = sums.as_chunks_mut::<LANES>();
     let whole = blocks.len() * LANES;
-    for (weight, vector) in weights.iter().zip(values.chunks_exact(V::units(whole + tail.len()))) {
-        for (sums, c) in blocks.iter_mut().zip((0..).step_by(LANES)) {
-            let values = V::values(vector, c);
-            for lane in 0..LANES {
-                sums[lane] += weight * values[lane];
-            }
+    for (sums, c) in blocks.iter_mut().zip((0..).step_by(LANES)) {
+        let values = V::values(vector, c);
+        for lane in 0..LANES {
+            sums[lane] += weight * values[lane];
         }
-        for (sum, c) in tail.iter_mut().zip(whole..) {
-            *sum += weight * V::value(vector, c);
-        }
+    }
+    for (sum, c) in tail.iter_mut().zip(whole..) {
+        *sum += weight * V::value(vector, c);
     }
 }
 

@@ -175,18 +175,20 @@ fn weighted_sums() {
 
 fn check_weighted<V: Vector>(columns: usize, units: impl Fn(&[f32]) -> Vec<V::Unit>) {
     for simd in paths() {
-        for rows in [1, 3, 16] {
-            let (weights, values) = (noise(rows, 6), units(&noise(rows * columns, 7)));
-            let start = noise(columns, 8);
+        for (m, n) in [(1, 1), (1, 16), (2, 3), (3, 16), (4, 1), (5, 3), (7, 8)] {
+            let stride = n + 2;
+            let (weights, vectors) = (noise(m * stride - 2, 6), units(&noise(n * columns, 7)));
+            let start = noise(m * columns, 8);
             let mut sums = start.clone();
-            simd.add_weighted::<V>(&weights, &values, &mut sums);
-            for c in 0..columns {
-                let vectors = weights.iter().zip(values.chunks_exact(V::units(columns)));
-                let terms = vectors.map(|(w, vector)| f64::from(*w) * f64::from(V::value(vector, c)));
-                let start = f64::from(start[c]);
+            simd.add_weighted::<V>(&weights, stride, &vectors, columns, &mut sums);
+            for (at, (sum, start)) in sums.iter().zip(&start).enumerate() {
+                let own =
+                    weights[at / columns * stride..].iter().zip(vectors.chunks_exact(V::units(columns)));
+                let terms = own.map(|(w, vector)| f64::from(*w) * f64::from(V::value(vector, at % columns)));
+                let start = f64::from(*start);
                 let (exact, size) = terms.fold((start, start.abs()), |(e, s), t| (e + t, s + t.abs()));
-                let bound = (rows + 1) as f64 * ROUNDING * size;
-                assert!((f64::from(sums[c]) - exact).abs() <= bound, "{simd:?} {rows}x{columns}");
+                let bound = (n + 1) as f64 * ROUNDING * size;
+                assert!((f64::from(*sum) - exact).abs() <= bound, "{simd:?} {m}x{n}x{columns}");
             }
         }
     }

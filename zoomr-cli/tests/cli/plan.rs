@@ -208,7 +208,7 @@ fn whether_it_fits_is_said_and_the_longest_text_that_does() {
 
     let table = run("plan", &model, "--memory 1M").succeeded();
     let rows: Vec<&str> = table.lines().take(3).collect();
-    assert!(rows[0].contains("weights, F32") && rows[0].contains("KV, F32"), "{table}");
+    assert!(rows[0].contains("weights, F32") && rows[0].contains("KV, F16"), "{table}");
     assert!(rows[0].contains("in 1.00 MiB") && rows[0].ends_with("longest text"), "{table}");
     assert!(rows[1].starts_with("zoomr ") && rows[2].starts_with("full "), "{table}");
 }

@@ -55,9 +55,16 @@ impl Avx2 {
         unsafe { softmax::exp_sum(scores, reference) }
     }
 
-    pub(super) fn add_weighted<V: Vector>(self, weights: &[f32], values: &[V::Unit], sum: &mut [f32]) {
+    pub(super) fn add_weighted<V: Vector>(
+        self,
+        weights: &[f32],
+        stride: usize,
+        vectors: &[V::Unit],
+        columns: usize,
+        sums: &mut [f32],
+    ) {
         // SAFETY: `self` proves the features.
-        unsafe { weighted::add_weighted::<V>(weights, values, sum) }
+        unsafe { weighted::add_weighted::<V>(weights, stride, vectors, columns, sums) }
     }
 
     pub(super) fn widen<E: Element>(self, from: &[E::Unit], to: &mut [f32]) {
