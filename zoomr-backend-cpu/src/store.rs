@@ -156,11 +156,11 @@ impl KvStore<Cpu> for CpuStore {
     fn keys(&self, layer: usize, spans: &[PageSpan]) -> Tensor<Cpu, 3> {
         let (keys, PageShape { kv_heads, head_dim, .. }) = (self.layer_keys(layer), self.shape);
         let tokens: usize = spans.iter().map(|span| span.len).sum();
-        let mut gathered = Vec::with_capacity(tokens * kv_heads * head_dim);
-        for slot in spans.iter().flat_map(PageSpan::slots) {
-            for head in 0..kv_heads {
-                let key = keys.run(slot.page, head, slot.slot..slot.slot + 1);
-                gathered.extend_from_slice(&key.widened(head_dim));
+        let mut gathered = vec![0.0; tokens * kv_heads * head_dim];
+        let slots = spans.iter().flat_map(PageSpan::slots);
+        for (token, Slot { page, slot }) in gathered.chunks_exact_mut(kv_heads * head_dim).zip(slots) {
+            for (head, key) in token.chunks_exact_mut(head_dim).enumerate() {
+                keys.run(page, head, slot..slot + 1).widen(head_dim, key);
             }
         }
         tensor(gathered, [tokens, kv_heads, head_dim])

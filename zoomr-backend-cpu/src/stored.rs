@@ -56,19 +56,31 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// The vectors in f32, `[vectors, head_dim]`: borrowed where they lie so. By the definition of the dtype, which the
-    /// kernels' own loads are tested against.
+    /// The vectors in f32, `[vectors, head_dim]`: borrowed where they lie so.
     pub(crate) fn widened(self, head_dim: usize) -> Cow<'a, [f32]> {
-        let (kv, bytes): (KvDtype, &[u8]) = match self {
-            Self::F32(vectors) => return Cow::Borrowed(vectors),
+        if let Self::F32(vectors) = self {
+            return Cow::Borrowed(vectors);
+        }
+        let (kv, bytes) = self.bytes();
+        let mut wide = vec![0.0; bytes.len() / kv.bytes(head_dim) * head_dim];
+        self.widen(head_dim, &mut wide);
+        Cow::Owned(wide)
+    }
+
+    /// Writes the vectors in f32 to `wide`, `[vectors, head_dim]`: by the definition of the dtype, which the kernels' own
+    /// loads are tested against.
+    pub(crate) fn widen(self, head_dim: usize, wide: &mut [f32]) {
+        let (kv, bytes) = self.bytes();
+        let vectors = wide.chunks_exact_mut(head_dim).zip(bytes.chunks_exact(kv.bytes(head_dim)));
+        vectors.for_each(|(vector, bytes)| kv.decode(bytes, vector));
+    }
+
+    fn bytes(self) -> (KvDtype, &'a [u8]) {
+        match self {
+            Self::F32(vectors) => (KvDtype::F32, bytemuck::cast_slice(vectors)),
             Self::F16(vectors) => (KvDtype::F16, vectors.as_flattened()),
             Self::Bf16(vectors) => (KvDtype::Bf16, vectors.as_flattened()),
             Self::Q8(vectors) => (KvDtype::Q8, vectors),
-        };
-        let each = kv.bytes(head_dim);
-        let mut wide = vec![0.0; bytes.len() / each * head_dim];
-        let vectors = wide.chunks_exact_mut(head_dim).zip(bytes.chunks_exact(each));
-        vectors.for_each(|(vector, bytes)| kv.decode(bytes, vector));
-        Cow::Owned(wide)
+        }
     }
 }

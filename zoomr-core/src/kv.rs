@@ -5,8 +5,8 @@
 //!
 //! `q8` is laid out as GGUF's `Q8_0`: blocks of 32 elements, each a scale in f16 followed by the elements as whole
 //! numbers of eight bits, which the scale multiplies. Unlike there, the last block may be shorter, since a model's heads may
-//! have any number of elements, and scales are rounded up, so that no number is cut off and none is further
-//! from what it stands for than half a scale.
+//! have any number of elements, and scales are rounded up, so that no number up to 127 times 65,504 is cut off, and none
+//! further from what it stands for than half a scale.
 
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
