@@ -57,7 +57,9 @@ fn policies_with_budgets_take_what_was_planned() {
 #[test]
 fn every_dtype_takes_what_was_planned() {
     for kv in ["f32", "f16", "bf16", "q8"] {
-        for settings in ["full", "h2o --budget 60", "quest --budget 60", "zoomr --blocks off", "zoomr --blocks 4"] {
+        for settings in
+            ["full", "h2o --budget 60", "quest --budget 60", "zoomr --blocks off", "zoomr --blocks 4"]
+        {
             assert_agree(&format!("--policy {settings} --kv {kv}"), "");
         }
     }
