@@ -59,7 +59,7 @@ impl KvDtype {
             Self::F32 => each(vector, bytes, f32::to_le_bytes),
             Self::F16 => each(vector, bytes, |x| f16::from_f32(within(x, f16::MAX.to_f32())).to_le_bytes()),
             Self::Bf16 => {
-                each(vector, bytes, |x| bf16::from_f32(within(x, bf16::MAX.to_f32())).to_le_bytes())
+                each(vector, bytes, |x| bf16::from_f32(within(x, bf16::MAX.to_f32())).to_le_bytes());
             }
             Self::Q8 => {
                 let blocks = bytes.chunks_mut(Q8_SCALE + Q8_BLOCK);
