@@ -24,9 +24,8 @@ fn dot<V: Vector>(x: &[f32], weights: &[V::Unit]) -> f32 {
     let (blocks, tail) = x.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
     for (x, c) in blocks.iter().zip((0..).step_by(LANES)) {
-        let weights = V::values(weights, c);
-        for lane in 0..LANES {
-            lanes[lane] += x[lane] * weights[lane];
+        for (lane, (x, weight)) in lanes.iter_mut().zip(x.iter().zip(V::values(weights, c))) {
+            *lane += x * weight;
         }
     }
     let tail: f32 = tail.iter().zip(x.len() - tail.len()..).map(|(x, c)| x * V::value(weights, c)).sum();
@@ -74,9 +73,8 @@ fn add_scaled<V: Vector>(weight: f32, vector: &[V::Unit], sums: &mut [f32]) {
     let (blocks, tail) = sums.as_chunks_mut::<LANES>();
     let whole = blocks.len() * LANES;
     for (sums, c) in blocks.iter_mut().zip((0..).step_by(LANES)) {
-        let values = V::values(vector, c);
-        for lane in 0..LANES {
-            sums[lane] += weight * values[lane];
+        for (sum, value) in sums.iter_mut().zip(V::values(vector, c)) {
+            *sum += weight * value;
         }
     }
     for (sum, c) in tail.iter_mut().zip(whole..) {
