@@ -25,8 +25,8 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         ["--model", dir, args @ ..] => (Some(PathBuf::from(dir)), args),
         args => (None, args),
     };
-    if !matches!(args, [] | ["--contexts", _]) {
-        bail!("bench {name}: give --model DIR, then --contexts TOKENS,.., or neither");
+    if !matches!(args, [] | ["--contexts" | "--kv", _] | ["--contexts", _, "--kv", _]) {
+        bail!("bench {name}: give --model DIR, then --contexts TOKENS,.., then --kv DTYPE, or none of these");
     }
     let model = dir.map_or_else(default_model, Ok)?;
     // The benchmark runs in its package's folder.
@@ -52,8 +52,8 @@ mod tests {
     #[test]
     fn unknown_benchmarks_are_refused() {
         assert!(run(&["encode"]).unwrap_err().to_string().contains("there is decode"));
-        assert!(run(&["decode", "--fast"]).unwrap_err().to_string().contains("or neither"));
-        assert!(run(&["decode", "--contexts"]).unwrap_err().to_string().contains("or neither"));
+        assert!(run(&["decode", "--fast"]).unwrap_err().to_string().contains("or none"));
+        assert!(run(&["decode", "--contexts"]).unwrap_err().to_string().contains("or none"));
         assert!(run(&[]).unwrap_err().to_string().contains("there is decode"));
     }
 }

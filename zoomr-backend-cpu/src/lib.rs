@@ -38,6 +38,7 @@ mod provider;
 mod quantised;
 mod simd;
 mod store;
+mod stored;
 mod team;
 #[cfg(test)]
 mod testing;

@@ -10,6 +10,7 @@ use zoomr_core::{
         AttendGroup, AttentionKernels, Candidates, GroupTable, LinearKernels, PageShape, ScoreGroup,
         TrainingKernels, Whole, Zoom,
     },
+    kv::KvDtype,
     positions::PositionSet,
     select::HostBallot,
     state::AttentionState,
@@ -70,8 +71,8 @@ impl AttentionKernels<Cpu> for PlainKernels {
     type Store = CpuStore;
     type Table = GroupTable;
 
-    fn store(&self, shape: PageShape, _device: &Device<Cpu>) -> CpuStore {
-        CpuStore::new(shape)
+    fn store(&self, shape: PageShape, kv: KvDtype, _device: &Device<Cpu>) -> CpuStore {
+        CpuStore::new(shape, kv)
     }
 
     fn blocks(&self, shape: PageShape, _device: &Device<Cpu>) -> CpuBlocks {
@@ -132,8 +133,8 @@ impl AttentionKernels<Cpu> for CpuKernels {
     type Store = CpuStore;
     type Table = CpuTable;
 
-    fn store(&self, shape: PageShape, _device: &Device<Cpu>) -> CpuStore {
-        CpuStore::new(shape)
+    fn store(&self, shape: PageShape, kv: KvDtype, _device: &Device<Cpu>) -> CpuStore {
+        CpuStore::new(shape, kv)
     }
 
     fn blocks(&self, shape: PageShape, _device: &Device<Cpu>) -> CpuBlocks {

@@ -9,7 +9,9 @@ use burn::tensor::{Device, backend::Backend};
 use zoomr_core::{
     config::AtHand,
     kernels::{LinearKernels, TrainingKernels},
+    kv::KvDtype,
 };
+use zoomr_model::pretrained::Usual;
 
 #[cfg(not(any(feature = "cpu", feature = "cuda")))]
 compile_error!("zoomr computes on a backend: build it with the Cargo feature `cpu` (the default) or `cuda`");
@@ -25,8 +27,12 @@ pub(crate) trait Provider {
     /// away from the device.
     const ON_HOST: bool;
 
-    /// How much is at hand where nothing is said of it: everything, unless there is another memory that costs less.
-    const AT_HAND: AtHand = if Self::ON_HOST { AtHand::All } else { AtHand::Quarter };
+    /// What keys and values are stored as where nothing is said of it.
+    const KV: KvDtype;
+
+    /// What is usual here. Everything is at hand, unless there is another memory that costs less.
+    const USUAL: Usual =
+        Usual { at_hand: if Self::ON_HOST { AtHand::All } else { AtHand::Quarter }, kv: Self::KV };
 
     /// Makes sure that this machine can run it.
     ///
@@ -92,6 +98,7 @@ impl Provider for zoomr_backend_cpu::CpuKernels {
     type Kernels = Self;
 
     const ON_HOST: bool = true;
+    const KV: KvDtype = KvDtype::F16;
 
     fn open() -> Result<(Self, Device<Self::Backend>)> {
         Ok((Self::new(), zoomr_backend_cpu::DEVICE))
@@ -110,6 +117,8 @@ impl Provider for zoomr_backend_cuda::CudaKernels {
     type Kernels = Self;
 
     const ON_HOST: bool = false;
+    /// Its stores hold the backend's floats, whatever these are rounded to.
+    const KV: KvDtype = KvDtype::F32;
 
     fn open() -> Result<(Self, Device<Self::Backend>)> {
         // Asked first, because CubeCL panics where there is no driver.

@@ -1,11 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+#[macro_use]
+mod named;
+
 pub mod cache;
 pub mod config;
 mod error;
 pub mod forecast;
 pub mod hook;
 pub mod kernels;
+pub mod kv;
 pub mod layer;
 pub mod policy;
 pub mod portable;

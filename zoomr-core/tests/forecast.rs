@@ -9,6 +9,7 @@ use proptest::{collection::vec, option::of, prelude::*, sample::select};
 use zoomr_core::{
     config::{AtHand, Options, PolicyKind, Scope, Settings, SummaryVisibility},
     forecast::{Assumption, Widths, forecast},
+    kv::KvDtype,
     layer::LayerSpec,
     portable::Portable,
     select::Zoom,
@@ -26,7 +27,7 @@ fn portable() -> Widths {
 }
 
 /// Vectors of blocks in bytes, with a step each.
-const BYTES: Widths = Widths { element: 4, block_vector: |head_dim| head_dim + 4 };
+const BYTES: Widths = Widths { kv_vector: KvDtype::bytes, block_vector: |head_dim| head_dim + 4 };
 
 fn scenario(options: Options, trigger: Trigger) -> Scenario {
     let layer = |sliding_window: Option<usize>| LayerSpec {
@@ -199,13 +200,13 @@ prop_compose! {
         summaries in select(SummaryVisibility::ALL),
         resident_thoughts in of(0..6_usize),
         (blocks, spread_tokens) in (of(1..9_usize), 1..300_usize),
-        (page_size, slab_pages) in (1..20_usize, 1..5_usize),
+        (page_size, slab_pages, kv) in (1..20_usize, 1..5_usize, select(KvDtype::ALL)),
     ) -> Settings {
         // Blocks fill pages, and every summary is visible with them.
         let page_size = blocks.map_or(page_size, |block| page_size.next_multiple_of(block));
         let summaries = if blocks.is_some() { SummaryVisibility::All } else { summaries };
         let options = Options {
-            policy, zoom, window, keep_prompt: prompt, sinks, budget, buffer, summaries, resident_thoughts, blocks, spread_tokens, page_size, slab_pages,
+            policy, zoom, window, keep_prompt: prompt, sinks, budget, buffer, summaries, resident_thoughts, blocks, spread_tokens, page_size, slab_pages, kv,
             ..Options::default()
         };
         Settings::try_from(options).unwrap()

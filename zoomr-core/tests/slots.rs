@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use zoomr_core::{
     cache::{KvBudget, Pages, Slots},
     kernels::{KvStore, PageShape, PageSpan, PageStore},
+    kv::KvDtype,
     portable::PortableStore,
 };
 
@@ -21,7 +22,7 @@ proptest! {
         pages_per_slab in 1..3usize,
     ) {
         let shape = PageShape { layers: 1, parts: 2, kv_heads: HEADS, page_size, head_dim: 1, pages_per_slab };
-        let mut store = PortableStore::<B>::new(shape, Default::default());
+        let mut store = PortableStore::<B>::new(shape, KvDtype::F32, Default::default());
         let mut pages = Pages::new(store.page_bytes(), pages_per_slab);
         let (mut slots, mut budget) = (Slots::new(HEADS, page_size), KvBudget::new(None));
         // Per head, the tokens held, the oldest first: a token's key is its number, its value the negative.

@@ -1,19 +1,15 @@
 //! Paged attention in one pass over the pages, with an online softmax.
 //!
 //! A task takes its rows through its tokens block by block, one KV head after another; the query heads that share
-//! a KV head score each of its keys while it is in registers. Slots that a row does not see are not read.
+//! a KV head score each of its keys, and add up each of its values, while it is in registers. Slots that a row does not see
+//! are not read.
 
 use super::{
     online::Online,
     scratch,
     table::{CpuTable, Run, TableTask},
 };
-use crate::{
-    simd::{Native, Simd},
-    store::Part,
-    team,
-    view::Queries,
-};
+use crate::{simd::Simd, store::Part, team, view::Queries};
 
 /// Multiply-adds below which calling other threads together costs more than it brings: some 5 us on one core.
 pub(super) const PARALLEL_WORK: usize = 50_000;
@@ -99,13 +95,12 @@ impl Attend<'_> {
             self.score(row, kv_head, runs, count, scores);
             for (query, scores) in (first..).zip(scores.chunks_exact_mut(count)) {
                 online.weigh(self.simd, query, scores, self.scale);
-                let mut weights = &scores[..];
-                for run in runs {
-                    let values = self.values.run(run.page, kv_head, run.slots.clone());
-                    let (these, others) = weights.split_at(run.slots.len());
-                    online.add(self.simd, query, these, values);
-                    weights = others;
-                }
+            }
+            let (queries, mut seen) = (first..first + shared, 0);
+            for run in runs {
+                let values = self.values.run(run.page, kv_head, run.slots.clone());
+                online.add(self.simd, queries.clone(), &scores[seen..], count, values);
+                seen += run.slots.len();
             }
         });
     }
@@ -118,7 +113,7 @@ impl Attend<'_> {
         let mut first = 0;
         for run in runs {
             let keys = self.keys.run(run.page, kv_head, run.slots.clone());
-            self.simd.dots::<Native>(queries, keys, self.q.head_dim, &mut scores[first..], count);
+            keys.dots(self.simd, queries, self.q.head_dim, &mut scores[first..], count);
             first += run.slots.len();
         }
     }

@@ -118,7 +118,7 @@ impl Choosing<'_> {
         let (simd, q, scale) = (self.simd, self.q, self.scale);
         let (shared, head_dim) = (self.shared(), q.head_dim);
         let at = candidates.spread;
-        let spread = self.spreads.run(at.page, kv_head, at.start..at.start + at.len);
+        let spread = self.spreads.run(at.page, kv_head, at.start..at.start + at.len).widened(head_dim);
         let (mean, rest) = spread.split_at(head_dim);
         let (deviation, within) = rest.split_at(head_dim);
         let estimates = &mut work.estimates[first * count..][..shared * count];

@@ -4,7 +4,9 @@
 //! A block with a higher score first rescales both sums by `e^(old m - new m)`. Two runs over disjoint tokens
 //! merge by the same rule.
 
-use crate::simd::Simd;
+use std::ops::Range;
+
+use crate::{simd::Simd, stored::Stored};
 
 /// The running softmax of some queries.
 pub(super) struct Online<'a> {
@@ -61,10 +63,17 @@ impl<'a> Online<'a> {
         self.sum[query] += simd.exp_sum(scores, finite(self.max[query]));
     }
 
-    /// Adds `values` `[weights.len(), head_dim]` by their weights.
-    pub(super) fn add(&mut self, simd: Simd, query: usize, weights: &[f32], values: &[f32]) {
-        let weighted = &mut self.weighted[query * self.head_dim..][..self.head_dim];
-        simd.add_weighted(weights, values, weighted);
+    /// Adds `values` to each of `queries`, by its own of the weights, of which each query has `stride`.
+    pub(super) fn add(
+        &mut self,
+        simd: Simd,
+        queries: Range<usize>,
+        weights: &[f32],
+        stride: usize,
+        values: Stored<'_>,
+    ) {
+        let weighted = &mut self.weighted[queries.start * self.head_dim..queries.end * self.head_dim];
+        values.add_weighted(simd, weights, stride, self.head_dim, weighted);
     }
 
     /// What the same queries find over the tokens of both.

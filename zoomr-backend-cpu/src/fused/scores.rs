@@ -3,11 +3,7 @@
 use zoomr_core::kernels::ScoreGroup;
 
 use super::scratch;
-use crate::{
-    simd::{Native, Simd},
-    store::Part,
-    view::Queries,
-};
+use crate::{simd::Simd, store::Part, view::Queries};
 
 /// Rows above which scores and votes are spread over threads. One row's few hundred thoughts take some 20 us, most
 /// of it voting: about what waking another thread costs.
@@ -35,7 +31,7 @@ pub(crate) fn scores(
                 let vectors = index.run(span.page, kv_head, span.start..span.start + count);
                 let place = &mut scores[heads.start * candidates + span.position..];
                 let queries = q.heads(group.first_row + r, heads);
-                simd.dots::<Native>(queries, vectors, q.head_dim, place, candidates);
+                vectors.dots(simd, queries, q.head_dim, place, candidates);
             }
         }
         scores.iter_mut().for_each(|score| *score *= scale);

@@ -46,7 +46,10 @@ pub(super) fn attend_tokens(
     let query = q.heads(row, head..head + 1);
     let scores: Vec<f64> = seen
         .iter()
-        .map(|&(page, slot)| dot(query, keys.run(page, kv_head, slot..slot + 1)) * f64::from(scale))
+        .map(|&(page, slot)| {
+            let key = keys.run(page, kv_head, slot..slot + 1).widened(q.head_dim);
+            dot(query, &key) * f64::from(scale)
+        })
         .collect();
     let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if scores.iter().all(|score| *score == f64::NEG_INFINITY) {
@@ -57,8 +60,8 @@ pub(super) fn attend_tokens(
     let mut mean = vec![0.0; out.len()];
     for (&(page, slot), score) in seen.iter().zip(&scores) {
         let weight = (score - max).exp() / sum;
-        let value = values.run(page, kv_head, slot..slot + 1);
-        mean.iter_mut().zip(value).for_each(|(m, v)| *m += weight * f64::from(*v));
+        let value = values.run(page, kv_head, slot..slot + 1).widened(q.head_dim);
+        mean.iter_mut().zip(value.iter()).for_each(|(m, v)| *m += weight * f64::from(*v));
     }
     out.iter_mut().zip(mean).for_each(|(out, m)| *out = m as f32);
     (max + sum.ln()) as f32

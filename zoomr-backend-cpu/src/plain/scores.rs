@@ -21,8 +21,8 @@ pub(crate) fn scores(
         for span in group.spans {
             for thought in span.positions().filter(|thought| *thought < candidates) {
                 let slot = span.start + thought - span.position;
-                let vector = index.run(span.page, kv_head, slot..slot + 1);
-                scores[head * candidates + thought] = (dot(query, vector) * f64::from(scale)) as f32;
+                let vector = index.run(span.page, kv_head, slot..slot + 1).widened(q.head_dim);
+                scores[head * candidates + thought] = (dot(query, &vector) * f64::from(scale)) as f32;
             }
         }
     }

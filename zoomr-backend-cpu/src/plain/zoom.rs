@@ -87,7 +87,8 @@ impl Zooming<'_> {
         let (kv_head, scale) = (head / (self.q.heads / self.keys.kv_heads()), f64::from(self.scale));
         let query = self.q.heads(row, head..head + 1);
         let spread = candidates.spread;
-        let part = |slot: usize| self.spreads.run(spread.page, kv_head, slot..slot + 1);
+        let part =
+            |slot: usize| self.spreads.run(spread.page, kv_head, slot..slot + 1).widened(self.q.head_dim);
         let [mean, deviation, within] = [0, 1, 2].map(|i| part(spread.start + i));
         let sum = |term: &dyn Fn(usize) -> f64| (0..self.q.head_dim).map(term).sum::<f64>();
         let q = |i: usize| f64::from(query[i]);

@@ -1,7 +1,7 @@
 //! The inner loops of the fused kernels, in AVX2 and in portable Rust.
 //!
 //! * [`Simd`]: which of the two this machine runs; found once, then carried along.
-//! * [`element`]: bf16, f16 and f32 as they lie in memory.
+//! * [`element`]: bf16, f16 and f32 as they lie in memory; [`vector`]: rows of them, or of blocks of whole numbers.
 //! * [`portable`]: plain loops that the compiler vectorises as far as the baseline allows.
 //! * `avx2`: the same in AVX2, FMA and F16C.
 //! * [`loops`]: loops that both share, whose arithmetic is the same bit for bit.
@@ -16,10 +16,12 @@ mod loops;
 mod portable;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 pub(crate) use element::{Bf16, Element, F16, F32, Native};
+pub(crate) use vector::{Q8, Vector};
 
 /// The instructions that the inner loops use.
 #[derive(Clone, Copy, Debug)]
@@ -45,20 +47,20 @@ impl Simd {
     /// row `j` goes to `out[i * stride + j]`.
     ///
     /// A product's rounding depends on `columns` alone, not on `m`, `n` or its place among them.
-    pub(crate) fn dots<E: Element>(
+    pub(crate) fn dots<V: Vector>(
         self,
         x: &[f32],
-        weights: &[E::Unit],
+        weights: &[V::Unit],
         columns: usize,
         out: &mut [f32],
         stride: usize,
     ) {
-        debug_assert!(x.len().is_multiple_of(columns) && weights.len().is_multiple_of(columns));
-        debug_assert!(weights.len() / columns <= stride);
+        debug_assert!(x.len().is_multiple_of(columns) && weights.len().is_multiple_of(V::units(columns)));
+        debug_assert!(weights.len() / V::units(columns) <= stride);
         match self {
-            Self::Portable => portable::dots::<E>(x, weights, columns, out, stride),
+            Self::Portable => portable::dots::<V>(x, weights, columns, out, stride),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.dots::<E>(x, weights, columns, out, stride),
+            Self::Avx2(avx2) => avx2.dots::<V>(x, weights, columns, out, stride),
         }
     }
 
@@ -94,13 +96,24 @@ impl Simd {
         }
     }
 
-    /// Adds `weights[i]` times row `i` of `values` `[weights.len(), sum.len()]` to `sum`, for every `i`.
-    pub(crate) fn add_weighted(self, weights: &[f32], values: &[f32], sum: &mut [f32]) {
-        debug_assert_eq!(values.len(), weights.len() * sum.len());
+    /// Adds `weights[i * stride + j]` times vector `j` of `vectors` `[n, columns]` to row `i` of `sums` `[m, columns]`, for
+    /// every `i` and `j`.
+    ///
+    /// A sum's rounding does not depend on `m` or its place among the rows.
+    pub(crate) fn add_weighted<V: Vector>(
+        self,
+        weights: &[f32],
+        stride: usize,
+        vectors: &[V::Unit],
+        columns: usize,
+        sums: &mut [f32],
+    ) {
+        debug_assert!(sums.len().is_multiple_of(columns) && vectors.len().is_multiple_of(V::units(columns)));
+        debug_assert!(vectors.len() / V::units(columns) <= stride);
         match self {
-            Self::Portable => portable::add_weighted(weights, values, sum),
+            Self::Portable => portable::add_weighted::<V>(weights, stride, vectors, columns, sums),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.add_weighted(weights, values, sum),
+            Self::Avx2(avx2) => avx2.add_weighted::<V>(weights, stride, vectors, columns, sums),
         }
     }
 

@@ -2,36 +2,33 @@
 //!
 //! What each computes is said at [`Simd`](super::Simd).
 
-use super::Element;
+use super::{Element, Vector, vector::LANES};
 
-/// Partial sums of a dot product: independent chains that fill the vector units of any common machine, and
-/// keep the rounding error of long rows small.
-const LANES: usize = 8;
-
-pub(super) fn dots<E: Element>(
+pub(super) fn dots<V: Vector>(
     x: &[f32],
-    weights: &[E::Unit],
+    weights: &[V::Unit],
     columns: usize,
     out: &mut [f32],
     stride: usize,
 ) {
     for (x, out) in x.chunks_exact(columns).zip(out.chunks_mut(stride)) {
-        for (weights, out) in weights.chunks_exact(columns).zip(out) {
-            *out = dot::<E>(x, weights);
+        for (weights, out) in weights.chunks_exact(V::units(columns)).zip(out) {
+            *out = dot::<V>(x, weights);
         }
     }
 }
 
-fn dot<E: Element>(x: &[f32], weights: &[E::Unit]) -> f32 {
-    let (x, x_tail) = x.as_chunks::<LANES>();
-    let (weights, weights_tail) = weights.as_chunks::<LANES>();
+/// The partial sums are independent chains that fill the vector units of any common machine, and keep the rounding
+/// error of long rows small.
+fn dot<V: Vector>(x: &[f32], weights: &[V::Unit]) -> f32 {
+    let (blocks, tail) = x.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
-    for (x, weights) in x.iter().zip(weights) {
-        for lane in 0..LANES {
-            lanes[lane] += x[lane] * E::to_f32(weights[lane]);
+    for (x, c) in blocks.iter().zip((0..).step_by(LANES)) {
+        for (lane, (x, weight)) in lanes.iter_mut().zip(x.iter().zip(V::values(weights, c))) {
+            *lane += x * weight;
         }
     }
-    let tail: f32 = x_tail.iter().zip(weights_tail).map(|(x, w)| x * E::to_f32(*w)).sum();
+    let tail: f32 = tail.iter().zip(x.len() - tail.len()..).map(|(x, c)| x * V::value(weights, c)).sum();
     lanes.iter().sum::<f32>() + tail
 }
 
@@ -58,11 +55,30 @@ pub(super) fn exp_sum(scores: &mut [f32], reference: f32) -> f32 {
         .sum()
 }
 
-pub(super) fn add_weighted(weights: &[f32], values: &[f32], sum: &mut [f32]) {
-    for (weight, value) in weights.iter().zip(values.chunks_exact(sum.len())) {
-        for (sum, value) in sum.iter_mut().zip(value) {
+pub(super) fn add_weighted<V: Vector>(
+    weights: &[f32],
+    stride: usize,
+    vectors: &[V::Unit],
+    columns: usize,
+    sums: &mut [f32],
+) {
+    for (sums, weights) in sums.chunks_exact_mut(columns).zip(weights.chunks(stride)) {
+        for (weight, vector) in weights.iter().zip(vectors.chunks_exact(V::units(columns))) {
+            add_scaled::<V>(*weight, vector, sums);
+        }
+    }
+}
+
+fn add_scaled<V: Vector>(weight: f32, vector: &[V::Unit], sums: &mut [f32]) {
+    let (blocks, tail) = sums.as_chunks_mut::<LANES>();
+    let whole = blocks.len() * LANES;
+    for (sums, c) in blocks.iter_mut().zip((0..).step_by(LANES)) {
+        for (sum, value) in sums.iter_mut().zip(V::values(vector, c)) {
             *sum += weight * value;
         }
+    }
+    for (sum, c) in tail.iter_mut().zip(whole..) {
+        *sum += weight * V::value(vector, c);
     }
 }
 

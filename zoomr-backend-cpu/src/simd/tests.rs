@@ -1,32 +1,50 @@
 //! The inner loops, portable and AVX2, against f64 at odd sizes.
 
-use super::{Bf16, Element, F16, F32, Native};
+use zoomr_core::kv::KvDtype;
+
+use super::{Bf16, F16, F32, Native, Q8, Vector};
 use crate::testing::{ROUNDING, noise, paths};
 
 const SIZES: [usize; 8] = [1, 7, 8, 59, 64, 97, 136, 1025];
 
-fn check_dots<E: Element>(units: impl Fn(&[f32]) -> Vec<E::Unit>) {
+/// `count` vectors of `columns` in q8, one after another.
+fn q8(columns: usize) -> impl Fn(&[f32]) -> Vec<u8> {
+    move |vectors| {
+        let mut bytes = vec![0; vectors.len() / columns * KvDtype::Q8.bytes(columns)];
+        let each = bytes.chunks_exact_mut(KvDtype::Q8.bytes(columns));
+        vectors.chunks_exact(columns).zip(each).for_each(|(vector, bytes)| KvDtype::Q8.encode(vector, bytes));
+        bytes
+    }
+}
+
+fn bf16s(vectors: &[f32]) -> Vec<[u8; 2]> {
+    vectors.iter().map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect()
+}
+
+fn f16s(vectors: &[f32]) -> Vec<[u8; 2]> {
+    vectors.iter().map(|v| half::f16::from_f32(*v).to_le_bytes()).collect()
+}
+
+fn check_dots<V: Vector>(columns: usize, units: impl Fn(&[f32]) -> Vec<V::Unit>) {
     for simd in paths() {
-        for columns in SIZES {
-            for (m, n) in [(1, 1), (1, 4), (2, 5), (3, 7), (4, 2), (5, 3), (7, 4)] {
-                let x = noise(m * columns, 1);
-                let weights = units(&noise(n * columns, 2));
-                let stride = n + 2;
-                let mut out = vec![f32::NAN; m * stride];
-                simd.dots::<E>(&x, &weights, columns, &mut out, stride);
-                for (i, x) in x.chunks_exact(columns).enumerate() {
-                    for (j, weights) in weights.chunks_exact(columns).enumerate() {
-                        let terms =
-                            x.iter().zip(weights).map(|(x, w)| f64::from(*x) * f64::from(E::to_f32(*w)));
-                        let (exact, size) = terms.fold((0.0, 0.0), |(e, s), t| (e + t, s + t.abs()));
-                        // No term passes through more roundings than there are terms, plus its product's.
-                        let bound = (columns + 1) as f64 * ROUNDING * size;
-                        let found = f64::from(out[i * stride + j]);
-                        assert!(
-                            (found - exact).abs() <= bound,
-                            "{simd:?} {m}x{columns}x{n}: {found} for {exact}"
-                        );
-                    }
+        for (m, n) in [(1, 1), (1, 4), (2, 5), (3, 7), (4, 2), (5, 3), (7, 4)] {
+            let x = noise(m * columns, 1);
+            let weights = units(&noise(n * columns, 2));
+            let stride = n + 2;
+            let mut out = vec![f32::NAN; m * stride];
+            simd.dots::<V>(&x, &weights, columns, &mut out, stride);
+            for (i, x) in x.chunks_exact(columns).enumerate() {
+                for (j, weights) in weights.chunks_exact(V::units(columns)).enumerate() {
+                    let terms =
+                        x.iter().enumerate().map(|(c, x)| f64::from(*x) * f64::from(V::value(weights, c)));
+                    let (exact, size) = terms.fold((0.0, 0.0), |(e, s), t| (e + t, s + t.abs()));
+                    // No term passes through more roundings than there are terms, plus its product's.
+                    let bound = (columns + 1) as f64 * ROUNDING * size;
+                    let found = f64::from(out[i * stride + j]);
+                    assert!(
+                        (found - exact).abs() <= bound,
+                        "{simd:?} {m}x{columns}x{n}: {found} for {exact}"
+                    );
                 }
             }
         }
@@ -34,11 +52,32 @@ fn check_dots<E: Element>(units: impl Fn(&[f32]) -> Vec<E::Unit>) {
 }
 
 #[test]
-fn dots_of_every_element_type() {
-    check_dots::<Bf16>(|v| v.iter().map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect());
-    check_dots::<F16>(|v| v.iter().map(|v| half::f16::from_f32(*v).to_le_bytes()).collect());
-    check_dots::<F32>(|v| v.iter().map(|v| v.to_le_bytes()).collect());
-    check_dots::<Native>(<[f32]>::to_vec);
+fn dots_of_every_layout() {
+    for columns in SIZES {
+        check_dots::<Bf16>(columns, bf16s);
+        check_dots::<F16>(columns, f16s);
+        check_dots::<F32>(columns, |v| v.iter().map(|v| v.to_le_bytes()).collect());
+        check_dots::<Native>(columns, <[f32]>::to_vec);
+        check_dots::<Q8>(columns, q8(columns));
+    }
+}
+
+#[test]
+fn layouts_are_what_the_dtypes_say() {
+    fn check<V: Vector>(kv: KvDtype, vector: &[f32], units: &[V::Unit]) {
+        let mut rounded = vector.to_vec();
+        kv.round(&mut rounded, vector.len());
+        assert_eq!(units.len(), V::units(vector.len()), "{kv}");
+        let found: Vec<f32> = (0..vector.len()).map(|c| V::value(units, c)).collect();
+        assert_eq!(found, rounded, "{kv}");
+    }
+    for columns in SIZES {
+        let vector = noise(columns, 12);
+        check::<Native>(KvDtype::F32, &vector, &vector);
+        check::<F16>(KvDtype::F16, &vector, &f16s(&vector));
+        check::<Bf16>(KvDtype::Bf16, &vector, &bf16s(&vector));
+        check::<Q8>(KvDtype::Q8, &vector, &q8(columns)(&vector));
+    }
 }
 
 #[test]
@@ -126,20 +165,30 @@ fn exponentials_of_special_values() {
 
 #[test]
 fn weighted_sums() {
+    for columns in SIZES {
+        check_weighted::<Native>(columns, <[f32]>::to_vec);
+        check_weighted::<F16>(columns, f16s);
+        check_weighted::<Bf16>(columns, bf16s);
+        check_weighted::<Q8>(columns, q8(columns));
+    }
+}
+
+fn check_weighted<V: Vector>(columns: usize, units: impl Fn(&[f32]) -> Vec<V::Unit>) {
     for simd in paths() {
-        for columns in SIZES {
-            for rows in [1, 3, 16] {
-                let (weights, values) = (noise(rows, 6), noise(rows * columns, 7));
-                let start = noise(columns, 8);
-                let mut sums = start.clone();
-                simd.add_weighted(&weights, &values, &mut sums);
-                for c in 0..columns {
-                    let terms = (0..rows).map(|r| f64::from(weights[r]) * f64::from(values[r * columns + c]));
-                    let start = f64::from(start[c]);
-                    let (exact, size) = terms.fold((start, start.abs()), |(e, s), t| (e + t, s + t.abs()));
-                    let bound = (rows + 1) as f64 * ROUNDING * size;
-                    assert!((f64::from(sums[c]) - exact).abs() <= bound, "{simd:?} {rows}x{columns}");
-                }
+        for (m, n) in [(1, 1), (1, 16), (2, 3), (3, 16), (4, 1), (5, 3), (7, 8)] {
+            let stride = n + 2;
+            let (weights, vectors) = (noise(m * stride - 2, 6), units(&noise(n * columns, 7)));
+            let start = noise(m * columns, 8);
+            let mut sums = start.clone();
+            simd.add_weighted::<V>(&weights, stride, &vectors, columns, &mut sums);
+            for (at, (sum, start)) in sums.iter().zip(&start).enumerate() {
+                let own =
+                    weights[at / columns * stride..].iter().zip(vectors.chunks_exact(V::units(columns)));
+                let terms = own.map(|(w, vector)| f64::from(*w) * f64::from(V::value(vector, at % columns)));
+                let start = f64::from(*start);
+                let (exact, size) = terms.fold((start, start.abs()), |(e, s), t| (e + t, s + t.abs()));
+                let bound = (n + 1) as f64 * ROUNDING * size;
+                assert!((f64::from(*sum) - exact).abs() <= bound, "{simd:?} {m}x{n}x{columns}");
             }
         }
     }

@@ -7,6 +7,7 @@
 use burn::tensor::Tensor;
 use zoomr_core::{
     kernels::{AttendGroup, AttentionKernels, PageShape},
+    kv::KvDtype,
     positions::PositionSet,
 };
 
@@ -149,7 +150,7 @@ fn an_empty_cache() {
     let shape = PageShape { layers: 1, parts: 2, kv_heads: 1, page_size: 4, head_dim: 8, pages_per_slab: 1 };
     for kernels in fused() {
         let table = kernels.table(&[group]);
-        let state = kernels.attend(&q, &CpuStore::new(shape), 0, &table, 1.0, None);
+        let state = kernels.attend(&q, &CpuStore::new(shape, KvDtype::F32), 0, &table, 1.0, None);
         assert_eq!(state.output.to_data().to_vec::<f32>().unwrap(), [0.0; 24]);
         assert_eq!(state.lse.to_data().to_vec::<f32>().unwrap(), [f32::NEG_INFINITY; 3]);
     }

@@ -1,7 +1,10 @@
 //! Sequences scattered over the pages of one pool, beside the same vectors in order.
 
 use burn::tensor::Tensor;
-use zoomr_core::kernels::{KvStore, PageShape, PageSpan, PageStore, Slot};
+use zoomr_core::{
+    kernels::{KvStore, PageShape, PageSpan, PageStore, Slot},
+    kv::KvDtype,
+};
 
 use super::noise;
 use crate::{Cpu, CpuStore, owned::tensor};
@@ -94,7 +97,7 @@ impl Pool {
     pub(super) fn store(&self) -> CpuStore {
         let Self { kv_heads, head_dim, page_size, pages_per_slab, .. } = *self;
         let shape = PageShape { layers: 3, parts: 2, kv_heads, page_size, head_dim, pages_per_slab };
-        let mut store = CpuStore::new(shape);
+        let mut store = CpuStore::new(shape, KvDtype::F32);
         let pages = self.keys.len() / shape.part_len();
         store.resize(pages / pages_per_slab).unwrap();
         // A page of the pool is `[kv_heads, page_size, head_dim]`, tokens go in as `[page_size, kv_heads, head_dim]`.

@@ -5,6 +5,7 @@
 use burn::tensor::Tensor;
 use zoomr_core::{
     kernels::{AttentionKernels, PageShape, ScoreGroup},
+    kv::KvDtype,
     select::{Ballot, Tally},
 };
 
@@ -77,6 +78,9 @@ fn no_thoughts_yet() {
     let group = ScoreGroup { first_row: 0, ballot_row: 0, spans: &[], candidates: &[0] };
     let shape = PageShape { layers: 2, parts: 1, kv_heads: 1, page_size: 4, head_dim: 8, pages_per_slab: 1 };
     for kernels in fused() {
-        assert_eq!(run(&kernels, &q, &CpuStore::new(shape), &[group], &[0]), [Tally::default()]);
+        assert_eq!(
+            run(&kernels, &q, &CpuStore::new(shape, KvDtype::F32), &[group], &[0]),
+            [Tally::default()]
+        );
     }
 }

@@ -23,7 +23,10 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use zoomr_backend_cpu::{CpuKernels, DEVICE};
-use zoomr_core::config::{Options, PolicyKind, Preset};
+use zoomr_core::{
+    config::{Options, PolicyKind, Preset},
+    kv::KvDtype,
+};
 use zoomr_model::{Model, config::ModelConfig, text::tokenizer::Tokenizer, weights::Weights};
 
 use self::{
@@ -47,6 +50,10 @@ struct Args {
     #[arg(long, value_delimiter = ',', default_value = "1024,4096,8192")]
     contexts: Vec<usize>,
 
+    /// What keys and values are stored as, on all sides.
+    #[arg(long, default_value_t = KvDtype::F32)]
+    kv: KvDtype,
+
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -54,7 +61,8 @@ struct Args {
 
 fn main() -> Result<ExitCode> {
     let begun = Instant::now();
-    let Args { model: dir, contexts, .. } = Args::parse();
+    let Args { model: dir, contexts, kv, .. } = Args::parse();
+    let default = Options { kv, ..Options::default() };
     ensure!(contexts.is_sorted() && !contexts.is_empty(), "--contexts: give them from the shortest on");
     let config = ModelConfig::from_dir(&dir)?;
     let tokenizer = Tokenizer::from_dir(&dir)?;
@@ -82,8 +90,8 @@ fn main() -> Result<ExitCode> {
         let decoder = Decoder::new(&model, &tokenizer, &clock, options)?;
         anyhow::Ok(Competitor { name, decoder })
     };
-    let mut competitors = sides().into_iter().map(competitor).collect::<Result<Vec<_>>>()?;
-    let full = Options { policy: PolicyKind::Full, ..Options::default() };
+    let mut competitors = sides(&default).into_iter().map(competitor).collect::<Result<Vec<_>>>()?;
+    let full = Options { policy: PolicyKind::Full, ..default };
     let short: Short = short(&mut Decoder::new(&model, &tokenizer, &clock, full)?, &text, read)?;
     let contexts: Vec<usize> = contexts.into_iter().map(|context| context.min(room)).collect();
     let rows = at_contexts(&mut competitors, &text, &contexts, &progress)?;
@@ -94,11 +102,11 @@ fn main() -> Result<ExitCode> {
 
 /// What is compared, the first with the others: full attention; whole thoughts, as models taught the method have them;
 /// blocks under the default preset; and blocks of which none is attended, so that base and estimate are left.
-fn sides() -> [(&'static str, Options); 4] {
-    let full = Options { policy: PolicyKind::Full, ..Options::default() };
-    let blocks = Preset::default().over(&Options::default());
+fn sides(default: &Options) -> [(&'static str, Options); 4] {
+    let full = Options { policy: PolicyKind::Full, ..default.clone() };
+    let blocks = Preset::default().over(default);
     let estimate = Options { zoom_tokens: Some(0), ..blocks.clone() };
-    [("full", full), ("thoughts", Options::default()), ("blocks", blocks), ("estimate", estimate)]
+    [("full", full), ("thoughts", default.clone()), ("blocks", blocks), ("estimate", estimate)]
 }
 
 /// `tokens` tokens of text.

@@ -21,6 +21,7 @@ use zoomr_core::{
         AttendGroup, AttentionKernels, BlockKernels, HeadForm, LinearKernels, PageShape, RmsNorm, Rotation,
         ScoreGroup, Zoom,
     },
+    kv::KvDtype,
     state::AttentionState,
     weight::StoredWeight,
 };
@@ -133,8 +134,8 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionKernels<B> for Timed<K> {
     type Store = K::Store;
     type Table = K::Table;
 
-    fn store(&self, shape: PageShape, device: &Device<B>) -> Self::Store {
-        self.kernels.store(shape, device)
+    fn store(&self, shape: PageShape, kv: KvDtype, device: &Device<B>) -> Self::Store {
+        self.kernels.store(shape, kv, device)
     }
 
     fn blocks(&self, shape: PageShape, device: &Device<B>) -> Self::Blocks {

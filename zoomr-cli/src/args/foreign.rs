@@ -15,7 +15,7 @@ const FLAGS: [(&[&str], &str); 20] = [
     ),
     (
         &["-ctk", "-ctv", "--cache-type-k", "--cache-type-v", "--kv-bits", "--kv-cache-dtype"],
-        "keys and values are f32; --cap bounds the memory they take",
+        "--kv f32|f16|bf16|q8 says what keys and values are stored as; --cap bounds the memory they take",
     ),
     (&["--max-kv-size"], "--cap bounds KV memory in bytes, --window the tokens always attended"),
     (

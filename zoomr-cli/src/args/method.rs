@@ -6,13 +6,14 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use zoomr_core::{
     config::{AtHand, BlockScope, PolicyKind, Prefill, Preset, Scope, SummaryVisibility},
+    kv::KvDtype,
     segment::Segmenter,
     select::Zoom,
     trigger::Trigger,
 };
 use zoomr_model::{
     engine::EngineOptions,
-    pretrained::{self, MethodError, MethodOptions, Pretrained},
+    pretrained::{self, MethodError, MethodOptions, Pretrained, Usual},
     reasoning_format::ReasoningFormat,
     setting::{Setting, repeated},
     text::{stop::StopTokens, tokenizer::Tokenizer},
@@ -110,6 +111,12 @@ pub(crate) struct MethodArgs {
     #[arg(long, value_name = "N")]
     resident_thoughts: Option<usize>,
 
+    /// What keys and values are stored as: exactly, in half of the memory, or (q8) in little more than a quarter. f16 cuts
+    /// off what is beyond 65,504; bf16 does not, and is coarser [default: f16, but f32 with models that were taught the
+    /// method and on backends whose memory f16 does not save].
+    #[arg(long, value_parser = named(KvDtype::ALL, KvDtype::name))]
+    kv: Option<KvDtype>,
+
     /// Tokens per page of KV memory [default: 8].
     #[arg(long, value_name = "TOKENS")]
     page_size: Option<usize>,
@@ -187,7 +194,7 @@ impl MethodArgs {
     /// # Errors
     /// Names the flag that is out of its range, or contradicts another.
     pub(crate) fn check(&self) -> Result<()> {
-        self.options(AtHand::All)?.check().map_err(flagged)
+        self.options(Usual::default())?.check().map_err(flagged)
     }
 
     /// The cap on KV memory that was given, in bytes.
@@ -202,7 +209,7 @@ impl MethodArgs {
     pub(crate) fn resolve(
         &self,
         model: &Pretrained,
-        usual: AtHand,
+        usual: Usual,
     ) -> Result<(Box<dyn Segmenter>, EngineOptions)> {
         model.method(&self.options(usual)?).map_err(flagged)
     }
@@ -217,16 +224,16 @@ impl MethodArgs {
         tokenizer: Option<&Tokenizer>,
         end: StopTokens,
         format: Option<&ReasoningFormat>,
-        usual: AtHand,
+        usual: Usual,
     ) -> Result<EngineOptions> {
         Ok(self.options(usual)?.resolve(tokenizer, end, format).map_err(flagged)?.1)
     }
 
-    /// What was given, each flag by itself; `usual` is how much is at hand where nothing is said of it.
+    /// What was given, each flag by itself; `usual` is what is usual on the device.
     ///
     /// # Errors
     /// Where a flag stands without the one that it belongs to.
-    pub(crate) fn options(&self, usual: AtHand) -> Result<MethodOptions> {
+    pub(crate) fn options(&self, usual: Usual) -> Result<MethodOptions> {
         Ok(MethodOptions {
             policy: self.policy,
             scope: self.scope,
@@ -242,7 +249,8 @@ impl MethodArgs {
             block_scope: self.block_scope,
             prefill: self.prefill,
             at_hand: self.at_hand,
-            usual_at_hand: usual,
+            kv: self.kv,
+            usual,
             window: self.window,
             keep_prompt: self.keep_prompt,
             sinks: self.sinks,
@@ -307,21 +315,21 @@ fn blocks(text: &str) -> Result<Blocks, String> {
     }
 }
 
-/// The settings that lines of `--setting` name, or else the `usual` ones, over what else is given, for a model that was
+/// The settings that lines of `--setting` name, or else the `default` ones, over what else is given, for a model that was
 /// taught `format`.
 ///
 /// # Errors
 /// Names the line, and the part of it that is wrong, or says that it is given twice.
 pub(crate) fn settings(
     lines: &[String],
-    usual: &[&str],
+    default: &[&str],
     method: &MethodArgs,
     format: Option<&ReasoningFormat>,
-    at_hand: AtHand,
+    usual: Usual,
 ) -> Result<Vec<Setting>> {
-    let line = |line: &str| setting(line, method, format, at_hand);
+    let line = |line: &str| setting(line, method, format, usual);
     let settings: Vec<Setting> = match lines {
-        [] => usual.iter().copied().map(line).collect::<Result<_>>()?,
+        [] => default.iter().copied().map(line).collect::<Result<_>>()?,
         lines => lines.iter().map(String::as_str).map(line).collect::<Result<_>>()?,
     };
     match repeated(&settings) {
@@ -338,9 +346,9 @@ pub(crate) fn setting(
     line: &str,
     method: &MethodArgs,
     format: Option<&ReasoningFormat>,
-    at_hand: AtHand,
+    usual: Usual,
 ) -> Result<Setting> {
-    let method = method.options(at_hand)?;
+    let method = method.options(usual)?;
     let setting = Setting::parse_over(line, |head| method.base_of(head, format));
     setting.map_err(|error| anyhow!("--setting {line}: {error}"))
 }

@@ -188,7 +188,7 @@ impl Job for Generate {
         let prompt = files.tokens(given, &form)?;
         files.check_length("prompt", prompt.len())?;
         let tokenizer = files.tokenizer();
-        let (segmenter, mut options) = args.method.resolve(&files, P::AT_HAND)?;
+        let (segmenter, mut options) = args.method.resolve(&files, P::USUAL)?;
         options.settings = options.settings.with_system_message(files.system_tokens(&form)?);
         let sampler = args.sampling.sampler(files.sampling().options(), args.seed)?;
         let loaded = files.load_on::<P>(&status)?;

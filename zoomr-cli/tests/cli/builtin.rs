@@ -36,6 +36,23 @@ fn long_ones_too_in_a_fraction_of_the_memory() {
 }
 
 #[test]
+fn it_keeps_keys_and_values_as_it_was_taught() {
+    let posed = |more: &[&str]| {
+        zoomr(&[&["generate", "--json", "--pose-tokens", "400", "--seed", "3"], more].concat()).report()
+    };
+    let (usual, f32s, f16s) = (posed(&[]), posed(&["--kv", "f32"]), posed(&["--kv", "f16"]));
+    assert_eq!(usual["tokens"], f32s["tokens"]);
+    assert_eq!(usual["stats"]["kv_bytes"], f32s["stats"]["kv_bytes"]);
+    let per_token = |report: &serde_json::Value| {
+        let stats = &report["stats"];
+        let tokens = ["prompt_tokens", "new_tokens"].map(|name| stats[name].as_u64().unwrap());
+        stats["kv_bytes_full"].as_u64().unwrap() as f64 / tokens.iter().sum::<u64>() as f64
+    };
+    let ratio = per_token(&usual) / per_token(&f16s);
+    assert!((ratio - 2.0).abs() < 0.1, "{ratio}");
+}
+
+#[test]
 fn people_see_thoughts_what_they_reopened_and_the_memory() {
     let seen = zoomr(&["generate", "--pose-tokens", "400", "--seed", "3"]).succeeded();
     for part in

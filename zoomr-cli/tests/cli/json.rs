@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use crate::support::{generate, golden, json, run, trace};
 
-/// Bytes that one token takes in the golden llama's full cache: keys and values, layers, KV heads, head size, f32.
-const TOKEN_BYTES: u64 = 2 * 3 * 2 * 16 * 4;
+/// Vectors of one token in the golden llama's full cache: keys and values, layers, KV heads.
+const TOKEN_VECTORS: u64 = 2 * 3 * 2;
+/// Bytes of them in f16, of 16 elements each.
+const TOKEN_BYTES: u64 = TOKEN_VECTORS * 16 * 2;
 
 fn u(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is no count"))
@@ -22,7 +24,7 @@ fn list(value: &Value) -> String {
 fn full_attention_generates_what_transformers_does() {
     let expected = json(&golden("llama").join("expected.json"));
     let args = format!(
-        "--tokens {} --temperature 0 --policy full --max-tokens 32 --json",
+        "--tokens {} --temperature 0 --policy full --kv f32 --max-tokens 32 --json",
         list(&expected["prompt"])
     );
     let report = run("generate", &golden("llama"), &args).report();
@@ -30,7 +32,7 @@ fn full_attention_generates_what_transformers_does() {
     assert_eq!((&report["text"], &report["stop"]), (&"".into(), &"max-tokens".into()));
     let stats = &report["stats"];
     assert_eq!((u(&stats["prompt_tokens"]), u(&stats["new_tokens"])), (48, 32));
-    assert_eq!(u(&stats["kv_bytes_full"]), 80 * TOKEN_BYTES);
+    assert_eq!(u(&stats["kv_bytes_full"]), 80 * 2 * TOKEN_BYTES);
 }
 
 #[test]
@@ -109,7 +111,7 @@ fn logits_are_those_of_transformers() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("logits.safetensors");
     let args = format!(
-        "--tokens {} --policy full --chunk 20 --logits {}",
+        "--tokens {} --policy full --kv f32 --chunk 20 --logits {}",
         list(&expected["prompt"]),
         path.display()
     );
@@ -123,6 +125,33 @@ fn logits_are_those_of_transformers() {
     let wanted = rows.iter().flat_map(|row| row.as_array().unwrap()).map(|logit| logit.as_f64().unwrap());
     let distance = found.zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     assert!(distance < 2e-4, "{distance}");
+}
+
+#[test]
+fn keys_and_values_take_the_room_of_their_dtype() {
+    let score = |args: &str| {
+        let report =
+            run("score", &golden("llama"), &format!("--tokens 5,17,3,9,11,29 {args} --json")).report();
+        (u(&report["stats"]["kv_bytes_full"]), report["nll"].as_f64().unwrap())
+    };
+    // A vector has 16 elements; in q8 they are a block with its scale.
+    let dtypes = [("f32", 64), ("f16", 32), ("bf16", 32), ("q8", 18)];
+    let found = dtypes.map(|(kv, vector)| {
+        let (bytes, nll) = score(&format!("--kv {kv}"));
+        assert_eq!(bytes, 6 * TOKEN_VECTORS * vector, "{kv}");
+        nll
+    });
+    assert!(found.iter().all(|nll| (nll - found[0]).abs() < 0.01 * found[0]), "{found:?}");
+    assert_eq!(score("").1, found[1], "f16 where nothing is said");
+
+    let lines = "--setting full:kv=f32 --setting full:kv=q8 --setting full";
+    let args = format!("--tokens 5,17,3,9,11,29 {lines} --json");
+    let report = run("score", &golden("llama"), &args).report();
+    let bytes: Vec<u64> =
+        report["settings"].as_array().unwrap().iter().map(|run| u(&run["stats"]["kv_bytes_full"])).collect();
+    assert_eq!(bytes, [64, 18, 32].map(|vector| 6 * TOKEN_VECTORS * vector));
+    run("score", &golden("llama"), "--tokens 5,17 --kv q4").refused(&["--kv", "q4", "q8"]);
+    run("score", &golden("llama"), "--tokens 5,17 --setting full:kv=q4").refused(&["kv=q4", "q8"]);
 }
 
 #[test]

@@ -55,6 +55,17 @@ fn policies_with_budgets_take_what_was_planned() {
 }
 
 #[test]
+fn every_dtype_takes_what_was_planned() {
+    for kv in ["f32", "f16", "bf16", "q8"] {
+        for settings in
+            ["full", "h2o --budget 60", "quest --budget 60", "zoomr --blocks off", "zoomr --blocks 4"]
+        {
+            assert_agree(&format!("--policy {settings} --kv {kv}"), "");
+        }
+    }
+}
+
+#[test]
 fn zoomr_with_pooled_thoughts_takes_what_was_planned() {
     for blocks in ["off", "4", "4 --keep-prompt 3"] {
         assert_agree(&format!("--policy zoomr --trigger pooled --blocks {blocks}"), "");
@@ -208,7 +219,7 @@ fn whether_it_fits_is_said_and_the_longest_text_that_does() {
 
     let table = run("plan", &model, "--memory 1M").succeeded();
     let rows: Vec<&str> = table.lines().take(3).collect();
-    assert!(rows[0].contains("weights, F32") && rows[0].contains("KV, F32"), "{table}");
+    assert!(rows[0].contains("weights, F32") && rows[0].contains("KV, F16"), "{table}");
     assert!(rows[0].contains("in 1.00 MiB") && rows[0].ends_with("longest text"), "{table}");
     assert!(rows[1].starts_with("zoomr ") && rows[2].starts_with("full "), "{table}");
 }

@@ -72,3 +72,23 @@ fn what_cannot_be_verified_is_refused() {
     let short = with_config("llama", "max_position_embeddings", json!(40));
     run("verify", short.path(), &format!("--tokens {}", tokens(60))).refused(&["60 tokens", "context of 40"]);
 }
+
+#[test]
+fn a_dtype_of_keys_and_values_says_what_it_costs() {
+    let verify = |kv: &str| {
+        let report =
+            run("verify", &golden("llama"), &format!("--json --kv {kv} --tokens {}", tokens(64))).report();
+        assert_holds(&report);
+        let rounding = report["rounding"].clone();
+        assert_eq!(rounding["kv"], kv);
+        ["max_logit_difference", "mean_logit_difference", "kl_divergence"]
+            .map(|name| rounding[name].as_f64().unwrap())
+    };
+    assert_eq!(verify("f32"), [0.0; 3]);
+    let [f16, bf16, q8] = ["f16", "bf16", "q8"].map(verify);
+    for i in 0..3 {
+        assert!(0.0 < f16[i] && f16[i] < bf16[i].min(q8[i]), "{f16:?} {bf16:?} {q8:?}");
+    }
+    let table = run("verify", &golden("llama"), &format!("--kv q8 --tokens {}", tokens(64))).succeeded();
+    assert!(table.lines().any(|line| line.starts_with("q8 ") && line.contains("KL")), "{table}");
+}

@@ -5,13 +5,12 @@
 
 mod at_hand;
 
-use std::{fmt, str::FromStr};
-
 use serde::{Deserialize, Serialize};
 
 pub use self::at_hand::AtHand;
 use crate::{
     Error,
+    kv::KvDtype,
     policy::{
         Base, BlockOracle, Full, H2o, Oracle, Policy, Quest, Rkv, Summaries, Window, ZoomBlocks, Zoomr,
         quest, rkv,
@@ -23,39 +22,6 @@ use crate::{
 const KEPT: usize = 64;
 /// The most of a system message that stays visible so.
 const KEPT_OF_SYSTEM: usize = 256;
-
-/// Implements names for a field-less enum: `ALL`, `name`, `Display`, `FromStr`.
-macro_rules! named {
-    ($type:ident, $setting:literal, $($variant:ident => $name:literal),+ $(,)?) => {
-        impl $type {
-            /// Every value, in the order in which they are listed to users.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The name on the command line, in tables and in JSON.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),+ }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = Error;
-
-            fn from_str(text: &str) -> Result<Self, Error> {
-                Self::ALL.iter().copied().find(|value| value.name() == text).ok_or_else(|| {
-                    let known: Vec<_> = Self::ALL.iter().map(|value| value.name()).collect();
-                    let reason = format!("`{text}` is not one of {}", known.join(", "));
-                    Error::Setting { name: $setting, reason }
-                })
-            }
-        }
-    };
-}
 
 /// Which policy decides what a row sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -239,6 +205,8 @@ pub struct Options {
     pub page_size: usize,
     /// Pages that a pool grows by. 1 wastes nothing; a device whose kernels want few large buffers takes more.
     pub slab_pages: usize,
+    /// What keys and values are stored as. What a model was taught without it, it was taught in f32.
+    pub kv: KvDtype,
     /// The most bytes of resident KV memory; `None` for no limit.
     pub cap: Option<u64>,
 }
@@ -267,6 +235,7 @@ impl Default for Options {
             resident_thoughts: None,
             page_size: 8,
             slab_pages: 1,
+            kv: KvDtype::F32,
             cap: None,
         }
     }

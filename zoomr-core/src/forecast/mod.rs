@@ -16,7 +16,7 @@ mod pages;
 
 use std::num::NonZeroUsize;
 
-use burn::tensor::{Element, backend::Backend, ops::FloatElem};
+use burn::tensor::backend::Backend;
 use serde::Serialize;
 
 use self::{
@@ -25,7 +25,8 @@ use self::{
 };
 use crate::{
     config::Settings,
-    kernels::{AttentionKernels, BlockStore},
+    kernels::{AttentionKernels, BlockStore, KvStore},
+    kv::KvDtype,
     layer::LayerSpec,
     policy::{Choice, quest},
     stats::TierBytes,
@@ -49,8 +50,8 @@ pub struct Assumption {
 /// How many bytes stores take for what they hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Widths {
-    /// Bytes of a number of keys, values and index vectors.
-    pub element: usize,
+    /// Bytes of the key, the value or the index vector of a KV head, by how it is stored and its `head_dim`.
+    pub kv_vector: fn(KvDtype, usize) -> usize,
     /// Bytes of the vector of a block for one KV head, by its `head_dim`.
     pub block_vector: fn(usize) -> usize,
 }
@@ -58,7 +59,7 @@ pub struct Widths {
 impl Widths {
     /// Those of a provider's stores.
     pub fn of<B: Backend, K: AttentionKernels<B>>() -> Self {
-        Self { element: FloatElem::<B>::dtype().size(), block_vector: K::Blocks::vector_bytes }
+        Self { kv_vector: K::Store::vector_bytes, block_vector: K::Blocks::vector_bytes }
     }
 }
 
@@ -76,12 +77,12 @@ pub struct Forecast {
 /// Forecasts a run of one sequence.
 ///
 /// ```
-/// use zoomr_core::{config::{Options, Settings}, forecast::{Assumption, Widths, forecast}, layer::LayerSpec};
+/// use zoomr_core::{config::{Options, Settings}, forecast::{Assumption, Widths, forecast}, kv::KvDtype, layer::LayerSpec};
 /// let layer = LayerSpec { query_heads: 9, kv_heads: 3, head_dim: 64, scale: 0.125, sliding_window: None };
 /// let settings = Settings::try_from(Options::default())?;
 /// let (thought, longest) = (56.try_into().unwrap(), 96.try_into().unwrap());
 /// let assumed = Assumption { prompt: 32, tokens: 1 << 30, thought, longest, summary: 0 };
-/// let widths = Widths { element: 4, block_vector: |head_dim| head_dim + 4 };
+/// let widths = Widths { kv_vector: KvDtype::bytes, block_vector: |head_dim| head_dim + 4 };
 /// let run = forecast(&[layer; 30], &settings, widths, assumed);
 /// assert_eq!(run.full, (1 << 30) * 30 * 2 * 3 * 64 * 4);
 /// assert!(run.peak * 90 < run.full);
@@ -93,7 +94,7 @@ pub struct Forecast {
 pub fn forecast(layers: &[LayerSpec], settings: &Settings, widths: Widths, run: Assumption) -> Forecast {
     let policy = settings.policy();
     let rules = Rules::new(settings, policy.as_ref(), Pages::new(run, settings.page_size));
-    let kinds = kinds(layers, policy.choice(), widths);
+    let kinds = kinds(layers, policy.choice(), settings.kv, widths);
     let mut lengths = vec![run.thought];
     if policy.choice() == Choice::Votes {
         lengths.push(run.longest);
@@ -105,7 +106,8 @@ pub fn forecast(layers: &[LayerSpec], settings: &Settings, widths: Widths, run: 
     });
     let end = run.tokens.checked_sub(1).map(|last| rules.bytes(&kinds, Moment::after(last), &[run.thought]));
     let tokens = |layer: &LayerSpec| layer.sliding_window.map_or(run.tokens, |w| w.get().min(run.tokens));
-    let full = layers.iter().map(|layer| tokens(layer) as u64 * token_bytes(layer, widths)).sum();
+    let full =
+        layers.iter().map(|layer| tokens(layer) as u64 * 2 * vector_bytes(layer, settings.kv, widths)).sum();
     Forecast { end: end.unwrap_or_default(), peak: peak.max().unwrap_or(0), full }
 }
 
@@ -124,6 +126,8 @@ fn candidates(settings: &Settings, run: Assumption) -> impl Iterator<Item = usiz
 struct LayerKind {
     /// Bytes of one token's keys and values.
     token: u64,
+    /// Bytes of one index vector.
+    index: u64,
     /// Bytes of one block's vectors.
     block: u64,
     sliding_window: Option<NonZeroUsize>,
@@ -132,7 +136,7 @@ struct LayerKind {
 }
 
 /// The kinds of layers, and how many there are of each.
-fn kinds(layers: &[LayerSpec], choice: Choice, widths: Widths) -> Vec<(LayerKind, u64)> {
+fn kinds(layers: &[LayerSpec], choice: Choice, kv: KvDtype, widths: Widths) -> Vec<(LayerKind, u64)> {
     let mut kinds: Vec<(LayerKind, u64)> = Vec::new();
     for (number, layer) in layers.iter().enumerate() {
         let indexed = match choice {
@@ -140,9 +144,10 @@ fn kinds(layers: &[LayerSpec], choice: Choice, widths: Widths) -> Vec<(LayerKind
             Choice::Pages(_) => number >= quest::DENSE_LAYERS,
             Choice::Nothing | Choice::Mass | Choice::BlockMass(_) => false,
         };
-        let token = token_bytes(layer, widths);
+        let token = 2 * vector_bytes(layer, kv, widths);
+        let index = vector_bytes(layer, KvDtype::F32, widths);
         let block = (layer.kv_heads * (widths.block_vector)(layer.head_dim)) as u64;
-        let kind = LayerKind { token, block, sliding_window: layer.sliding_window, indexed };
+        let kind = LayerKind { token, index, block, sliding_window: layer.sliding_window, indexed };
         match kinds.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, count)) => *count += 1,
             None => kinds.push((kind, 1)),
@@ -151,7 +156,7 @@ fn kinds(layers: &[LayerSpec], choice: Choice, widths: Widths) -> Vec<(LayerKind
     kinds
 }
 
-/// Bytes of one token's keys and values in one layer.
-fn token_bytes(layer: &LayerSpec, widths: Widths) -> u64 {
-    (2 * layer.kv_heads * layer.head_dim * widths.element) as u64
+/// Bytes of one vector for each KV head of a layer.
+fn vector_bytes(layer: &LayerSpec, kv: KvDtype, widths: Widths) -> u64 {
+    (layer.kv_heads * (widths.kv_vector)(kv, layer.head_dim)) as u64
 }

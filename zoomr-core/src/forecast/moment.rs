@@ -112,9 +112,8 @@ impl<'a> Rules<'a> {
                     sum.window += held.thoughts as u64 * page;
                     sum.zoomed += (zoomed + newest.thoughts) as u64 * page;
                     if kind.indexed {
-                        // Keys are half of keys and values.
-                        let keys = index.keys as u64 * kind.token / 2;
-                        sum.index += (keys + index.blocks as u64 * kind.block) * layers;
+                        let vectors = index.keys as u64 * kind.index + index.blocks as u64 * kind.block;
+                        sum.index += vectors * layers;
                     }
                     sum.cold += cold as u64 * page;
                     (held + newest).all() + zoomed

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, backend::Backend};
 
 use super::{BlockStore, Candidates, KvStore, OwnedCandidates, PageShape, PageSpan, Zoom};
-use crate::{positions::PositionSet, select::Ballot, state::AttentionState};
+use crate::{kv::KvDtype, positions::PositionSet, select::Ballot, state::AttentionState};
 
 /// Rows of one sequence that attend together.
 #[derive(Clone, Copy, Debug)]
@@ -86,8 +86,8 @@ pub trait AttentionKernels<B: Backend>: Send + Sync + Sized {
     /// Votes, where they are cast.
     type Ballot: Ballot;
 
-    /// A store without slabs.
-    fn store(&self, shape: PageShape, device: &Device<B>) -> Self::Store;
+    /// A store without slabs, whose vectors are stored as `kv` says.
+    fn store(&self, shape: PageShape, kv: KvDtype, device: &Device<B>) -> Self::Store;
 
     /// A store of blocks' vectors, without slabs; `shape` has one part.
     fn blocks(&self, shape: PageShape, device: &Device<B>) -> Self::Blocks;

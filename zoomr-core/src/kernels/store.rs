@@ -3,7 +3,7 @@
 //! A page holds `page_size` tokens of all layers of a band,
 //! `[layer][part][kv_head][slot][head_dim]`; its parts are keys and values, or keys alone where it holds index
 //! vectors. Each layer's part of a page is contiguous, and a page that moves to a colder tier and back is one
-//! copy. The element type is the store's own.
+//! copy. What bytes a vector lies in, says the store's [`KvDtype`].
 //!
 //! The core deals in page numbers ([`cache::Pages`](crate::cache::Pages)); it tells the store how many pages there
 //! are, which slots tokens go to, and which pages move.
@@ -13,7 +13,7 @@ use std::{fmt::Debug, ops::Range};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::{by_kv_head, by_row};
-use crate::Error;
+use crate::{Error, kv::KvDtype};
 
 /// The shape of a store's pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,8 +139,12 @@ pub trait PageStore: Debug + Send {
 
 /// One band's keys and values.
 pub trait KvStore<B: Backend>: PageStore {
+    /// Bytes of memory that the key, or the value, of a token and KV head takes.
+    fn vector_bytes(kv: KvDtype, head_dim: usize) -> usize;
+
     /// Writes the tokens' `parts`, each `[tokens, kv_heads, head_dim]`, of one layer of the band into `slots`, one
-    /// for each token.
+    /// for each token, rounded to what the store's dtype holds. NaN and infinities do not become numbers, nor numbers
+    /// infinities.
     fn append(&mut self, layer: usize, parts: &[&Tensor<B, 3>], slots: &[Slot]);
 
     /// Copies single heads' slots within the store, in order.
@@ -152,7 +156,7 @@ pub trait KvStore<B: Backend>: PageStore {
     /// Puts back what [`export`](Self::export) gave.
     fn import(&mut self, pages: &[(usize, PageBytes)]);
 
-    /// The keys of the spans' tokens in one layer of the band, in the spans' order: `[tokens, kv_heads, head_dim]`.
+    /// The keys of the spans' tokens in one layer of the band as they are stored, in the spans' order: `[tokens, kv_heads, head_dim]`.
     fn keys(&self, layer: usize, spans: &[PageSpan]) -> Tensor<B, 3>;
 
     /// Their mean, `[1, kv_heads, head_dim]`: a thought's index vector.

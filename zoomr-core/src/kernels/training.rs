@@ -8,7 +8,7 @@ use super::{
     AttentionKernels, BlockStore, Candidate, Candidates, KvStore, LinearKernels, PageShape, PageSpan,
     PageStore, Slot, Whole, Zoom,
 };
-use crate::{Error, positions::PositionSet, select::WholeBlocks, state::AttentionState};
+use crate::{Error, kv::KvDtype, positions::PositionSet, select::WholeBlocks, state::AttentionState};
 
 /// What training works out in one go, forwards and backwards. Decoding needs none of it.
 pub trait TrainingKernels<B: Backend>: AttentionKernels<B> + LinearKernels<B> {
@@ -82,7 +82,7 @@ pub trait TrainingKernels<B: Backend>: AttentionKernels<B> + LinearKernels<B> {
 
     /// A store of one page, filled with `parts`, each `[page_size, kv_heads, head_dim]`.
     fn page_of(&self, shape: PageShape, parts: &[&Tensor<B, 3>]) -> Self::Store {
-        let mut store = self.store(shape, &parts[0].device());
+        let mut store = self.store(shape, KvDtype::F32, &parts[0].device());
         store.resize(1).expect("one page on a device that holds what it is made of");
         let slots: Vec<Slot> = (0..shape.page_size).map(|slot| Slot { page: 0, slot }).collect();
         store.append(0, parts, &slots);

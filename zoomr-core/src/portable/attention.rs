@@ -8,6 +8,7 @@ use crate::{
         AttendGroup, AttentionKernels, GroupTable, KvStore, PageShape, PageSpan, ScoreGroup, Zoom,
         by_kv_head, by_row,
     },
+    kv::KvDtype,
     select::{HostBallot, Tally},
     state::AttentionState,
 };
@@ -18,12 +19,12 @@ impl<B: Backend> AttentionKernels<B> for Portable {
     type Store = PortableStore<B>;
     type Table = GroupTable;
 
-    fn store(&self, shape: PageShape, device: &Device<B>) -> Self::Store {
-        PortableStore::new(shape, device.clone())
+    fn store(&self, shape: PageShape, kv: KvDtype, device: &Device<B>) -> Self::Store {
+        PortableStore::new(shape, kv, device.clone())
     }
 
     fn blocks(&self, shape: PageShape, device: &Device<B>) -> Self::Blocks {
-        PortableStore::new(shape, device.clone())
+        PortableStore::new(shape, KvDtype::F32, device.clone())
     }
 
     fn table(&self, groups: &[AttendGroup<'_>]) -> GroupTable {

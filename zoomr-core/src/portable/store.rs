@@ -1,16 +1,21 @@
 //! Pages in slabs of Burn tensors.
+//!
+//! Whatever the dtype, numbers lie in the backend's floats, and take their room: what is appended is rounded to what the
+//! dtype holds, on the host, so that results are those of a store that saves memory by it.
 
 use burn::tensor::{Device, Element, Tensor, TensorData, backend::Backend};
 
 use crate::{
     Error,
     kernels::{BlockStore, HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, PageStore, Slot},
+    kv::KvDtype,
 };
 
 /// A store of Burn tensors, in the backend's float type.
 #[derive(Debug)]
 pub struct PortableStore<B: Backend> {
     shape: PageShape,
+    kv: KvDtype,
     device: Device<B>,
     /// Each `[pages_per_slab, layers * parts, kv_heads, page_size, head_dim]`.
     slabs: Vec<Tensor<B, 5>>,
@@ -18,8 +23,8 @@ pub struct PortableStore<B: Backend> {
 
 impl<B: Backend> PortableStore<B> {
     /// A store without slabs.
-    pub fn new(shape: PageShape, device: Device<B>) -> Self {
-        Self { shape, device, slabs: Vec::new() }
+    pub fn new(shape: PageShape, kv: KvDtype, device: Device<B>) -> Self {
+        Self { shape, kv, device, slabs: Vec::new() }
     }
 
     /// The tokens of `spans`, in their order, of one part of a layer: `[tokens, kv_heads, head_dim]`.
@@ -60,6 +65,18 @@ impl<B: Backend> PortableStore<B> {
         self.slabs.swap(slab, last);
     }
 
+    /// What the store's dtype holds of `tokens`.
+    fn rounded(&self, tokens: &Tensor<B, 3>) -> Tensor<B, 3> {
+        if self.kv == KvDtype::F32 {
+            return tokens.clone();
+        }
+        let mut data = tokens.to_data().convert::<f32>();
+        if let Ok(numbers) = data.as_mut_slice() {
+            self.kv.round(numbers, self.shape.head_dim);
+        }
+        Tensor::from_data(data, &self.device)
+    }
+
     /// A page, `[layers * parts, kv_heads, page_size, head_dim]`.
     fn page(&self, page: usize) -> Tensor<B, 4> {
         let (slab, page) = self.locate(page);
@@ -95,12 +112,17 @@ impl<B: Backend> PageStore for PortableStore<B> {
 }
 
 impl<B: Backend> KvStore<B> for PortableStore<B> {
+    fn vector_bytes(_: KvDtype, head_dim: usize) -> usize {
+        head_dim * B::FloatElem::dtype().size()
+    }
+
     fn append(&mut self, layer: usize, parts: &[&Tensor<B, 3>], slots: &[Slot]) {
+        let parts: Vec<Tensor<B, 3>> = parts.iter().map(|part| self.rounded(part)).collect();
         let together = |a: &Slot, b: &Slot| a.page == b.page && a.slot + 1 == b.slot;
         let mut row = 0;
         for run in slots.chunk_by(together) {
             for (part, tokens) in parts.iter().enumerate() {
-                let tokens = (*tokens).clone().narrow(0, row, run.len()).swap_dims(0, 1).unsqueeze_dim(0);
+                let tokens = tokens.clone().narrow(0, row, run.len()).swap_dims(0, 1).unsqueeze_dim(0);
                 self.assign(run[0].page, [layer * self.shape.parts + part, 0, run[0].slot], tokens);
             }
             row += run.len();

@@ -13,6 +13,7 @@ use crate::{
     cache::{Blocks, ColdPages, KvBudget, Pages, Tiers},
     config::{AtHand, Scope, Settings},
     kernels::{AttentionKernels, Move, PageShape, PageStore},
+    kv::KvDtype,
     layer::LayerSpec,
     policy::{Choice, Full, Policy, Window, quest},
     segment::Stream,
@@ -127,9 +128,11 @@ impl<B: Backend, K: AttentionKernels<B>> Band<B, K> {
             head_dim: kind.head_dim,
             pages_per_slab: settings.slab_pages,
         };
-        let store = kernels.store(shape, device);
+        let store = kernels.store(shape, settings.kv, device);
+        // What stands for many tokens is exact: it is little, and decides what is attended.
         let beside = PageShape { parts: 1, pages_per_slab: PAGES_PER_SLAB, ..shape };
-        let paged = |page_size| Paged::new(kernels.store(PageShape { page_size, ..beside }, device));
+        let paged =
+            |page_size| Paged::new(kernels.store(PageShape { page_size, ..beside }, KvDtype::F32, device));
         let vectors = kernels.blocks(PageShape { page_size: VECTORS_PER_PAGE, ..beside }, device);
         Self {
             layers,

@@ -4,9 +4,10 @@
 use burn::tensor::{Device, Tensor, TensorData, backend::Backend};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
-use super::oracle::DenseKv;
+use super::oracle::{self, DenseKv};
 use crate::{
     kernels::{AttentionKernels, KvStore, PageShape, PageSpan, PageStore, Slot},
+    kv::KvDtype,
     positions::PositionSet,
 };
 
@@ -98,6 +99,8 @@ pub struct Inputs<B: Backend> {
     pub values: Vec<Tensor<B, 3>>,
     /// The shape of the store that they lie in.
     pub shape: PageShape,
+    /// What they are stored as, which holds them exactly.
+    pub kv: KvDtype,
     /// One per sequence.
     pub sequences: Vec<SequenceInputs>,
     /// What scores are scaled by.
@@ -118,15 +121,15 @@ pub struct SequenceInputs {
 }
 
 impl Case {
-    /// The case's inputs from a seed.
-    pub fn inputs<B: Backend>(&self, seed: u64, device: &Device<B>) -> Inputs<B> {
+    /// The case's inputs from a seed, keys and values rounded to what `kv` holds.
+    pub fn inputs<B: Backend>(&self, seed: u64, kv: KvDtype, device: &Device<B>) -> Inputs<B> {
         let mut rng = StdRng::seed_from_u64(seed);
         let heads = self.group * self.kv_heads;
         let rows: usize = self.rows.iter().sum();
         let mut pages = Pages::new(self, &mut rng);
         let (mut sequences, mut first_row) = (Vec::new(), 0);
         for (&rows, &tokens) in self.rows.iter().zip(self.tokens) {
-            let dense = self.dense(tokens, &mut rng);
+            let dense = self.dense(tokens, kv, &mut rng);
             let visible: Vec<_> = (0..rows).map(|row| self.seen(row, rows, tokens, &mut rng)).collect();
             let spans = pages.place(&dense, &visible, &mut rng);
             sequences.push(SequenceInputs { first_row, spans, visible, dense });
@@ -147,7 +150,7 @@ impl Case {
         let queries = flat.chunks(heads * self.head_dim).map(widen).collect();
         let (keys, values) = pages.tensors(device);
         let scale = (self.head_dim as f32).sqrt().recip();
-        Inputs { q, queries, keys, values, shape: self.shape(), sequences, scale }
+        Inputs { q, queries, keys, values, shape: self.shape(), kv, sequences, scale }
     }
 
     /// Pages of a band of several layers, so that a stray read or write finds NaN.
@@ -156,13 +159,13 @@ impl Case {
         PageShape { layers: 3, parts: 2, kv_heads, page_size, head_dim, pages_per_slab: PAGES_PER_SLAB }
     }
 
-    fn dense(&self, tokens: usize, rng: &mut StdRng) -> DenseKv {
+    fn dense(&self, tokens: usize, kv: KvDtype, rng: &mut StdRng) -> DenseKv {
         let size = tokens * self.kv_heads * self.head_dim;
         DenseKv {
             kv_heads: self.kv_heads,
             head_dim: self.head_dim,
-            keys: widen(&random(size, self.range, rng)),
-            values: widen(&random(size, 1.0, rng)),
+            keys: oracle::stored(widen(&random(size, self.range, rng)), kv, self.head_dim),
+            values: oracle::stored(widen(&random(size, 1.0, rng)), kv, self.head_dim),
         }
     }
 
@@ -244,7 +247,7 @@ impl<B: Backend> Inputs<B> {
 
     /// The pages in a provider's store.
     pub fn store<K: AttentionKernels<B>>(&self, kernels: &K) -> K::Store {
-        let mut store = kernels.store(self.shape, &self.q.device());
+        let mut store = kernels.store(self.shape, self.kv, &self.q.device());
         store.resize(self.keys.len() / self.shape.pages_per_slab).expect("memory for a small case");
         for (page, (keys, values)) in self.keys.iter().zip(&self.values).enumerate() {
             let slots: Vec<Slot> = (0..self.shape.page_size).map(|slot| Slot { page, slot }).collect();

@@ -13,6 +13,7 @@ use crate::{
         AttendGroup, AttentionKernels, KvStore, LinearKernels, PageShape, PageSpan, PageStore, ScoreGroup,
         Slot,
     },
+    kv::KvDtype,
     portable::Portable,
     positions::PositionSet,
     select::{Ballot, Tally},
@@ -20,15 +21,16 @@ use crate::{
     weight::StoredWeight,
 };
 
-/// The seeds that every case runs with.
-const SEEDS: std::ops::Range<u64> = 0..2;
+/// What every case is stored as, and the seed that it runs with.
+const STORED: [(KvDtype, u64); 5] =
+    [(KvDtype::F32, 0), (KvDtype::F32, 1), (KvDtype::F16, 2), (KvDtype::Bf16, 3), (KvDtype::Q8, 4)];
 
 /// Step 8 for every case of the catalogue: the portable kernels within the arithmetic's bound, others within
 /// twice the portable kernels' error.
 pub fn attention_matches_the_oracle<B: Backend, K: AttentionKernels<B>>(kernels: &K, device: &Device<B>) {
     for case in CATALOGUE {
-        for seed in SEEDS {
-            let inputs = case.inputs::<B>(seed, device);
+        for (kv, seed) in STORED {
+            let inputs = case.inputs::<B>(seed, kv, device);
             let (output, lse) = expected(&inputs);
             let portable = errors(&run(&Portable, &inputs), &output, &lse);
             let found = errors(&run(kernels, &inputs), &output, &lse);
@@ -40,7 +42,7 @@ pub fn attention_matches_the_oracle<B: Backend, K: AttentionKernels<B>>(kernels:
             assert!(portable[1] <= bounds[1], "{}: portable lse errs by {}", case.name, portable[1]);
             let limits = [allowed(portable[0], eps, 1.0), allowed(portable[1], eps, magnitude)];
             for (what, (found, limit)) in ["output", "lse"].iter().zip(found.iter().zip(limits)) {
-                assert!(*found <= limit, "{}, seed {seed}: {what} errs by {found}, over {limit}", case.name);
+                assert!(*found <= limit, "{}, {kv}: {what} errs by {found}, over {limit}", case.name);
             }
         }
     }
@@ -90,7 +92,7 @@ fn errors<B: Backend>(state: &AttentionState<B>, output: &[f64], lse: &[f64]) ->
 /// Law 9: weights over what was attended sum to one; nothing outside of the set contributes.
 pub fn law_9_weights_sum_to_one<B: Backend, K: AttentionKernels<B>>(kernels: &K, device: &Device<B>) {
     for case in CATALOGUE {
-        let mut inputs = case.inputs::<B>(7, device);
+        let mut inputs = case.inputs::<B>(7, KvDtype::F32, device);
         // Values are one where written, NaN elsewhere (the catalogue's pages hold NaN where nobody looks).
         inputs.values = inputs.values.iter().map(|page| page.clone() * 0.0 + 1.0).collect();
         let output: Vec<f64> = run(kernels, &inputs).output.into_data().iter().collect();
@@ -108,9 +110,9 @@ pub fn law_9_weights_sum_to_one<B: Backend, K: AttentionKernels<B>>(kernels: &K,
 /// Law 4, for kernels: attending to parts and merging the states gives what attending to all gives.
 pub fn states_merge<B: Backend, K: AttentionKernels<B>>(kernels: &K, device: &Device<B>) {
     for case in CATALOGUE {
-        let inputs = case.inputs::<B>(11, device);
+        let inputs = case.inputs::<B>(11, KvDtype::F32, device);
         let part = |keep: &dyn Fn(usize) -> bool| {
-            let mut part = case.inputs::<B>(11, device);
+            let mut part = case.inputs::<B>(11, KvDtype::F32, device);
             for set in part.sequences.iter_mut().flat_map(|s| &mut s.visible) {
                 let positions = set.ranges().iter().flat_map(Clone::clone).filter(|&p| keep(p));
                 *set = positions.map(|p| p..p + 1).collect::<PositionSet>();
@@ -142,7 +144,7 @@ pub fn law_7_votes_are_the_same_everywhere<B: Backend, K: AttentionKernels<B>>(
         let vectors: Vec<f32> = (0..thoughts * kv_heads * head_dim).map(|i| integer(i * i * 3 + i)).collect();
         let pages = thoughts.div_ceil(page_size);
         let shape = PageShape { layers: 2, parts: 1, kv_heads, page_size, head_dim, pages_per_slab: 1 };
-        let mut index = kernels.store(shape, device);
+        let mut index = kernels.store(shape, KvDtype::F32, device);
         index.resize(pages).expect("memory for a few vectors");
         let slots: Vec<Slot> =
             (0..thoughts).map(|j| Slot { page: j / page_size, slot: j % page_size }).collect();

@@ -8,6 +8,7 @@ use crate::{
     cache::{Blocks, Layout},
     config::Settings,
     forecast::{Assumption, Forecast, Widths, moment::thoughts_held},
+    kv::KvDtype,
     layer::LayerSpec,
     policy::{Choice, Policy, quest, recent},
     positions::PositionSet,
@@ -50,13 +51,14 @@ pub fn walk(layers: &[LayerSpec], settings: &Settings, widths: Widths, run: Assu
     }
     let end = run.tokens.checked_sub(1).map(|last| simulation.bytes(layers, widths, last, &[run.thought]));
     let tokens = |layer: &LayerSpec| layer.sliding_window.map_or(run.tokens, |w| w.get().min(run.tokens));
-    let full = layers.iter().map(|layer| (tokens(layer) * token_bytes(layer, widths)) as u64).sum();
+    let full =
+        layers.iter().map(|layer| (tokens(layer) * token_bytes(layer, settings.kv, widths)) as u64).sum();
     Forecast { end: end.unwrap_or_default(), peak, full }
 }
 
 /// Bytes of one token's keys and values in one layer.
-fn token_bytes(layer: &LayerSpec, widths: Widths) -> usize {
-    2 * layer.kv_heads * layer.head_dim * widths.element
+fn token_bytes(layer: &LayerSpec, kv: KvDtype, widths: Widths) -> usize {
+    2 * layer.kv_heads * (widths.kv_vector)(kv, layer.head_dim)
 }
 
 struct Simulation<'a> {
@@ -117,7 +119,7 @@ impl Simulation<'_> {
         }
         let mut bytes = TierBytes::default();
         for (number, layer) in layers.iter().enumerate() {
-            let page = (self.settings.page_size * token_bytes(layer, widths)) as u64;
+            let page = (self.settings.page_size * token_bytes(layer, self.settings.kv, widths)) as u64;
             let pages = match layer.sliding_window {
                 Some(window) => {
                     let mut own = self.pages(&recent(position, window.get()).into());
@@ -133,7 +135,7 @@ impl Simulation<'_> {
                 None => {
                     resident.iter().for_each(|&logical| bytes.add(uses[logical], page));
                     bytes.add(Use::Zoomed, zoomed as u64 * page);
-                    bytes.index += self.index_pages(number) as u64 * page / 2;
+                    bytes.index += self.index_bytes(number, layer, widths) as u64;
                     bytes.index += self.block_bytes(layer, widths) as u64;
                     bytes.cold += self.cold_pages(&held) as u64 * page;
                     resident.len() + zoomed
@@ -158,14 +160,15 @@ impl Simulation<'_> {
         outside.min(count) * length.get().div_ceil(self.settings.page_size)
     }
 
-    /// Pages of index vectors in layer `number`.
-    fn index_pages(&self, number: usize) -> usize {
+    /// Bytes of the pages of index vectors in layer `number`.
+    fn index_bytes(&self, number: usize, layer: &LayerSpec, widths: Widths) -> usize {
         let vectors = match self.policy.choice() {
             Choice::Votes => self.stream.retired(self.stream.len()),
             Choice::Pages(quest) if number >= quest::DENSE_LAYERS => quest.vectors(self.stream.len()),
             Choice::Nothing | Choice::Mass | Choice::Pages(_) | Choice::Blocks(_) | Choice::BlockMass(_) => 0,
         };
-        vectors.div_ceil(self.settings.page_size)
+        let slots = vectors.next_multiple_of(self.settings.page_size);
+        slots * layer.kv_heads * (widths.kv_vector)(KvDtype::F32, layer.head_dim)
     }
 
     /// Bytes of blocks' vectors and of how keys spread, in one layer.
@@ -174,7 +177,7 @@ impl Simulation<'_> {
         let blocks = self.blocks.as_ref().filter(|blocks| known && !blocks.is_empty());
         blocks.map_or(0, |blocks| {
             let vectors = blocks.len().div_ceil(VECTORS_PER_PAGE) * VECTORS_PER_PAGE;
-            let spread = SPREAD_VECTORS * layer.head_dim * widths.element;
+            let spread = SPREAD_VECTORS * (widths.kv_vector)(KvDtype::F32, layer.head_dim);
             layer.kv_heads * (vectors * (widths.block_vector)(layer.head_dim) + spread)
         })
     }

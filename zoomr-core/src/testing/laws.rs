@@ -21,6 +21,8 @@ use crate::{
     cache::{ColdPages, HostTier, KvBudget, Layout, Pages, Residency, Tiers},
     config::{AtHand, Options, PolicyKind, SummaryVisibility},
     kernels::{AttentionKernels, KvStore, PageBytes, PageShape, PageSpan, PageStore},
+    kv::KvDtype,
+    layer::LayerSpec,
     positions::PositionSet,
     segment::Role,
     select::Zoom,
@@ -57,7 +59,7 @@ pub fn fail(error: Error) -> TestCaseError {
 
 /// What two right answers to one scenario may differ by.
 pub(super) fn slack<B: Backend>(scenario: &Scenario) -> f64 {
-    let layer = |spec: &crate::layer::LayerSpec| Arithmetic {
+    let layer = |spec: &LayerSpec| Arithmetic {
         epsilon: epsilon::<B>(),
         head_dim: spec.head_dim,
         tokens: 2 * scenario.tokens.len(),
@@ -191,8 +193,12 @@ pub fn law_4_the_order_of_pages_does_not_matter<B: Backend, K: AttentionKernels<
 
 /// Law 5: detail that left for a colder tier and came back is the same, bit for bit, whatever the bits.
 pub fn law_5_detail_returns_bit_for_bit<B: Backend, K: AttentionKernels<B>>(kernels: &K, device: &Device<B>) {
+    KvDtype::ALL.iter().for_each(|&kv| detail_returns(kernels, kv, device));
+}
+
+fn detail_returns<B: Backend, K: AttentionKernels<B>>(kernels: &K, kv: KvDtype, device: &Device<B>) {
     let shape = PageShape { layers: 2, parts: 2, kv_heads: 2, page_size: 3, head_dim: 2, pages_per_slab: 2 };
-    let mut store = kernels.store(shape, device);
+    let mut store = kernels.store(shape, kv, device);
     let mut pages = Pages::new(store.page_bytes(), shape.pages_per_slab);
     let (mut cold, mut budget) = (ColdPages::new(Box::new(HostTier::default())), KvBudget::new(None));
     let mut layout = Layout::new(shape.page_size);
@@ -262,7 +268,9 @@ pub fn law_8_bytes_add_up<B: Backend, K: AttentionKernels<B> + Clone>(kernels: &
         let peak = free.session.run_stats().resident_peak;
         let account = free.session.account();
         prop_assert_eq!(account.total(), free.session.allocated());
-        prop_assert!(account.free <= scenario.most_free::<B>(), "{account:?}");
+        let tokens = free.session.stream(free.id).map_err(fail)?.len();
+        prop_assert_eq!(free.session.full_bytes(), scenario.full_bytes::<B, K>(tokens));
+        prop_assert!(account.free <= scenario.most_free::<B, K>(), "{account:?}");
         for cap in [peak, peak * 2 / 3, peak / 3] {
             let mut tight = scenario.clone();
             tight.options.cap = Some(cap.max(1));
@@ -312,9 +320,19 @@ impl Scenario {
     }
 
     /// The most bytes that pools hold in free pages after a step: all but a page of a slab each.
-    fn most_free<B: Backend>(&self) -> u64 {
+    fn most_free<B: Backend, K: AttentionKernels<B>>(&self) -> u64 {
         let tokens = self.options.page_size * (self.options.slab_pages - 1);
-        let size = 2 * B::FloatElem::dtype().size();
-        self.host.layers.iter().map(|layer| (tokens * layer.kv_heads * layer.head_dim * size) as u64).sum()
+        self.host.layers.iter().map(|layer| self.bytes::<B, K>(layer, tokens)).sum()
+    }
+
+    /// Bytes of a full cache of `tokens`, by what a provider says of its stores.
+    fn full_bytes<B: Backend, K: AttentionKernels<B>>(&self, tokens: usize) -> u64 {
+        let held = |layer: &LayerSpec| layer.sliding_window.map_or(tokens, |window| tokens.min(window.get()));
+        self.host.layers.iter().map(|layer| self.bytes::<B, K>(layer, held(layer))).sum()
+    }
+
+    /// Bytes of `tokens` in a layer, as stored.
+    fn bytes<B: Backend, K: AttentionKernels<B>>(&self, layer: &LayerSpec, tokens: usize) -> u64 {
+        (2 * tokens * layer.kv_heads * K::Store::vector_bytes(self.options.kv, layer.head_dim)) as u64
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     Error,
     config::{AtHand, PolicyKind, Scope, Settings, SummaryVisibility},
     kernels::{TrainingKernels, Whole},
+    kv::KvDtype,
     policy::{Policy, Window},
     positions::PositionSet,
     segment::Stream,
@@ -37,6 +38,8 @@ pub fn masks_show_what_decoding_attends_to<B: Backend, K: TrainingKernels<B> + C
         }
         scenario.options.at_hand = AtHand::All;
         scenario.options.scope = Scope::Layer;
+        // Nothing is stored where a sequence is there as a whole.
+        scenario.options.kv = KvDtype::F32;
         let mut driven = scenario.start(kernels.clone(), device).map_err(fail)?;
         let found = driven.run(|_| 1).map_err(fail)?;
         let stream = driven.session.stream(driven.id).map_err(fail)?;

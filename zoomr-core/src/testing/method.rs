@@ -134,10 +134,13 @@ fn zoomed_set(
     visible
 }
 
-/// All keys and values of a layer.
+/// All keys and values of a layer, as they are stored.
 pub(super) fn dense(scenario: &Scenario, layer: usize) -> DenseKv {
     let spec = scenario.host.layers[layer];
-    let all = |what| scenario.projections(what, layer).flatten().collect();
+    let all = |what| {
+        let vectors = scenario.projections(what, layer).flatten().collect();
+        oracle::stored(vectors, scenario.options.kv, spec.head_dim)
+    };
     DenseKv {
         keys: all(Projection::Key),
         values: all(Projection::Value),

@@ -1,6 +1,6 @@
 //! The kernels in f64 and plain loops: slow, and obviously right.
 
-use crate::positions::PositionSet;
+use crate::{kv::KvDtype, positions::PositionSet};
 
 /// Keys and values of one sequence in one layer, by position.
 #[derive(Clone, Debug)]
@@ -44,6 +44,13 @@ impl DenseKv {
     pub fn value(&self, position: usize, head: usize) -> &[f64] {
         self.at(&self.values, position, head)
     }
+}
+
+/// What a store holds of `vectors` of f32, `[.., head_dim]`.
+pub fn stored(vectors: Vec<f64>, kv: KvDtype, head_dim: usize) -> Vec<f64> {
+    let mut narrow: Vec<f32> = vectors.into_iter().map(|x| x as f32).collect();
+    kv.round(&mut narrow, head_dim);
+    narrow.into_iter().map(f64::from).collect()
 }
 
 /// Attention of one row: output `[query_heads, head_dim]` and log-sum-exp `[query_heads]`.

@@ -10,6 +10,7 @@ use crate::{
     Error,
     config::{AtHand, BlockScope, Options, PolicyKind, Prefill, Scope, Settings, SummaryVisibility},
     kernels::AttentionKernels,
+    kv::KvDtype,
     layer::LayerSpec,
     policy::rkv,
     segment::{Budget, Due, Marker, MarkerPair, Markers, Paragraphs, Role, Segmenter},
@@ -72,9 +73,11 @@ pub fn scenarios(tokens: Range<usize>) -> impl Strategy<Value = Scenario> {
         (2..12usize).prop_map(Segmentation::Paragraphs),
         Just(Segmentation::Markers),
     ];
-    (hosts(), options(), segmentation, trigger, sequence, 0..14usize).prop_map(
-        |(host, options, segmentation, trigger, tokens, prompt)| {
+    let kv = prop::sample::select(KvDtype::ALL);
+    (hosts(), options(), segmentation, trigger, sequence, 0..14usize, kv).prop_map(
+        |(host, options, segmentation, trigger, tokens, prompt, kv)| {
             let prompt = prompt.min(tokens.len());
+            let options = Options { kv, ..options };
             Scenario { host, options, segmentation, trigger, tokens, prompt }
         },
     )

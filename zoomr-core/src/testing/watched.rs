@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, backend::Backend};
 
 use crate::{
     kernels::{AttendGroup, AttentionKernels, PageShape, ScoreGroup, Zoom},
+    kv::KvDtype,
     select::{Ballot, Tally},
     state::AttentionState,
 };
@@ -67,8 +68,8 @@ impl<B: Backend, K: AttentionKernels<B>> AttentionKernels<B> for Watched<K> {
     type Store = K::Store;
     type Table = K::Table;
 
-    fn store(&self, shape: PageShape, device: &Device<B>) -> Self::Store {
-        self.kernels.store(shape, device)
+    fn store(&self, shape: PageShape, kv: KvDtype, device: &Device<B>) -> Self::Store {
+        self.kernels.store(shape, kv, device)
     }
 
     fn blocks(&self, shape: PageShape, device: &Device<B>) -> Self::Blocks {

@@ -18,6 +18,7 @@ use zoomr_core::{
         AttendGroup, AttentionKernels, HeadMove, KvStore, Move, PageBytes, PageShape, PageSpan, PageStore,
         ScoreGroup, Slot, Zoom,
     },
+    kv::KvDtype,
     portable::{Portable, PortableStore},
     positions::PositionSet,
     state::AttentionState,
@@ -49,8 +50,8 @@ struct Small {
 }
 
 impl Small {
-    fn new(shape: PageShape, memory: &Arc<Memory>) -> Self {
-        let store = PortableStore::new(shape, Default::default());
+    fn new(shape: PageShape, kv: KvDtype, memory: &Arc<Memory>) -> Self {
+        let store = PortableStore::new(shape, kv, Default::default());
         Self { store, slabs: 0, memory: Arc::clone(memory) }
     }
 }
@@ -80,6 +81,10 @@ impl PageStore for Small {
 }
 
 impl KvStore<B> for Small {
+    fn vector_bytes(kv: KvDtype, head_dim: usize) -> usize {
+        <PortableStore<B> as KvStore<B>>::vector_bytes(kv, head_dim)
+    }
+
     fn append(&mut self, layer: usize, parts: &[&Tensor<B, 3>], slots: &[Slot]) {
         self.store.append(layer, parts, slots);
     }
@@ -111,12 +116,12 @@ impl AttentionKernels<B> for Scarce {
     type Store = Small;
     type Table = <Portable as AttentionKernels<B>>::Table;
 
-    fn store(&self, shape: PageShape, _: &Device<B>) -> Small {
-        Small::new(shape, &self.0)
+    fn store(&self, shape: PageShape, kv: KvDtype, _: &Device<B>) -> Small {
+        Small::new(shape, kv, &self.0)
     }
 
     fn blocks(&self, shape: PageShape, device: &Device<B>) -> PortableStore<B> {
-        PortableStore::new(shape, *device)
+        PortableStore::new(shape, KvDtype::F32, *device)
     }
 
     fn table(&self, groups: &[AttendGroup<'_>]) -> Self::Table {
@@ -164,7 +169,7 @@ fn keys(store: &Small, residency: &Residency, layout: &Layout, positions: Range<
 fn a_page_that_finds_no_memory_on_its_way_back_stays_where_it_is() {
     let shape = PageShape { layers: 1, parts: 2, kv_heads: 1, page_size: 2, head_dim: 1, pages_per_slab: 1 };
     let memory = Memory::of(3);
-    let mut store = Small::new(shape, &memory);
+    let mut store = Small::new(shape, KvDtype::F32, &memory);
     let mut pages = Pages::new(store.page_bytes(), 1);
     let (mut cold, mut budget) = (ColdPages::new(Box::new(HostTier::default())), KvBudget::new(None));
     let mut layout = Layout::new(shape.page_size);

@@ -17,6 +17,7 @@ use zoomr_core::{
     config::{Options, PolicyKind, Scope, Settings},
     hook::AttentionHook,
     kernels::{AttentionKernels, LinearKernels},
+    kv::KvDtype,
     layer::LayerSpec,
     segment::{Role, Segmenter},
     session::{Feed, ForwardPass, SequenceId, Session},
@@ -76,12 +77,17 @@ pub(super) struct Reviewed {
 }
 
 impl<B: Backend, K: AttentionKernels<B> + Clone> Review<'_, B, K> {
-    /// Goes over the text with everything shown; `None` where `stop` was set before the end.
+    /// Goes over the text with everything shown, keys stored as `kv`; `None` where `stop` was set before the end.
     ///
     /// # Errors
     /// Whatever the source of the rows and the session say.
-    pub(super) fn everything(&self, stop: &AtomicBool) -> Result<Option<Everything>, EngineError> {
-        let Watched { mut session, sequence } = self.showing_everything(&Options::default())?;
+    pub(super) fn everything(
+        &self,
+        kv: KvDtype,
+        stop: &AtomicBool,
+    ) -> Result<Option<Everything>, EngineError> {
+        let Watched { mut session, sequence } =
+            self.showing_everything(&Options { kv, ..Options::default() })?;
         let mut layers = vec![Vec::new(); self.layers.len()];
         let mut done = 0;
         for ids in self.tokens.chunks(self.chunks.0.get()) {

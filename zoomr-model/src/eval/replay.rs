@@ -10,13 +10,18 @@
 //! A text counts as decoding counts it, with its prompt in chunks and then one token a step. What all settings are measured
 //! against is the same, and found once.
 
-use std::{num::NonZeroUsize, ops::ControlFlow, sync::atomic::AtomicBool};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    ops::ControlFlow,
+    sync::atomic::AtomicBool,
+};
 
 use burn::tensor::{Device, backend::Backend};
 use serde::Serialize;
 use zoomr_core::{
-    config::PolicyKind, hook::AttentionHook, kernels::AttentionKernels, segment::Segmenter, stats::TierBytes,
-    trigger::Trigger,
+    config::PolicyKind, hook::AttentionHook, kernels::AttentionKernels, kv::KvDtype, segment::Segmenter,
+    stats::TierBytes, trigger::Trigger,
 };
 
 use super::{
@@ -123,7 +128,8 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Replay<'_, B, K> {
             self.workers,
             &tasks,
             |(_, setting), stop| {
-                self.apply(setting, &everything, stop).map_err(|source| failed(setting.name(), source))
+                let everything = everything.get(&setting.settings().kv);
+                self.apply(setting, everything, stop).map_err(|source| failed(setting.name(), source))
             },
             |got| {
                 done.extend(got.map(|((number, _), replayed)| (*number, replayed)));
@@ -135,39 +141,40 @@ impl<B: Backend, K: AttentionKernels<B> + Clone> Replay<'_, B, K> {
         Ok(whole.then(|| done.into_iter().map(|(_, replayed)| replayed).collect()))
     }
 
-    /// What all settings are measured against; `None` where the observer ended it.
+    /// What settings are measured against, by the dtype that they store keys in: what they miss is not what rounding
+    /// moves. `None` where the observer ended it.
     fn everything(
         &self,
         observer: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Option<Everything>, EvalError> {
-        let mut found = None;
+    ) -> Result<Option<BTreeMap<KvDtype, Everything>>, EvalError> {
+        let stored: BTreeSet<KvDtype> = self.settings.iter().map(|setting| setting.settings().kv).collect();
+        let dtypes: Vec<KvDtype> = stored.into_iter().collect();
+        let mut found = BTreeMap::new();
         pool::work(
             NonZeroUsize::MIN,
-            &[()],
+            &dtypes,
             // By itself, so that its kernels may take all threads.
-            |(), stop| {
-                let everything = self.review(&self.tape()).everything(stop);
+            |&kv, stop| {
+                let everything = self.review(&self.tape()).everything(kv, stop);
                 everything.map_err(|source| failed(PolicyKind::Full.name(), source))
             },
             |got| {
-                if let Some((_, everything)) = got {
-                    found = Some(everything);
-                }
+                found.extend(got.map(|(kv, everything)| (*kv, everything)));
                 Ok(observer(0))
             },
         )?;
-        Ok(found)
+        Ok((found.len() == dtypes.len()).then_some(found))
     }
 
     fn apply(
         &self,
         setting: &Setting,
-        everything: &Everything,
+        everything: Option<&Everything>,
         stop: &AtomicBool,
     ) -> Result<Option<Replayed>, EngineError> {
         let mut reviewed = Ok(None);
         (self.alone)(&mut || {
-            reviewed = self.review(&self.tape()).under(setting.settings(), Some(everything), stop);
+            reviewed = self.review(&self.tape()).under(setting.settings(), everything, stop);
         });
         Ok(reviewed?.map(|reviewed| self.replayed(setting, &reviewed)))
     }

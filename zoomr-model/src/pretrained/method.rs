@@ -6,12 +6,13 @@ use std::{num::NonZeroUsize, ops::RangeInclusive};
 use zoomr_core::{
     Error,
     config::{AtHand, BlockScope, Options, PolicyKind, Prefill, Preset, Scope, Settings, SummaryVisibility},
+    kv::KvDtype,
     segment::{Budget, Marker, MarkerPair, Markers, Paragraphs, Segmenter},
     select::Zoom,
     trigger::Trigger,
 };
 
-use super::MethodError;
+use super::{MethodError, Usual};
 use crate::{
     engine::{EngineOptions, SummaryText},
     reasoning_format::ReasoningFormat,
@@ -55,8 +56,6 @@ pub struct MethodOptions {
     pub prefill: Option<Prefill>,
     /// How much is at hand for blocks to be chosen from.
     pub at_hand: Option<AtHand>,
-    /// The same, where neither that nor the model says anything.
-    pub usual_at_hand: AtHand,
     /// The most recent tokens, always attended in full.
     pub window: Option<usize>,
     /// How many of the prompt's first tokens stay visible.
@@ -71,6 +70,10 @@ pub struct MethodOptions {
     pub summaries: Option<SummaryVisibility>,
     /// Thoughts per layer whose detail may stay resident outside of the window.
     pub resident_thoughts: Option<usize>,
+    /// What keys and values are stored as.
+    pub kv: Option<KvDtype>,
+    /// What is usual where the method will run.
+    pub usual: Usual,
     /// Tokens per page of KV memory.
     pub page_size: Option<usize>,
     /// The most resident KV memory, in bytes.
@@ -117,7 +120,6 @@ impl Default for MethodOptions {
             block_scope: None,
             prefill: None,
             at_hand: None,
-            usual_at_hand: AtHand::All,
             window: None,
             keep_prompt: None,
             sinks: None,
@@ -125,6 +127,8 @@ impl Default for MethodOptions {
             buffer: None,
             summaries: None,
             resident_thoughts: None,
+            kv: None,
+            usual: Usual::default(),
             page_size: None,
             cap: None,
             segmenter: None,
@@ -221,7 +225,7 @@ impl MethodOptions {
             block_scope: self.block_scope.unwrap_or(base.block_scope),
             prefill: self.prefill.unwrap_or(base.prefill),
             at_hand: self.at_hand.unwrap_or(match base.at_hand {
-                AtHand::All if policy == PolicyKind::Zoomr && base.blocks.is_some() => self.usual_at_hand,
+                AtHand::All if policy == PolicyKind::Zoomr && base.blocks.is_some() => self.usual.at_hand,
                 taught => taught,
             }),
             window: self.window.unwrap_or(base.window),
@@ -231,6 +235,8 @@ impl MethodOptions {
             buffer: self.buffer.unwrap_or(base.buffer),
             summaries: self.summaries.unwrap_or(base.summaries),
             resident_thoughts: self.resident_thoughts.or(base.resident_thoughts),
+            // A model that was taught the method, was taught it as stored there.
+            kv: self.kv.unwrap_or(if format.is_some() { base.kv } else { self.usual.kv }),
             // No block lies on two pages.
             page_size: self.page_size.unwrap_or(
                 base.page_size.next_multiple_of(base.blocks.filter(|&size| size > 0).unwrap_or(1)),
@@ -376,7 +382,8 @@ mod tests {
     #[test]
     fn what_is_at_hand_is_everything_unless_there_is_a_colder_tier_or_something_was_said() {
         let at_hand = |options: MethodOptions| {
-            let options = MethodOptions { usual_at_hand: AtHand::Quarter, ..options };
+            let options =
+                MethodOptions { usual: Usual { at_hand: AtHand::Quarter, ..Usual::default() }, ..options };
             options.settings(None).unwrap().at_hand
         };
         assert_eq!(MethodOptions::default().settings(None).unwrap().at_hand, AtHand::All);

@@ -5,6 +5,7 @@
 //! | `mod` | [`Pretrained`]: the directory, with everything read but the weights |
 //! | `loaded` | [`Loaded`]: the model on its backend, and engines that run it |
 //! | `method` | [`MethodOptions`]: what a caller asks of the method, and what the rest is by default |
+//! | `usual` | [`Usual`]: what that is on a device |
 //! | `foreign` | models in formats that zoomr does not read |
 //! | `error` | what can be wrong with the directory, or with what is asked |
 //!
@@ -41,6 +42,7 @@ mod foreign;
 mod loaded;
 mod method;
 mod unit;
+mod usual;
 
 use std::{
     num::NonZeroUsize,
@@ -60,6 +62,7 @@ pub use self::{
     foreign::{Foreign, Format},
     loaded::Loaded,
     method::{MethodOptions, SegmenterKind},
+    usual::Usual,
 };
 use crate::{
     Error, Model,

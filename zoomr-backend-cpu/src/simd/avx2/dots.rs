@@ -13,7 +13,7 @@ use std::arch::x86_64::{
     _mm256_fmadd_ps, _mm256_hadd_ps, _mm256_loadu_ps, _mm256_setzero_ps,
 };
 
-use crate::simd::Element;
+use crate::simd::Vector;
 
 /// Weight rows per tile: as many as one reduction (two rounds of horizontal adds) takes in.
 const W: usize = 4;
@@ -32,19 +32,20 @@ struct WeightTile<'a, U> {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn dots<E: Element>(
+pub(super) fn dots<V: Vector>(
     x: &[f32],
-    weights: &[E::Unit],
+    weights: &[V::Unit],
     columns: usize,
     out: &mut [f32],
     stride: usize,
 ) {
+    let units = V::units(columns);
     // Weight rows outside, input rows inside: a tile's weights stay in the first-level cache.
-    for (tile, weights) in weights.chunks(W * columns).enumerate() {
-        let count = weights.len() / columns;
+    for (tile, weights) in weights.chunks(W * units).enumerate() {
+        let count = weights.len() / units;
         let mut rows = [weights; W];
         for (j, row) in rows.iter_mut().enumerate() {
-            *row = &weights[j.min(count - 1) * columns..][..columns];
+            *row = &weights[j.min(count - 1) * units..][..units];
         }
         let tile = WeightTile { rows, count, first: tile * W };
         let mut first = 0;
@@ -52,9 +53,9 @@ pub(super) fn dots<E: Element>(
             let (x, out) = (&x[first * columns..], &mut out[first * stride..]);
             // Threes and twos, as far as they go: a row alone leaves the FMA units half idle.
             first += match x.len() / columns {
-                1 => multiply::<E, 1>(x, &tile, columns, out, stride),
-                2 | 4 => multiply::<E, 2>(x, &tile, columns, out, stride),
-                _ => multiply::<E, 3>(x, &tile, columns, out, stride),
+                1 => multiply::<V, 1>(x, &tile, columns, out, stride),
+                2 | 4 => multiply::<V, 2>(x, &tile, columns, out, stride),
+                _ => multiply::<V, 3>(x, &tile, columns, out, stride),
             };
         }
     }
@@ -62,9 +63,9 @@ pub(super) fn dots<E: Element>(
 
 /// The first `ROWS` rows of `x` `[.., columns]` times a tile, into its columns of `out`; returns `ROWS`.
 #[target_feature(enable = "avx2,fma,f16c")]
-fn multiply<E: Element, const ROWS: usize>(
+fn multiply<V: Vector, const ROWS: usize>(
     x: &[f32],
-    tile: &WeightTile<'_, E::Unit>,
+    tile: &WeightTile<'_, V::Unit>,
     columns: usize,
     out: &mut [f32],
     stride: usize,
@@ -73,7 +74,7 @@ fn multiply<E: Element, const ROWS: usize>(
     for (i, row) in rows.iter_mut().enumerate() {
         *row = &x[i * columns..][..columns];
     }
-    let products = products::<E, ROWS>(&rows, &tile.rows, columns);
+    let products = products::<V, ROWS>(&rows, &tile.rows, columns);
     for (i, products) in products.iter().enumerate() {
         let out = &mut out[i * stride + tile.first..];
         match out.first_chunk_mut() {
@@ -87,12 +88,12 @@ fn multiply<E: Element, const ROWS: usize>(
 
 /// The products of `ROWS` input rows with [`W`] weight rows, all of `columns` elements.
 #[target_feature(enable = "avx2,fma,f16c")]
-fn products<E: Element, const ROWS: usize>(
+fn products<V: Vector, const ROWS: usize>(
     x: &[&[f32]; ROWS],
-    w: &[&[E::Unit]; W],
+    w: &[&[V::Unit]; W],
     columns: usize,
 ) -> [[f32; W]; ROWS] {
-    assert!(x.iter().all(|x| x.len() == columns) && w.iter().all(|w| w.len() == columns));
+    assert!(x.iter().all(|x| x.len() == columns) && w.iter().all(|w| w.len() == V::units(columns)));
     let mut sums = [[_mm256_setzero_ps(); W]; ROWS];
     let whole = columns - columns % LANES;
     for c in (0..whole).step_by(LANES) {
@@ -102,8 +103,8 @@ fn products<E: Element, const ROWS: usize>(
             *lanes = unsafe { _mm256_loadu_ps(x.as_ptr().add(c)) };
         }
         for (j, w) in w.iter().enumerate() {
-            // SAFETY: c + 8 <= columns, the row's length; the features are this function's own.
-            let weights = unsafe { E::load8(w.as_ptr().add(c)) };
+            // SAFETY: c + 8 <= columns, the row's elements; the features are this function's own.
+            let weights = unsafe { V::eight(w.as_ptr(), c) };
             for (sums, inputs) in sums.iter_mut().zip(&inputs) {
                 sums[j] = _mm256_fmadd_ps(*inputs, weights, sums[j]);
             }
@@ -115,7 +116,7 @@ fn products<E: Element, const ROWS: usize>(
         unsafe { _mm_storeu_ps(products.as_mut_ptr(), reduce(sums[i])) };
         for (product, w) in products.iter_mut().zip(w) {
             for c in whole..columns {
-                *product = x[i][c].mul_add(E::to_f32(w[c]), *product);
+                *product = x[i][c].mul_add(V::value(w, c), *product);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps,
 };
 
-use crate::simd::Element;
+use crate::simd::Vector;
 
 /// Columns from which a row is long: fewer, and summing its chains up costs more than the order of reading saves.
 pub(super) const LONG: usize = 256;
@@ -22,21 +22,21 @@ const LANES: usize = 8;
 
 /// As [`dots`](super::dots::dots).
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn dots<E: Element>(
+pub(super) fn dots<V: Vector>(
     x: &[f32],
-    weights: &[E::Unit],
+    weights: &[V::Unit],
     columns: usize,
     out: &mut [f32],
     stride: usize,
 ) {
-    for (j, weights) in weights.chunks_exact(columns).enumerate() {
+    for (j, weights) in weights.chunks_exact(V::units(columns)).enumerate() {
         let mut first = 0;
         while first < x.len() / columns {
             let (x, out) = (&x[first * columns..], &mut out[first * stride + j..]);
             first += match x.len() / columns {
-                1 => multiply::<E, 1>(x, weights, out, stride),
-                2 | 4 => multiply::<E, 2>(x, weights, out, stride),
-                _ => multiply::<E, 3>(x, weights, out, stride),
+                1 => multiply::<V, 1>(x, weights, columns, out, stride),
+                2 | 4 => multiply::<V, 2>(x, weights, columns, out, stride),
+                _ => multiply::<V, 3>(x, weights, columns, out, stride),
             };
         }
     }
@@ -44,34 +44,37 @@ pub(super) fn dots<E: Element>(
 
 /// The first `ROWS` rows of `x` times one weight row, to every `stride`th place of `out`; returns `ROWS`.
 #[target_feature(enable = "avx2,fma,f16c")]
-fn multiply<E: Element, const ROWS: usize>(
+fn multiply<V: Vector, const ROWS: usize>(
     x: &[f32],
-    weights: &[E::Unit],
+    weights: &[V::Unit],
+    columns: usize,
     out: &mut [f32],
     stride: usize,
 ) -> usize {
-    let columns = weights.len();
     let mut rows = [x; ROWS];
     for (i, row) in rows.iter_mut().enumerate() {
         *row = &x[i * columns..][..columns];
     }
-    for (i, product) in products::<E, ROWS>(&rows, weights).into_iter().enumerate() {
+    for (i, product) in products::<V, ROWS>(&rows, weights, columns).into_iter().enumerate() {
         out[i * stride] = product;
     }
     ROWS
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn products<E: Element, const ROWS: usize>(x: &[&[f32]; ROWS], weights: &[E::Unit]) -> [f32; ROWS] {
-    let columns = weights.len();
-    assert!(x.iter().all(|x| x.len() == columns));
+fn products<V: Vector, const ROWS: usize>(
+    x: &[&[f32]; ROWS],
+    weights: &[V::Unit],
+    columns: usize,
+) -> [f32; ROWS] {
+    assert!(x.iter().all(|x| x.len() == columns) && weights.len() == V::units(columns));
     let mut sums = [[_mm256_setzero_ps(); CHAINS]; ROWS];
     let whole = columns - columns % (CHAINS * LANES);
     for c in (0..whole).step_by(CHAINS * LANES) {
         for chain in 0..CHAINS {
             let c = c + chain * LANES;
             // SAFETY: c + 8 <= columns, the row's length; the features are this function's own.
-            let weights = unsafe { E::load8(weights.as_ptr().add(c)) };
+            let weights = unsafe { V::eight(weights.as_ptr(), c) };
             for (sums, x) in sums.iter_mut().zip(x) {
                 // SAFETY: c + 8 <= columns, the row's length.
                 let x = unsafe { _mm256_loadu_ps(x.as_ptr().add(c)) };
@@ -82,8 +85,8 @@ fn products<E: Element, const ROWS: usize>(x: &[&[f32]; ROWS], weights: &[E::Uni
     let mut products = [0.0; ROWS];
     for ((product, sums), x) in products.iter_mut().zip(sums).zip(x) {
         *product = reduce(sums);
-        for (x, weight) in x[whole..].iter().zip(&weights[whole..]) {
-            *product = x.mul_add(E::to_f32(*weight), *product);
+        for c in whole..columns {
+            *product = x[c].mul_add(V::value(weights, c), *product);
         }
     }
     products

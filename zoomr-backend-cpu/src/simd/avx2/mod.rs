@@ -16,7 +16,7 @@ mod softmax;
 mod weighted;
 mod whole;
 
-use super::Element;
+use super::{Element, Vector};
 
 /// Proof that AVX2, FMA and F16C were found: the only value comes from [`Avx2::detect`].
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +45,10 @@ impl Avx2 {
         Self { vnni: false }
     }
 
-    pub(super) fn dots<E: Element>(
+    pub(super) fn dots<V: Vector>(
         self,
         x: &[f32],
-        weights: &[E::Unit],
+        weights: &[V::Unit],
         columns: usize,
         out: &mut [f32],
         stride: usize,
@@ -56,9 +56,9 @@ impl Avx2 {
         // SAFETY: `self` proves the features.
         unsafe {
             if columns < long::LONG {
-                dots::dots::<E>(x, weights, columns, out, stride);
+                dots::dots::<V>(x, weights, columns, out, stride);
             } else {
-                long::dots::<E>(x, weights, columns, out, stride);
+                long::dots::<V>(x, weights, columns, out, stride);
             }
         }
     }
@@ -78,9 +78,16 @@ impl Avx2 {
         unsafe { softmax::exp_sum(scores, reference) }
     }
 
-    pub(super) fn add_weighted(self, weights: &[f32], values: &[f32], sum: &mut [f32]) {
+    pub(super) fn add_weighted<V: Vector>(
+        self,
+        weights: &[f32],
+        stride: usize,
+        vectors: &[V::Unit],
+        columns: usize,
+        sums: &mut [f32],
+    ) {
         // SAFETY: `self` proves the features.
-        unsafe { weighted::add_weighted(weights, values, sum) }
+        unsafe { weighted::add_weighted::<V>(weights, stride, vectors, columns, sums) }
     }
 
     pub(super) fn widen<E: Element>(self, from: &[E::Unit], to: &mut [f32]) {

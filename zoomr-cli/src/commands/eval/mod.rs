@@ -10,9 +10,9 @@ use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode, thread::available
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use zoomr_core::config::AtHand;
 use zoomr_model::{
     eval::{Bench, Description, Ended, Plan, Record, rows},
+    pretrained::Usual,
     reasoning_format::ReasoningFormat,
     setting::Setting,
     text::sample::Sampler,
@@ -148,7 +148,7 @@ pub(crate) fn run(args: EvalArgs) -> Result<ExitCode> {
     args.problems.check(args.draws())?;
     args.method.check()?;
     // What no model could make good should be said before one is loaded.
-    args.settings(None, AtHand::All)?;
+    args.settings(None, Usual::default())?;
     match args.replay.clone() {
         Some(path) => provider::on(args.model.start()?, Replaying { args, path }),
         None => provider::on(args.model.start()?, Eval { args }),
@@ -157,8 +157,8 @@ pub(crate) fn run(args: EvalArgs) -> Result<ExitCode> {
 
 impl EvalArgs {
     /// The settings, for a model that was taught `format`.
-    fn settings(&self, format: Option<&ReasoningFormat>, at_hand: AtHand) -> Result<Vec<Setting>> {
-        method::settings(&self.setting, &SETTINGS, &self.method, format, at_hand)
+    fn settings(&self, format: Option<&ReasoningFormat>, usual: Usual) -> Result<Vec<Setting>> {
+        method::settings(&self.setting, &SETTINGS, &self.method, format, usual)
     }
 
     /// Whether tokens are drawn, and not always the likeliest taken.
@@ -207,10 +207,10 @@ impl Job for Eval {
         // A problem is words: there has to be a tokenizer.
         let files = ModelFiles::open(&args.model, &Given::Text(String::new()), places, &status)?;
         let tokenizer = files.require_tokenizer()?;
-        let (segmenter, options) = args.method.resolve(&files, P::AT_HAND)?;
+        let (segmenter, options) = args.method.resolve(&files, P::USUAL)?;
         let form = if args.chat { Form::Chat { system: None } } else { Form::Plain };
         let system = files.system_tokens(&form)?;
-        let settings = args.settings(files.reasoning_format(), P::AT_HAND)?;
+        let settings = args.settings(files.reasoning_format(), P::USUAL)?;
         let settings: Vec<Setting> =
             settings.into_iter().map(|setting| setting.with_system_message(system)).collect();
         let sampler = args.sampler(&files)?;

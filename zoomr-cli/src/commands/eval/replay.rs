@@ -47,8 +47,8 @@ impl Job for Replaying {
             bail!("--replay: {path} is of another model than {model}; give --model as it was recorded with");
         }
         let tokenizer = files.tokenizer();
-        let (segmenter, options) = args.method.resolve(&files, P::AT_HAND)?;
-        let settings = args.settings(files.reasoning_format(), P::AT_HAND)?;
+        let (segmenter, options) = args.method.resolve(&files, P::USUAL)?;
+        let settings = args.settings(files.reasoning_format(), P::USUAL)?;
         let (kernels, device) = P::open()?;
         let replay = Replay {
             recording: &recording,

@@ -8,13 +8,11 @@ use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use burn::tensor::backend::Backend;
 use clap::Args;
-use zoomr_core::{
-    config::AtHand,
-    kernels::{AttentionKernels, LinearKernels},
-};
+use zoomr_core::kernels::{AttentionKernels, LinearKernels};
 use zoomr_model::{
     engine::Event,
     eval::needle::{Haystack, Hiding, Needle, NeedleRow, Search},
+    pretrained::Usual,
     reasoning_format::ReasoningFormat,
     setting::Setting,
     text::tokenizer::Tokenizer,
@@ -104,7 +102,7 @@ pub(crate) struct NeedleArgs {
 pub(crate) fn run(args: NeedleArgs) -> Result<ExitCode> {
     args.method.check()?;
     // What no model could make good should be said before one is loaded.
-    args.settings(None, AtHand::All)?;
+    args.settings(None, Usual::default())?;
     let text = args.text.iter().map(|file| read_text("--text", file)).collect::<Result<Vec<_>>>()?;
     let text = text.join("\n\n");
     provider::on(args.model.start()?, Needles { args, text })
@@ -112,15 +110,15 @@ pub(crate) fn run(args: NeedleArgs) -> Result<ExitCode> {
 
 impl NeedleArgs {
     /// The settings, for a model that was taught `format`.
-    fn settings(&self, format: Option<&ReasoningFormat>, at_hand: AtHand) -> Result<Vec<Setting>> {
-        method::settings(&self.setting, &SETTINGS, &self.method, format, at_hand)
+    fn settings(&self, format: Option<&ReasoningFormat>, usual: Usual) -> Result<Vec<Setting>> {
+        method::settings(&self.setting, &SETTINGS, &self.method, format, usual)
     }
 
     /// A window that attends as much as another setting did.
-    fn window(&self, other: &Searched, format: Option<&ReasoningFormat>) -> Result<Setting> {
+    fn window(&self, other: &Searched, format: Option<&ReasoningFormat>, usual: Usual) -> Result<Setting> {
         let window = (other.row.attended_tokens.round() as usize).saturating_sub(SINKS).max(1);
         let line = format!("window:sinks={SINKS},window={window}");
-        method::setting(&line, &self.method, format, AtHand::All)
+        method::setting(&line, &self.method, format, usual)
     }
 
     /// Hides the needles, which the model's context has to hold.
@@ -151,16 +149,21 @@ impl Job for Needles {
         // A needle is words: there has to be a tokenizer.
         let files = ModelFiles::open(&args.model, &Given::Text(String::new()), Places::default(), &status)?;
         let tokenizer = files.require_tokenizer()?;
-        let (segmenter, options) = args.method.resolve(&files, P::AT_HAND)?;
-        let settings = args.settings(files.reasoning_format(), P::AT_HAND)?;
+        let (segmenter, options) = args.method.resolve(&files, P::USUAL)?;
+        let settings = args.settings(files.reasoning_format(), P::USUAL)?;
         status.say("hiding needles");
         let needles = args.needles(&text, &files, tokenizer)?;
         let loaded = files.load_on::<P>(&status)?;
         status.clear();
 
         let search = Search { loaded: &loaded, tokenizer, segmenter, options, stream: args.stream };
-        let searching =
-            Searching { args: &args, format: files.reasoning_format(), needles: &needles, search };
+        let searching = Searching {
+            args: &args,
+            format: files.reasoning_format(),
+            usual: P::USUAL,
+            needles: &needles,
+            search,
+        };
         interrupt.begin_steps();
         let windows = usize::from(args.setting.is_empty());
         let mut shown = Shown::new(&interrupt, &needles, settings.len() + windows);
@@ -181,6 +184,8 @@ struct Searching<'a, B: Backend, K: AttentionKernels<B> + LinearKernels<B>> {
     args: &'a NeedleArgs,
     /// What the model was taught.
     format: Option<&'a ReasoningFormat>,
+    /// What is usual on the device.
+    usual: Usual,
     needles: &'a [Needle],
     search: Search<'a, B, K>,
 }
@@ -194,7 +199,7 @@ impl<B: Backend, K: AttentionKernels<B> + LinearKernels<B> + Clone> Searching<'_
             searched.push(done);
         }
         if let (true, Some(last)) = (self.args.setting.is_empty(), searched.last()) {
-            let window = self.args.window(last, self.format)?;
+            let window = self.args.window(last, self.format, self.usual)?;
             let Some(done) = self.under(&window, shown)? else { return Ok(None) };
             searched.push(done);
         }

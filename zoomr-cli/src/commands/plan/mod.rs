@@ -156,8 +156,8 @@ impl Job for Plan {
         };
         let format = model.dir().map(ReasoningFormat::from_dir).transpose()?.flatten();
         let end = config.eos_token_ids().iter().copied().collect();
-        let asked = args.method.options(P::AT_HAND)?;
-        let options = args.method.plan(tokenizer.as_ref(), end, format.as_ref(), P::AT_HAND)?;
+        let asked = args.method.options(P::USUAL)?;
+        let options = args.method.plan(tokenizer.as_ref(), end, format.as_ref(), P::USUAL)?;
         let tokens = args.tokens.unwrap_or(config.context_length().min(MOST_TOKENS));
         if tokens > config.context_length() {
             let context = config.context_length();
@@ -190,7 +190,8 @@ fn report(sizes: &Sizes, settings: &Settings, available: Option<u64>, run: Assum
     let with_full = (settings.policy != PolicyKind::Full).then(|| need(&full));
     let memory = Memory {
         weight_dtype: sizes.weight_dtype.clone(),
-        kv_dtype: format!("{:?}", sizes.element),
+        kv_dtype: settings.kv.name().to_uppercase(),
+        activation_dtype: format!("{:?}", sizes.element),
         host_is_device: sizes.host_is_device,
         available_bytes: available,
         runs: std::iter::once(need(settings)).chain(with_full).collect(),

@@ -39,8 +39,10 @@ pub(super) struct Need {
 pub(super) struct Memory {
     /// The element type of weights: as stored, where the backend multiplies by that.
     pub(super) weight_dtype: String,
-    /// The element type of KV memory and of activations.
+    /// What keys and values are stored as.
     pub(super) kv_dtype: String,
+    /// The element type of activations.
+    pub(super) activation_dtype: String,
     /// Whether the host's memory is the device's: then what is put away to the host is still there.
     pub(super) host_is_device: bool,
     /// What --memory says.
@@ -53,7 +55,7 @@ pub(super) struct Memory {
 #[derive(Clone, Debug)]
 pub(super) struct Sizes {
     pub(super) layers: Vec<LayerSpec>,
-    /// Of cached numbers and of activations.
+    /// Of activations.
     pub(super) element: DType,
     /// Of what is cached.
     pub(super) widths: Widths,

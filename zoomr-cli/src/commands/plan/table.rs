@@ -71,8 +71,8 @@ fn away(report: &Report) -> Option<&'static str> {
 
 /// What the runs need, one in a row.
 fn memory_table(memory: &Memory, width: Option<usize>) -> String {
-    let (weights, kv) = (&memory.weight_dtype, &memory.kv_dtype);
-    let names = [format!("weights, {weights}"), format!("KV, {kv}"), format!("activations, {kv}")];
+    let Memory { weight_dtype: weights, kv_dtype: kv, activation_dtype: activations, .. } = memory;
+    let names = [format!("weights, {weights}"), format!("KV, {kv}"), format!("activations, {activations}")];
     let fits = memory.available_bytes.map_or(String::new(), |available| format!("in {}", bytes(available)));
     let mut headings = vec!["memory", &names[0], &names[1], &names[2], "in all"];
     if memory.available_bytes.is_some() {
@@ -165,7 +165,8 @@ mod tests {
             reduction_of_total: 0.98,
             memory: Memory {
                 weight_dtype: "BF16".to_owned(),
-                kv_dtype: "F32".to_owned(),
+                kv_dtype: "F16".to_owned(),
+                activation_dtype: "F32".to_owned(),
                 host_is_device: false,
                 available_bytes: Some(1 << 30),
                 runs: vec![need("zoomr", 21 << 20, true), need("full", 1 << 30, false)],

@@ -14,13 +14,14 @@ use burn::tensor::backend::Backend;
 use clap::Args;
 use indicatif::HumanDuration;
 use zoomr_core::{
-    config::{AtHand, Settings},
+    config::Settings,
     kernels::{AttentionKernels, LinearKernels},
     segment::Role,
     stats::StepStats,
 };
 use zoomr_model::{
     engine::{Engine, EngineError, EngineOptions, Event, Scored, Stop},
+    pretrained::Usual,
     reasoning_format::ReasoningFormat,
     setting::Setting,
 };
@@ -93,7 +94,7 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
     }
     args.method.check()?;
     // What no model could make good should be said before one is loaded.
-    args.settings(None, AtHand::All)?;
+    args.settings(None, Usual::default())?;
     let mut places = Places::default();
     args.text.check(&mut places)?;
     args.logits.iter().try_for_each(|path| places.output("--logits", path))?;
@@ -110,8 +111,8 @@ pub(crate) fn run(args: ScoreArgs) -> Result<ExitCode> {
 
 impl ScoreArgs {
     /// The settings, for a model that was taught `format`.
-    fn settings(&self, format: Option<&ReasoningFormat>, at_hand: AtHand) -> Result<Vec<Setting>> {
-        method::settings(&self.setting, &[], &self.method, format, at_hand)
+    fn settings(&self, format: Option<&ReasoningFormat>, usual: Usual) -> Result<Vec<Setting>> {
+        method::settings(&self.setting, &[], &self.method, format, usual)
     }
 }
 
@@ -142,13 +143,13 @@ impl Job for Score {
             bail!("--from: position {from} is past the text's {} tokens", text.len());
         }
         let tokenizer = files.tokenizer();
-        let (segmenter, options) = args.method.resolve(&files, P::AT_HAND)?;
+        let (segmenter, options) = args.method.resolve(&files, P::USUAL)?;
         let loaded = files.load_on::<P>(&status)?;
         if let Some(file) = &mut logits {
             file.begin(text.len(), files.config().vocab_size())?;
         }
 
-        let settings = args.settings(files.reasoning_format(), P::AT_HAND)?;
+        let settings = args.settings(files.reasoning_format(), P::USUAL)?;
         let text = Text { ids: &text, prompt: args.prompt_tokens.min(text.len()), from };
         let run = |name: Option<&str>, settings: &Settings, watch, logits: Option<&mut LogitsFile>| {
             let options = EngineOptions { settings: settings.clone(), ..options.clone() };

@@ -9,10 +9,14 @@ use anyhow::Result;
 use serde::Serialize;
 use zoomr_core::{
     config::{Options, PolicyKind, Scope, Settings, SummaryVisibility},
+    kv::KvDtype,
     select::Zoom,
 };
 
-use super::trial::{Text, Trial};
+use super::{
+    rounding::Rounding,
+    trial::{Text, Trial},
+};
 use crate::{load::Loaded, output::bytes, provider::Provider};
 
 /// How much more than the noise is still noise: the noise is the worst of two reorderings over all logits, and
@@ -47,13 +51,16 @@ pub(super) struct Verdict {
     /// Full attention against itself, in another order.
     pub(super) noise: f32,
     pub(super) largest_logit: f32,
+    /// What another dtype of keys and values costs, where that is asked.
+    pub(super) rounding: Option<Rounding>,
     pub(super) checks: Vec<Check>,
 }
 
-/// How many trials there are.
+/// How many trials there are in f32.
 const TRIALS: usize = 7;
 
-/// Runs all trials on `text`; `window` tokens stay in the window. `say` is told what is under way.
+/// Runs all trials on `text`; `window` tokens stay in the window; `kv` is compared with f32. `say` is told what
+/// is under way.
 ///
 /// # Errors
 /// Whatever model and session say.
@@ -61,6 +68,7 @@ pub(super) fn verify<P: Provider>(
     loaded: &Loaded<P>,
     text: &Text,
     window: usize,
+    kv: Option<KvDtype>,
     say: &dyn Fn(&str),
 ) -> Result<Verdict> {
     let full = Options { policy: PolicyKind::Full, ..Options::default() };
@@ -71,17 +79,18 @@ pub(super) fn verify<P: Provider>(
         summaries: SummaryVisibility::All,
         ..Options::default()
     };
-    let mut number = 0;
+    let (mut number, trials) = (0, TRIALS + usize::from(kv.is_some()));
     let mut run = |what: &str, options: Options, chunk| -> Result<Trial> {
         number += 1;
         let tokens = text.ids.len();
-        let watch = |done: usize| say(&format!("{number} of {TRIALS}: {what}, {done} of {tokens} tokens"));
+        let watch = |done: usize| say(&format!("{number} of {trials}: {what}, {done} of {tokens} tokens"));
         watch(0);
         Trial::run::<P>(loaded, text, Settings::try_from(options)?, chunk, &watch)
     };
     let reference = run("full attention, token by token", full.clone(), 1)?;
     let chunks = run("full attention, in chunks", full.clone(), CHUNK)?;
-    let pages = run("full attention, other pages", Options { page_size: OTHER_PAGE_SIZE, ..full }, 1)?;
+    let pages =
+        run("full attention, other pages", Options { page_size: OTHER_PAGE_SIZE, ..full.clone() }, 1)?;
     let noise = Noise { chunks: reference.difference(&chunks), pages: reference.difference(&pages) };
     let bound = noise.bound(reference.largest());
     let mut trials = vec![chunks, pages];
@@ -91,6 +100,13 @@ pub(super) fn verify<P: Provider>(
     let few = run("zooming into few thoughts", zoomr(FEW, Scope::Global), 1)?;
     let holding = Options { resident_thoughts: Some(usize::MAX), ..zoomr(FEW, Scope::Global) };
     let held = run("zooming into few thoughts, keeping them", holding, 1)?;
+
+    let vocab = loaded.model.config().vocab_size();
+    let rounding = kv.map(|kv| -> Result<Rounding> {
+        let rounded = run(&format!("full attention in {kv}"), Options { kv, ..full }, 1)?;
+        Ok(Rounding::between(kv, &reference, &rounded, vocab))
+    });
+    let rounding = rounding.transpose()?;
 
     let by_token = reference.difference(&tokens);
     let by_chunk = reference.difference(&blocks);
@@ -113,6 +129,7 @@ pub(super) fn verify<P: Provider>(
         bound,
         noise: noise.worst(),
         largest_logit: trials.iter().map(Trial::largest).fold(0.0, f32::max),
+        rounding,
         checks,
     })
 }

@@ -2,10 +2,12 @@
 //!
 //! * `cadence`: makes thoughts and summaries of any text.
 //! * `trial`: the text through the model under some settings.
+//! * `rounding`: what a smaller dtype of keys and values costs.
 //! * `checks`: the trials compared, and what the comparison is held to.
 
 mod cadence;
 mod checks;
+mod rounding;
 mod trial;
 
 use std::{io::stdout, process::ExitCode};
@@ -13,15 +15,18 @@ use std::{io::stdout, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::Args;
 use serde::Serialize;
+use zoomr_core::kv::KvDtype;
 
 use self::{
     cadence::Cadence,
     checks::{Verdict, verify},
+    rounding::Rounding,
     trial::Text,
 };
 use crate::{
     args::{
         model::ModelArgs,
+        parse::named,
         text::{Given, SampleArgs},
     },
     load::{Form, ModelFiles},
@@ -54,6 +59,10 @@ pub(crate) struct VerifyArgs {
     /// Use so many of the text's first tokens; the time grows with them.
     #[arg(long, value_name = "N", default_value_t = 192)]
     max_tokens: usize,
+
+    /// Also show what keys and values stored in this dtype cost, against f32, in which the laws are looked at.
+    #[arg(long, value_parser = named(KvDtype::ALL, KvDtype::name))]
+    kv: Option<KvDtype>,
 
     /// Print one JSON object instead of a table.
     #[arg(long)]
@@ -103,7 +112,7 @@ impl Job for Verify {
         files.check_length("text", ids.len())?;
         let (text, window) = cut(ids)?;
         let loaded = files.load_on::<P>(&status)?;
-        let verdict = verify::<P>(&loaded, &text, window, &|what| status.say(what))?;
+        let verdict = verify::<P>(&loaded, &text, window, args.kv, &|what| status.say(what))?;
         status.clear();
         report(&args, &verdict)
     }
@@ -135,7 +144,7 @@ fn report(args: &VerifyArgs, verdict: &Verdict) -> Result<ExitCode> {
 
 fn table(verdict: &Verdict, width: Option<usize>) -> String {
     let Verdict { tokens, thoughts, max_logit_difference, bound, noise, largest_logit, .. } = verdict;
-    let rows = [
+    let mut rows = vec![
         ("text", format!("{tokens} tokens, {thoughts} thoughts with summaries")),
         (
             "max logit difference",
@@ -145,6 +154,13 @@ fn table(verdict: &Verdict, width: Option<usize>) -> String {
         ("noise", format!("{noise:.2e} between full attention and itself in another order")),
         ("largest logit", format!("{largest_logit:.2}")),
     ];
+    if let Some(Rounding { kv, max_logit_difference: most, mean_logit_difference: mean, kl_divergence: kl }) =
+        &verdict.rounding
+    {
+        let moved =
+            format!("logits differ by {most:.2e} from f32's, by {mean:.2e} on average; KL {kl:.2e} nats");
+        rows.push((kv.name(), moved));
+    }
     let mut text = aligned(&rows, width);
     text.push('\n');
     for check in &verdict.checks {

@@ -7,10 +7,11 @@ use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use super::spread::{Spread, spread};
 use crate::{
     config::BlockScope,
+    kv::KvDtype,
     positions::PositionSet,
     testing::{
         cases::{random, widen},
-        oracle::DenseKv,
+        oracle::{self, DenseKv},
     },
 };
 
@@ -32,6 +33,8 @@ pub(super) struct Case {
     pub(super) limit: Limit,
     /// Whether every block may be chosen.
     pub(super) all_at_hand: bool,
+    /// What keys and values are stored as.
+    pub(super) kv: KvDtype,
 }
 
 /// What keeps blocks out.
@@ -57,6 +60,7 @@ pub(super) const PLAIN: Case = Case {
     scope: BlockScope::Kv,
     limit: Limit::Share,
     all_at_hand: true,
+    kv: KvDtype::F32,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -89,6 +93,9 @@ pub(super) const CASES: &[Case] = &[
     },
     Case { name: "blocks of one", block: 1, page_size: 1, tokens: 60, head_dim: 16, kv_heads: 1, ..PLAIN },
     Case { name: "blocks of pages", kept: 16, block: 16, page_size: 16, group: 8, kv_heads: 1, ..PLAIN },
+    Case { name: "in f16", kv: KvDtype::F16, ..PLAIN },
+    Case { name: "in bf16, one set", kv: KvDtype::Bf16, scope: BlockScope::Layer, ..PLAIN },
+    Case { name: "in q8", kv: KvDtype::Q8, rows: 2, ..PLAIN },
     Case { name: "nothing to choose from", window: 300, ..PLAIN },
     Case { name: "some rows have nothing", tokens: 21, rows: 12, window: 4, limit: Limit::Nothing, ..PLAIN },
 ];
@@ -120,6 +127,7 @@ impl Case {
             }
         }
         let values = widen(&random(self.tokens * width, 1.0, &mut rng));
+        let [keys, values] = [keys, values].map(|all| oracle::stored(all, self.kv, self.head_dim));
         let dense = DenseKv { kv_heads: self.kv_heads, head_dim: self.head_dim, keys, values };
         let queries = random(self.rows * self.group * width, 1.5, &mut rng);
         let queries = queries.chunks(self.group * width).map(widen).collect();

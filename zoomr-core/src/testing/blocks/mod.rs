@@ -26,6 +26,7 @@ use crate::{
         AttendGroup, AttentionKernels, BlockStore, Candidate, Candidates, KvStore, PageShape, PageSpan,
         PageStore, Slot, Zoom,
     },
+    kv::KvDtype,
     portable::Portable,
     positions::PositionSet,
     select::{Ballot, BlockRule, Tally},
@@ -59,7 +60,7 @@ impl Inputs {
     ) -> (Vec<f64>, Vec<f64>, Tally) {
         let Case { rows, group, kv_heads, head_dim, page_size, .. } = self.case;
         let shape = PageShape { layers: 3, parts: 2, kv_heads, page_size, head_dim, pages_per_slab: 1 };
-        let mut store = kernels.store(shape, device);
+        let mut store = kernels.store(shape, self.case.kv, device);
         store.resize(self.order.len()).expect("memory for a small case");
         let place =
             |position: usize| Slot { page: self.order[position / page_size], slot: position % page_size };
@@ -73,7 +74,7 @@ impl Inputs {
 
         let spans: Vec<PageSpan> = self.blocks.iter().map(|block| self.span(block.clone())).collect();
         let spread = store.key_spread(LAYER, &spans[..spans.len().min(40)]);
-        let mut spreads = kernels.store(PageShape { parts: 1, page_size: 3, ..shape }, device);
+        let mut spreads = kernels.store(PageShape { parts: 1, page_size: 3, ..shape }, KvDtype::F32, device);
         spreads.resize(2).expect("memory for a small case");
         let spread_at = PageSpan { page: 1, start: 0, len: 3, position: 0 };
         spreads.append(LAYER, &[&spread], &spread_at.slots().collect::<Vec<_>>());
