@@ -39,7 +39,7 @@ fn decode_block(format: WeightFormat, block: &[u8], out: &mut Vec<f32>) {
         WeightFormat::Q5_0 => small(half_at(block, 0), -16.0, 0.0, &block[2..6], &block[6..], out),
         WeightFormat::Q4_1 => small(half_at(block, 0), 0.0, half_at(block, 2), &[], &block[4..], out),
         WeightFormat::Q5_1 => {
-            small(half_at(block, 0), 0.0, half_at(block, 2), &block[4..8], &block[8..], out)
+            small(half_at(block, 0), 0.0, half_at(block, 2), &block[4..8], &block[8..], out);
         }
         WeightFormat::Q4K => groups_of_32(block, &[], &block[16..], out),
         WeightFormat::Q5K => groups_of_32(block, &block[16..48], &block[48..], out),

@@ -8,7 +8,7 @@
 //! | `names` | what each tensor is called there and in Hugging Face's checkpoints |
 //! | `architecture` | metadata as `config.json` |
 //! | `vocabulary`, `pre`, `pieces` | metadata as `tokenizer.json`: how text is cut, and SentencePiece's merges |
-//! | [`write`] | a model as a file |
+//! | [`mod@write`] | a model as a file |
 //!
 //! The format is that of ggml's `docs/gguf.md`; what a model's numbers and names become in it, that of llama.cpp's
 //! converter (`conversion/`) and loader (`llama-vocab.cpp`). A head is read into memory of its own, and what it claims is
