@@ -8,7 +8,7 @@
 //! | `names` | what each tensor is called there and in Hugging Face's checkpoints |
 //! | `architecture` | metadata as `config.json` |
 //! | `vocabulary`, `pre`, `pieces` | metadata as `tokenizer.json`: how text is cut, and SentencePiece's merges |
-//! | [`write`] | a model as a file |
+//! | [`mod@write`] | a model as a file |
 //!
 //! The format is that of ggml's `docs/gguf.md`; what a model's numbers and names become in it, that of llama.cpp's
 //! converter (`conversion/`) and loader (`llama-vocab.cpp`). A head is read into memory of its own, and what it claims is
@@ -113,11 +113,21 @@ impl Gguf {
         self.parts.iter().find_map(|part| Some((part, &part.head.tensors[found(part)?])))
     }
 
-    /// The files, in order, and what tells the name that a tensor has in Hugging Face's checkpoints, and how its rows were
-    /// reordered; none of what a model is not made of.
-    pub(crate) fn into_parts(self) -> (Vec<Part>, impl Fn(&str) -> Option<(String, Option<Interleaved>)>) {
-        let architecture = self.architecture;
-        (self.parts, move |name| architecture.canonical(name))
+    /// The files, in order, with their tensors under the names of Hugging Face's checkpoints.
+    pub(crate) fn into_parts(self) -> impl Iterator<Item = (Part, Names)> {
+        let names = Names(self.architecture);
+        self.parts.into_iter().map(move |part| (part, names))
+    }
+}
+
+/// What tells the names that a model's tensors have in Hugging Face's checkpoints.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names(Architecture);
+
+impl Names {
+    /// The name that the tensor `name` has there, and how its rows were reordered; none of what a model is not made of.
+    pub(crate) fn canonical(self, name: &str) -> Option<(String, Option<Interleaved>)> {
+        self.0.canonical(name)
     }
 }
 

@@ -11,12 +11,12 @@ const MAIN: &str = "main";
 /// name ends in what is behind a colon, `org/name:Q4_K_M`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelId {
-    org: String,
-    name: String,
+    org: Box<str>,
+    name: Box<str>,
     /// A branch, a tag, or a commit.
-    revision: Option<String>,
+    revision: Option<Box<str>>,
     /// How the name of the GGUF file ends.
-    ending: Option<String>,
+    ending: Option<Box<str>>,
 }
 
 impl ModelId {
@@ -36,8 +36,8 @@ impl ModelId {
                     && revision.is_none_or(is_revision)
                     && ending.is_none_or(|ending| is_name(ending, &['-', '_', '.'])) =>
             {
-                let [revision, ending] = [revision, ending].map(|part| part.map(str::to_owned));
-                Ok(Self { org: org.to_owned(), name: name.to_owned(), revision, ending })
+                let [revision, ending] = [revision, ending].map(|part| part.map(Into::into));
+                Ok(Self { org: org.into(), name: name.into(), revision, ending })
             }
             _ => Err(HubError::NotAModel { model: text.to_owned() }),
         }

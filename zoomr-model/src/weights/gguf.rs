@@ -13,14 +13,14 @@ const ADVICE: &str = "zoomr reads F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, 
                       them, or make one (`llama-quantize MODEL-F16.gguf OUT.gguf Q4_K_M`)";
 /// Maps the files of the model of which `path` is the only or the first.
 pub(super) fn open(path: &Path) -> Result<Vec<WeightFile>, WeightsError> {
-    let (parts, canonical) = Gguf::open(path)?.into_parts();
-    let opened = parts.into_iter().map(|part| {
+    let opened = Gguf::open(path)?.into_parts().map(|(part, names)| {
         let end = part.head.tensors.iter().map(|tensor| tensor.bytes.end).max().unwrap_or(0);
         let mut tensors = Tensors::new();
         // That one is a part of the configuration.
         for tensor in part.head.tensors.into_iter().filter(|tensor| tensor.name != ROPE_FREQS) {
             // What has no name there is reported under its own, as every tensor that the model does not take.
-            let (name, interleaved) = canonical(&tensor.name).unwrap_or_else(|| (tensor.name.clone(), None));
+            let (name, interleaved) =
+                names.canonical(&tensor.name).unwrap_or_else(|| (tensor.name.clone(), None));
             if tensors.contains_key(&name) {
                 let problem = format!("it has two tensors that would both be `{name}`");
                 return Err(WeightsError::Damaged { path: part.path, problem });

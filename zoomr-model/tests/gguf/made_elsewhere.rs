@@ -55,7 +55,7 @@ fn its_tensors_have_their_numbers() {
 #[test]
 fn its_configuration_is_what_the_converter_was_given() {
     let config = open().config().clone();
-    let spec = config.layer_specs()[0].clone();
+    let spec = config.layer_specs()[0];
     assert_eq!((config.vocab_size(), config.context_length(), config.is_tied()), (12, 64, true));
     assert_eq!((spec.query_heads, spec.kv_heads, spec.head_dim), (2, 1, 16));
     assert_eq!(config.ropes().next().unwrap().unwrap().to_string(), "theta 10000");
