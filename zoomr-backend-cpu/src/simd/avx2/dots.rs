@@ -115,8 +115,8 @@ fn products<V: Vector, const ROWS: usize>(
         // SAFETY: an array of four f32 takes the four lanes.
         unsafe { _mm_storeu_ps(products.as_mut_ptr(), reduce(sums[i])) };
         for (product, w) in products.iter_mut().zip(w) {
-            for c in whole..columns {
-                *product = x[i][c].mul_add(V::value(w, c), *product);
+            for (c, x) in (whole..).zip(&x[i][whole..]) {
+                *product = x.mul_add(V::value(w, c), *product);
             }
         }
     }
