@@ -1,13 +1,13 @@
-//! Products of quantised inputs with blocks, and the blocks' numbers, in AVX2, and in AVX-512's VNNI where there is that.
+//! Products of quantised inputs with blocks, and the blocks' numbers, in AVX2.
 
 #![expect(unsafe_code, reason = "AVX2 needs detection before, and pointers for, its loads")]
 
 use std::arch::x86_64::{
     __m256, __m256i, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadl_epi64, _mm_movehdup_ps, _mm_movehl_ps,
     _mm256_abs_epi8, _mm256_add_ps, _mm256_castps256_ps128, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps,
-    _mm256_dpbusd_epi32, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_si256, _mm256_madd_epi16,
-    _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_permute2f128_ps, _mm256_set1_epi16, _mm256_set1_ps,
-    _mm256_setzero_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_storeu_ps, _mm256_storeu_si256,
+    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
+    _mm256_mul_ps, _mm256_permute2f128_ps, _mm256_set1_epi16, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_sign_epi8, _mm256_storeu_ps, _mm256_storeu_si256,
 };
 
 use zoomr_core::weight::WeightFormat;
@@ -39,19 +39,8 @@ macro_rules! for_format {
 }
 
 /// As [`dots`](super::dots).
-pub(super) fn dots(
-    found: Avx2,
-    x: &Input,
-    format: WeightFormat,
-    weights: &[u8],
-    out: &mut [f32],
-    stride: usize,
-) {
-    if found.vnni() {
-        for_format!(format, all_by_vnni, x, weights, out, stride);
-    } else {
-        for_format!(format, all_by_pairs, x, weights, out, stride);
-    }
+pub(super) fn dots(_: Avx2, x: &Input, format: WeightFormat, weights: &[u8], out: &mut [f32], stride: usize) {
+    for_format!(format, all, x, weights, out, stride);
 }
 
 /// As [`widen`](super::widen).
@@ -60,75 +49,25 @@ pub(super) fn widen(_: Avx2, format: WeightFormat, weights: &[u8], out: &mut [f3
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn all_by_pairs<F: Format>(x: &Input, weights: &[u8], out: &mut [f32], stride: usize) {
-    // SAFETY: the features are this function's own.
-    unsafe { all::<F, Pairs>(x, weights, out, stride) }
-}
-
-#[target_feature(enable = "avx2,fma,f16c,avx512vnni,avx512vl")]
-fn all_by_vnni<F: Format>(x: &Input, weights: &[u8], out: &mut [f32], stride: usize) {
-    // SAFETY: the features are this function's own.
-    unsafe { all::<F, Vnni>(x, weights, out, stride) }
-}
-
-/// Products of whole numbers. Always inlined, into functions that are compiled for what they need.
-trait Products {
-    /// The sums of four products each of 32 `unsigned` and 32 `signed` bytes, of which two pairs' products together stay
-    /// below 2^15.
-    ///
-    /// # Safety
-    /// The machine has the instructions.
-    unsafe fn fours(unsigned: __m256i, signed: __m256i) -> __m256i;
-}
-
-/// In AVX2: sums of pairs, then of pairs of them.
-enum Pairs {}
-
-/// In one instruction.
-enum Vnni {}
-
-impl Products for Pairs {
-    #[inline(always)]
-    unsafe fn fours(unsigned: __m256i, signed: __m256i) -> __m256i {
-        // SAFETY: the trait's contract.
-        unsafe { _mm256_madd_epi16(_mm256_maddubs_epi16(unsigned, signed), _mm256_set1_epi16(1)) }
-    }
-}
-
-impl Products for Vnni {
-    #[inline(always)]
-    unsafe fn fours(unsigned: __m256i, signed: __m256i) -> __m256i {
-        // SAFETY: the trait's contract.
-        unsafe { _mm256_dpbusd_epi32(_mm256_setzero_si256(), unsigned, signed) }
-    }
-}
-
-/// # Safety
-/// The machine has AVX2, FMA, F16C and what `P` needs.
-#[inline(always)]
-unsafe fn all<F: Format, P: Products>(x: &Input, weights: &[u8], out: &mut [f32], stride: usize) {
+fn all<F: Format>(x: &Input, weights: &[u8], out: &mut [f32], stride: usize) {
     let row_bytes = x.columns / F::FORMAT.block_len() * F::FORMAT.block_bytes();
     for (j, weights) in weights.chunks_exact(row_bytes).enumerate() {
         let mut first = 0;
         while first < x.rows() {
             let out = &mut out[first * stride + j..];
-            // SAFETY: the caller's word.
             first += match x.rows() - first {
-                1 => unsafe { multiply::<F, P, 1>(x, first, weights, out, stride) },
-                2 => unsafe { multiply::<F, P, 2>(x, first, weights, out, stride) },
-                3 => unsafe { multiply::<F, P, 3>(x, first, weights, out, stride) },
-                _ => unsafe { multiply::<F, P, 4>(x, first, weights, out, stride) },
+                1 => multiply::<F, 1>(x, first, weights, out, stride),
+                2 => multiply::<F, 2>(x, first, weights, out, stride),
+                3 => multiply::<F, 3>(x, first, weights, out, stride),
+                _ => multiply::<F, 4>(x, first, weights, out, stride),
             };
         }
     }
 }
 
 /// Rows `first..first + ROWS` of `x` times one weight row, to every `stride`th place of `out`; returns `ROWS`.
-///
-/// # Safety
-/// As [`all`].
-#[inline(always)]
-unsafe fn multiply<F: Format, P: Products, const ROWS: usize>(
+#[target_feature(enable = "avx2,fma,f16c")]
+fn multiply<F: Format, const ROWS: usize>(
     x: &Input,
     first: usize,
     weights: &[u8],
@@ -137,9 +76,7 @@ unsafe fn multiply<F: Format, P: Products, const ROWS: usize>(
 ) -> usize {
     let rows: [Row; ROWS] = std::array::from_fn(|i| Row::new(x, first + i));
     // Two chains of sums for each row, so that one need not wait for the other.
-    // SAFETY: the caller's word.
-    let zero = unsafe { _mm256_setzero_ps() };
-    let (mut sums, mut mins) = ([[zero; 2]; ROWS], [[0.0f32; 2]; ROWS]);
+    let (mut sums, mut mins) = ([[_mm256_setzero_ps(); 2]; ROWS], [[0.0f32; 2]; ROWS]);
     let bytes = F::FORMAT.block_bytes();
     assert_eq!(weights.len() / bytes * F::GROUPS * GROUP, x.columns);
     for (pair, blocks) in weights.chunks(2 * bytes).enumerate() {
@@ -152,7 +89,7 @@ unsafe fn multiply<F: Format, P: Products, const ROWS: usize>(
                 unsafe {
                     let (whole, scale) = (F::whole(block.as_ptr(), g), F::scale(&scales, g));
                     for ((row, sums), mins) in rows.iter().zip(&mut sums).zip(&mut mins) {
-                        let products = products::<F, P>(whole, _mm256_loadu_si256(row.whole.add(at)));
+                        let products = products::<F>(whole, _mm256_loadu_si256(row.whole.add(at)));
                         let scale = _mm256_mul_ps(scale, _mm256_set1_ps(*row.scales.add(at)));
                         sums[chain] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), scale, sums[chain]);
                         if !F::SIGNED {
@@ -164,9 +101,7 @@ unsafe fn multiply<F: Format, P: Products, const ROWS: usize>(
         }
     }
     for (i, (sums, mins)) in sums.into_iter().zip(mins).enumerate() {
-        // SAFETY: the caller's word.
-        let sum = unsafe { reduce(_mm256_add_ps(sums[0], sums[1])) };
-        out[i * stride] = sum + (mins[0] + mins[1]);
+        out[i * stride] = reduce(_mm256_add_ps(sums[0], sums[1])) + (mins[0] + mins[1]);
     }
     ROWS
 }
@@ -190,19 +125,16 @@ impl Row {
 }
 
 /// The sums of four products each of 32 weights and 32 inputs.
-///
-/// # Safety
-/// As [`all`].
-#[inline(always)]
-unsafe fn products<F: Format, P: Products>(weights: __m256i, inputs: __m256i) -> __m256i {
-    // SAFETY: the caller's word. The instructions take one operand without sign; 128 * 127 * 2 is below 2^15.
-    unsafe {
-        if F::SIGNED {
-            P::fours(_mm256_abs_epi8(weights), _mm256_sign_epi8(inputs, weights))
-        } else {
-            P::fours(weights, inputs)
-        }
-    }
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn products<F: Format>(weights: __m256i, inputs: __m256i) -> __m256i {
+    // The instruction takes one operand without sign. Pairs stay below 2^15: 128 * 127 * 2.
+    let pairs = if F::SIGNED {
+        _mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(inputs, weights))
+    } else {
+        _mm256_maddubs_epi16(weights, inputs)
+    };
+    _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))
 }
 
 /// The sum of all lanes.

@@ -20,29 +20,14 @@ use super::{Element, Vector};
 
 /// Proof that AVX2, FMA and F16C were found: the only value comes from [`Avx2::detect`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Avx2 {
-    /// AVX-512's products of bytes, on registers of AVX2.
-    vnni: bool,
-}
+pub(crate) struct Avx2(());
 
 impl Avx2 {
     pub(super) fn detect() -> Option<Self> {
         let found = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
             && is_x86_feature_detected!("f16c");
-        let vnni = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl");
-        found.then_some(Self { vnni })
-    }
-
-    /// Whether AVX-512's VNNI and VL were found as well.
-    pub(crate) fn vnni(self) -> bool {
-        self.vnni
-    }
-
-    /// As a machine without VNNI has it.
-    #[cfg(test)]
-    pub(crate) fn without_vnni(self) -> Self {
-        Self { vnni: false }
+        found.then_some(Self(()))
     }
 
     pub(super) fn dots<V: Vector>(
