@@ -3,15 +3,15 @@
 //! Two providers of `zoomr_core::kernels`, equal but for rounding:
 //! * [`CpuKernels`]: fused kernels for decoding and prefill. Paged attention with an online softmax, weight
 //!   matrices multiplied in the bf16, f16 or f32 that their file holds; AVX2 and FMA where the machine has
-//!   them, portable loops where not; rayon's threads.
+//!   them, portable loops where not. Weights in blocks are multiplied as whole numbers.
 //! * [`PlainKernels`]: plain loops in f64, one number after another. What the other is compared with.
 //!
 //! Both read Burn's tensors in place, through [`Cpu`]'s own storage, and let go of them before they return: the
 //! cache's next append finds its memory unshared and writes in place. What lies between a layer's products, norms and
 //! rotation say, [`CpuKernels`] does in place too, where nobody shares a tensor that it is given.
 //!
-//! Results do not depend on the number of threads. A caller that is itself one of rayon's threads (inside
-//! `rayon::scope`, say) saves each kernel two context switches.
+//! Results do not depend on the number of threads. Small operations are shared out by a team of as many threads as rayon
+//! has where the first of them is called, the caller among them; large ones, and training, are rayon's.
 //!
 //! ```
 //! use burn::tensor::{Tensor, TensorData};

@@ -1,5 +1,5 @@
-//! The fused kernels: blocks in SIMD, tasks on a [team](crate::team)'s threads or rayon's, f32
-//! accumulation.
+//! The fused kernels: blocks in SIMD, tasks on the threads of a [team](crate::team), or of rayon,
+//! accumulation in f32.
 //!
 //! * [`attend`]: paged attention over a [`table`], cut into tasks by [`schedule`], with the running softmax of
 //!   [`online`].
