@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 use zoomr_core::weight::StoredWeight;
 
-use super::{columns::interleave, stored::widen, strided::Strided};
+use super::{columns::interleave, matrix::widen, strided::Strided};
 use crate::simd::Simd;
 
 /// Weight rows per task: at 1,536 columns, 400 KB of f32, which stay in a core's second-level cache.

@@ -2,7 +2,7 @@
 
 use zoomr_core::weight::StoredWeight;
 
-use super::{gemm, stored::Inputs, stream};
+use super::{gemm, matrix::Inputs, stream};
 use crate::simd::Simd;
 
 /// Input rows up to which the weights, read once, are what costs; with more, arithmetic is, and the blocked

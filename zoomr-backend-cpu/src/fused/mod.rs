@@ -11,7 +11,7 @@
 //! * [`scores`]: scores of thoughts, for the votes.
 //! * [`scratch`]: buffers kept from call to call.
 //! * [`linear`]: products with a weight matrix as stored: few rows by [`stream`], many by [`gemm`], in
-//!   blocks of [`columns`]; [`stored`] knows the formats.
+//!   blocks of [`columns`]; [`matrix`] knows the formats.
 //! * [`choose`]: blocks estimated and chosen; [`zoom`]: and attended.
 //!
 //! How work is cut up depends on its shape alone, never on the number of threads, so results do not either.
@@ -25,6 +25,7 @@ pub(crate) mod forward;
 pub(crate) mod gate;
 mod gemm;
 pub(crate) mod linear;
+mod matrix;
 pub(crate) mod norm;
 mod online;
 pub(crate) mod product;
@@ -32,7 +33,6 @@ pub(crate) mod rotate;
 mod schedule;
 pub(crate) mod scores;
 mod scratch;
-mod stored;
 mod stream;
 mod strided;
 pub(crate) mod table;

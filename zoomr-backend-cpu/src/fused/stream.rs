@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use zoomr_core::weight::StoredWeight;
 
-use super::{columns::interleave, gate, stored::Inputs};
+use super::{columns::interleave, gate, matrix::Inputs};
 use crate::{simd::Simd, team};
 
 /// Bytes of weights per task: a few microseconds of reading, so that threads finish together.

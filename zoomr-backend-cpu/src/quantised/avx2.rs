@@ -3,9 +3,8 @@
 #![expect(unsafe_code, reason = "AVX2 needs detection before, and pointers for, its loads")]
 
 use std::arch::x86_64::{
-    __m256, __m256i, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadl_epi64, _mm_movehdup_ps, _mm_movehl_ps,
-    _mm256_abs_epi8, _mm256_add_ps, _mm256_castps256_ps128, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps,
-    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
+    __m256, __m256i, _mm_loadl_epi64, _mm256_abs_epi8, _mm256_add_ps, _mm256_cvtepi8_epi32,
+    _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
     _mm256_mul_ps, _mm256_permute2f128_ps, _mm256_set1_epi16, _mm256_set1_ps, _mm256_setzero_ps,
     _mm256_sign_epi8, _mm256_storeu_ps, _mm256_storeu_si256,
 };
@@ -16,7 +15,7 @@ use super::{
     GROUP, Input,
     formats::{Format, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0},
 };
-use crate::simd::Avx2;
+use crate::simd::{Avx2, avx2::sum};
 
 /// Runs `$run::<Format>` for the format that `$format` names.
 macro_rules! for_format {
@@ -101,7 +100,7 @@ fn multiply<F: Format, const ROWS: usize>(
         }
     }
     for (i, (sums, mins)) in sums.into_iter().zip(mins).enumerate() {
-        out[i * stride] = reduce(_mm256_add_ps(sums[0], sums[1])) + (mins[0] + mins[1]);
+        out[i * stride] = sum(_mm256_add_ps(sums[0], sums[1])) + (mins[0] + mins[1]);
     }
     ROWS
 }
@@ -135,14 +134,6 @@ fn products<F: Format>(weights: __m256i, inputs: __m256i) -> __m256i {
         _mm256_maddubs_epi16(weights, inputs)
     };
     _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))
-}
-
-/// The sum of all lanes.
-#[target_feature(enable = "avx2,fma,f16c")]
-fn reduce(all: __m256) -> f32 {
-    let four = _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps::<1>(all));
-    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]

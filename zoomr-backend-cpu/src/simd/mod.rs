@@ -10,7 +10,7 @@
 //! two costs one predictable branch per block.
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(crate) mod avx2;
 mod element;
 mod loops;
 mod portable;

@@ -2,6 +2,7 @@
 //!
 //! * [`dots`]: keys, or short weight rows, times input rows.
 //! * [`long`]: long weight rows times input rows.
+//! * [`lanes`]: a register's lanes taken together.
 //! * [`whole`]: dot products of whole numbers of eight bits.
 //! * [`softmax`]: the maximum and the exponentials of a block of scores.
 //! * [`weighted`]: values summed by their weights; and widening to f32.
@@ -10,12 +11,14 @@
 #![expect(unsafe_code, reason = "AVX2 needs detection before, and pointers for, its loads")]
 
 mod dots;
+mod lanes;
 mod long;
 mod loops;
 mod softmax;
 mod weighted;
 mod whole;
 
+pub(crate) use self::lanes::sum;
 use super::{Element, Vector};
 
 /// Proof that AVX2, FMA and F16C were found: the only value comes from [`Avx2::detect`].
